@@ -1,0 +1,133 @@
+package job
+
+// The codes, by the part of the way on which they appear.
+const (
+	CodeInternal Code = "E000"
+
+	// Before a job
+	CodeProtocol    Code = "E101"
+	CodeToken       Code = "E102"
+	CodeTokenBound  Code = "E103"
+	CodeUnreachable Code = "E104"
+	CodePin         Code = "E105"
+	CodeNoLink      Code = "E106"
+	CodeNoLease     Code = "E107"
+	CodeStage2      Code = "E108"
+	CodeNoDrive     Code = "E109"
+	CodeNotApproved Code = "E110"
+
+	// A job refused before the first write
+	CodeJobSignature Code = "E201"
+	CodeJobKey       Code = "E202"
+	CodeJobExpired   Code = "E203"
+	CodeJobKind      Code = "E204"
+	CodeWrongDevice  Code = "E205"
+	CodeWrongDrive   Code = "E206"
+	CodeSmallDrive   Code = "E207"
+	CodeSectorSize   Code = "E208"
+	CodeRemovable    Code = "E209"
+	CodeDriveBusy    Code = "E210"
+	CodeManifest     Code = "E211"
+	CodeLayout       Code = "E212"
+	CodeUnknownOS    Code = "E213"
+	CodeNoBootPath   Code = "E214"
+	CodeFirmwareMode Code = "E215"
+
+	// While writing and proving
+	CodeChunk      Code = "E301"
+	CodeStream     Code = "E302"
+	CodeDriveWrite Code = "E303"
+	CodeDriveRead  Code = "E304"
+	CodeReadBack   Code = "E305"
+	CodeFlush      Code = "E306"
+	CodeMemory     Code = "E307"
+
+	// After the content is proven
+	CodePersonalise Code = "E401"
+	CodeGrow        Code = "E402"
+	CodeCommit      Code = "E403"
+	CodeBootEntry   Code = "E404"
+
+	// Ends that are nobody's fault
+	CodeCancelled     Code = "E501"
+	CodeIndeterminate Code = "E502"
+	CodeLoop          Code = "E503"
+	CodeLost          Code = "E504"
+
+	// The operator's side: refused requests
+	CodeNotFound     Code = "E601"
+	CodeBadRequest   Code = "E602"
+	CodeNameTaken    Code = "E603"
+	CodeNameInvalid  Code = "E604"
+	CodeState        Code = "E605"
+	CodeBusy         Code = "E606"
+	CodeImageInvalid Code = "E607"
+	CodeStoreDamaged Code = "E608"
+	CodeQuarantined  Code = "E609"
+	CodePolicy       Code = "E610"
+	CodeDaemon       Code = "E611"
+	CodeFull         Code = "E612"
+)
+
+// words is the one table of DESIGN.md section 7.
+var words = map[Code]Words{
+	CodeInternal: {"Ingot met an error of its own.", "Start the laptop again; if it returns, send the daemon's log with this code."},
+
+	CodeProtocol:    {"This laptop started an agent of another version than the server's.", "Start it again; if it stays, run \"ingot firmware build\" on the server."},
+	CodeToken:       {"This start is too old or was not made by this server.", "Start the laptop again."},
+	CodeTokenBound:  {"Another laptop already used this start.", "Start the laptop again."},
+	CodeUnreachable: {"The server does not answer.", "Check the cable and that the server is running."},
+	CodePin:         {"The machine that answered is not the server that started this laptop.", "Stop. Look for a second server on this network."},
+	CodeNoLink:      {"No network cable with a signal was found.", "Plug in the cable or another network adapter."},
+	CodeNoLease:     {"The network gave this laptop no address.", "Check the DHCP server and the switch port."},
+	CodeStage2:      {"A part of the start system did not arrive whole.", "Start the laptop again; if it stays, run \"ingot firmware verify\" on the server."},
+	CodeNoDrive:     {"No internal drive was found.", "Set the drive controller to AHCI/NVMe in the firmware setup (not RAID), or check that a drive is fitted."},
+	CodeNotApproved: {"Nobody approved this laptop in time.", "Start it again and approve the code that it shows."},
+
+	CodeJobSignature: {"The order is not signed by the server.", "Stop. Look for a second server on this network."},
+	CodeJobKey:       {"The order was made for another laptop.", "Start the laptop again."},
+	CodeJobExpired:   {"The order is too old.", "Give the order again."},
+	CodeJobKind:      {"This agent cannot carry out that kind of order.", "Update the server and build the boot bundle again."},
+	CodeWrongDevice:  {"The order names another laptop than this one.", "Check which laptop this is, then give the order again."},
+	CodeWrongDrive:   {"The drive in this laptop is not the one that was approved.", "Nothing was written. Adopt the laptop again with its present drive."},
+	CodeSmallDrive:   {"The drive is smaller than the image needs.", "Nothing was written. Use a larger drive or another image."},
+	CodeSectorSize:   {"The drive's sector size differs from the image's.", "Nothing was written. Use an image made on such a drive."},
+	CodeRemovable:    {"The drive is removable and never a target.", "Nothing was written. Choose an internal drive."},
+	CodeDriveBusy:    {"The drive is in use by another program.", "Start the laptop again."},
+	CodeManifest:     {"The image's list of contents is damaged or not signed by the server.", "Run \"ingot image check\" on the server."},
+	CodeLayout:       {"The image's partitions cannot be fitted to this drive.", "Nothing was written. Name the partition to grow when importing the image, or use a drive of the image's size."},
+	CodeUnknownOS:    {"The image's system cannot be given a name yet.", "Deploy with --no-personalise to reserve the name without writing it."},
+	CodeNoBootPath:   {"The image has no boot loader that this laptop's firmware can start.", "Use an image with the fallback loader on its EFI partition."},
+	CodeFirmwareMode: {"The image cannot start in this laptop's firmware mode.", "Switch the firmware between UEFI and legacy, or use another image."},
+
+	CodeChunk:      {"A piece of the image on the server is damaged.", "The laptop is not usable. Run \"ingot image check --read-data\" on the server, then image again."},
+	CodeStream:     {"The image stopped arriving before its end.", "The laptop is not usable. Check the network and the server, then image again."},
+	CodeDriveWrite: {"The drive refused to take data.", "The laptop is not usable. Replace the drive."},
+	CodeDriveRead:  {"The drive could not be read.", "The laptop is not usable. Replace the drive."},
+	CodeReadBack:   {"The drive gave back other data than was written.", "The laptop is not usable. Replace the drive."},
+	CodeFlush:      {"The drive could not confirm that data is safe.", "The laptop is not usable. Image again; if it returns, replace the drive."},
+	CodeMemory:     {"This laptop has too little memory for imaging.", "Fit more memory."},
+
+	CodePersonalise: {"The laptop's name could not be written.", "The laptop is not usable. Image again; if it returns, check the image."},
+	CodeGrow:        {"The system partition could not be grown to the drive's size.", "The laptop is not usable. Image again; if it returns, check the image's file system."},
+	CodeCommit:      {"The partition table could not be written and proven.", "The laptop is not usable. Image again; if it returns, replace the drive."},
+	CodeBootEntry:   {"The firmware did not take the boot entry.", "Choose the drive in the firmware's boot menu."},
+
+	CodeCancelled:     {"An operator stopped this job.", "The laptop is not usable if writing had begun: image again."},
+	CodeIndeterminate: {"It is not known whether the job finished.", "Unproven: start it again."},
+	CodeLoop:          {"This laptop started three times without getting further.", "It was switched off. Look at its last message, then start it again."},
+	CodeLost:          {"The laptop stopped answering.", "Look at its screen; start it again to go on where it stopped."},
+
+	CodeNotFound:     {"There is no such thing.", "Check the name; list what there is."},
+	CodeBadRequest:   {"That was not understood.", "See --help."},
+	CodeNameTaken:    {"That name belongs to another device.", "Choose another name."},
+	CodeNameInvalid:  {"That is not a valid device name.", "Use 1 to 15 letters, digits and hyphens, not only digits, no hyphen at the ends."},
+	CodeState:        {"The device is not in a state that allows this.", "See \"ingot device show\"."},
+	CodeBusy:         {"Somebody else is already doing this.", "See \"ingot job list\"."},
+	CodeImageInvalid: {"The disk file cannot be imported.", "Read the reason, mend the reference machine and make the file again."},
+	CodeStoreDamaged: {"The image store is damaged.", "Run \"ingot image check --read-data\"."},
+	CodeQuarantined:  {"Two laptops claim the same identity.", "Settle which laptop this is before going on."},
+	CodePolicy:       {"The rules of this site do not allow that.", "Ask whoever set them."},
+	CodeDaemon:       {"The daemon cannot do that now.", "Read the reason and try again."},
+	CodeFull:         {"The disk of the server is full.", "Make room; nothing that was stored is lost."},
+}

@@ -1,0 +1,26 @@
+// Package job is the protocol between the daemon and the agent: pure types, their bounds and the version.
+//
+// The idea: the agent is a stranger until a person approves the code that its screen shows. From then on its
+// key, made anew at each boot, is bound to one job. Everything that the agent must obey comes as a signed
+// Job; everything that it did comes back as Events, each durable at the daemon and acknowledged before the
+// agent acts on it.
+//
+//	GET  /v1/boot                      BootInfo: the daemon's time and the digest of stage 2 (pinned TLS, no client key needed)
+//	GET  /v1/stage2/{sha256}           the stage 2 archive (cpio.zst); Range is answered
+//	POST /v1/hello                     Hello -> HelloReply: the code to show, the key that signs jobs
+//	GET  /v1/next                      Next, held open for at most 25 s: wait, a signed Job, or "leave"
+//	POST /v1/jobs/{id}/state           StateEvent -> Ack, before the agent acts on the state
+//	POST /v1/jobs/{id}/progress        Progress -> Ack (carries the wish to cancel)
+//	GET  /v1/jobs/{id}/personal        Personal: what only the verified disk may receive; once per bound key
+//	POST /v1/jobs/{id}/result          Result -> Ack, repeated until acknowledged
+//	GET  /v1/manifests/{digest}        the manifest's bytes; Range is answered
+//	GET  /v1/chunks/{digest}?extents=  the chunk stream (package chunkstore)
+//	POST /v1/callhome                  CallHome, from the deployed OS's first boot (no client key)
+//
+// Transport: TLS 1.3, HTTP/1.1. The agent pins the SHA-256 of the server certificate's SubjectPublicKeyInfo
+// and ignores names and dates, since a laptop's clock may be anywhere. The agent's own key is the key of a
+// self-signed client certificate; its id is the SHA-256 of that SubjectPublicKeyInfo (KeyID), so possession is
+// proven by every handshake. All bodies are JSON, at most MaxBody bytes. A failure answers with a Refusal.
+//
+// Version 1. An agent and a daemon of different versions refuse each other in words.
+package job

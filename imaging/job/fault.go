@@ -1,0 +1,74 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code names one thing that a person can see going wrong. It is short enough to read over the phone.
+type Code string
+
+// Fault is a Code with the fact that belongs to it. It is the only error that reaches a screen, a page or the
+// CLI; the raw cause goes to the log.
+type Fault struct {
+	Code Code   `json:"code"`
+	Fact string `json:"fact,omitempty"` // what was found: an offset, a serial, a size; plain text, at most 300 characters
+}
+
+// Words are what a person reads for a code.
+type Words struct {
+	Sentence string // what happened
+	Next     string // what to do now
+}
+
+// Error implements error with the people's words.
+func (f *Fault) Error() string {
+	w := f.Code.Words()
+	if f.Fact == "" {
+		return fmt.Sprintf("%s %s (%s)", w.Sentence, w.Next, f.Code)
+	}
+	return fmt.Sprintf("%s %s %s (%s)", w.Sentence, f.Fact, w.Next, f.Code)
+}
+
+// Words looks a code up; an unknown one says so, and asks for the log.
+func (c Code) Words() Words {
+	if w, ok := words[c]; ok {
+		return w
+	}
+	return Words{"Something went wrong that has no words yet.", "Note the code and look into the log of the daemon."}
+}
+
+// Faultf makes a Fault with a formatted fact.
+func Faultf(c Code, format string, args ...any) *Fault {
+	return &Fault{Code: c, Fact: clip(fmt.Sprintf(format, args...), 300)}
+}
+
+// FaultOf finds the Fault in an error's chain; any other error becomes CodeInternal, without its raw text.
+func FaultOf(err error) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return &Fault{Code: CodeInternal}
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n]
+}
+
+// Refusal is the body of every answer that is not a success.
+type Refusal struct {
+	Fault Fault `json:"fault"`
+}
+
+// Codes lists every code with its words, for the docs and for tests.
+func Codes() map[Code]Words {
+	out := make(map[Code]Words, len(words))
+	for c, w := range words {
+		out[c] = w
+	}
+	return out
+}

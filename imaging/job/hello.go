@@ -1,0 +1,99 @@
+package job
+
+import "time"
+
+// BootInfo is what the agent needs before it can say Hello.
+type BootInfo struct {
+	Version int       `json:"version"`
+	Now     time.Time `json:"now"` // the daemon's clock; the agent sets its own to it
+	Stage2  File      `json:"stage2"`
+}
+
+// File is a boot file with what proves it.
+type File struct {
+	SHA256 string `json:"sha256"` // lower-case hex
+	Size   int64  `json:"size"`   // bytes
+}
+
+// Hello is the agent's first word: who the laptop says it is. Every field is hostile input.
+type Hello struct {
+	Version     int      `json:"version"`
+	Token       string   `json:"token"` // from the kernel command line: names the boot, authenticates nobody
+	Nonce       string   `json:"nonce"` // 32 hex characters, new at each boot
+	Build       string   `json:"build"` // the agent's version and module digest
+	Facts       Facts    `json:"facts"`
+	Firmware    string   `json:"firmware"`    // "uefi" or "bios"
+	SecureBoot  bool     `json:"secure_boot"` // as efivars tell it
+	MemoryBytes uint64   `json:"memory_bytes"`
+	Drives      []Drive  `json:"drives"`
+	Links       []Link   `json:"links"`
+	Warnings    []string `json:"warnings,omitempty"` // plain sentences: a NIC without firmware, an unreadable drive
+}
+
+// Facts are the SMBIOS strings by which a Device is known, as read, unfiltered.
+type Facts struct {
+	Manufacturer  string `json:"manufacturer"`
+	Model         string `json:"model"`
+	ModelVersion  string `json:"model_version"` // Lenovo puts the human name here
+	Serial        string `json:"serial"`
+	UUID          string `json:"uuid"` // canonical text of type 1, SMBIOS byte order
+	SKU           string `json:"sku"`
+	BoardSerial   string `json:"board_serial"`
+	ChassisSerial string `json:"chassis_serial"`
+	AssetTag      string `json:"asset_tag"` // chassis
+}
+
+// Drive is one block device of the laptop.
+type Drive struct {
+	Path       string `json:"path"` // /dev/nvme0n1
+	Serial     string `json:"serial"`
+	WWN        string `json:"wwn"`
+	Model      string `json:"model"`
+	Transport  string `json:"transport"` // nvme, sata, usb, mmc, virtio, ...
+	SizeBytes  uint64 `json:"size_bytes"`
+	SectorSize int    `json:"sector_size"`
+	Rotational bool   `json:"rotational"`
+	Removable  bool   `json:"removable"` // removable or on a USB bus: never a target
+	ReadOnly   bool   `json:"read_only"`
+}
+
+// Link is one wired network interface.
+type Link struct {
+	Name      string `json:"name"`
+	MAC       string `json:"mac"`
+	Driver    string `json:"driver"`
+	Bus       string `json:"bus"` // pci, usb, virtio
+	Carrier   bool   `json:"carrier"`
+	Boot      bool   `json:"boot"`       // the one that reached the daemon
+	SpeedMbps int    `json:"speed_mbps"` // 0 when unknown
+}
+
+// HelloReply tells the agent what to show and which key signs its jobs.
+type HelloReply struct {
+	Version    int    `json:"version"`
+	Code       string `json:"code"`        // shown on the laptop; an operator adopts the device by it
+	Device     string `json:"device"`      // the Device's id when it is known already
+	Name       string `json:"name"`        // its Name when it has one
+	SigningKey []byte `json:"signing_key"` // Ed25519 public key of jobs and manifests
+	Say        string `json:"say"`         // one sentence for the screen
+}
+
+// Order is what the agent does next.
+type Order string
+
+// Wait asks again; Work carries a job; Leave means that there is nothing to do: BootNext to the disk and
+// reset; Off powers off (the loop guard).
+const (
+	Wait  Order = "wait"
+	Work  Order = "work"
+	Leave Order = "leave"
+	Off   Order = "off"
+)
+
+// Next answers GET /v1/next.
+type Next struct {
+	Order Order  `json:"order"`
+	Job   []byte `json:"job,omitempty"` // a sign.Envelope in JSON, with Work
+	Say   string `json:"say,omitempty"` // one sentence for the screen
+	Code  string `json:"code,omitempty"`
+}

@@ -1,0 +1,198 @@
+package job
+
+import (
+	"fmt"
+	"time"
+
+	"ingot/imaging"
+)
+
+// Version is the version of this protocol. Hello carries it and a daemon refuses any other.
+const Version = 1
+
+// MaxBody is the largest JSON body, in bytes, that either side reads.
+const MaxBody = 1 << 20
+
+// ID names one job. It is a random text of 16 lower-case letters and digits made by the daemon.
+type ID string
+
+// KeyID is "sha256:" and the hex SHA-256 of a SubjectPublicKeyInfo: a pin, or an agent's bound key.
+type KeyID string
+
+// Kind says what one agent is told to do.
+type Kind string
+
+// The kinds of DESIGN.md section 1. Deploy and Inventory are carried out today; an agent refuses the others.
+const (
+	Deploy    Kind = "deploy"
+	Wipe      Kind = "wipe"
+	Capture   Kind = "capture"
+	Verify    Kind = "verify"
+	Rename    Kind = "rename"
+	Inventory Kind = "inventory"
+)
+
+// State is one step of a job; each is durable at the daemon before the agent acts on it.
+type State string
+
+// The states of a deploy, in order, then its three other ends.
+const (
+	Approved      State = "approved"
+	Claimed       State = "claimed"
+	Invalidated   State = "invalidated"
+	Writing       State = "writing"
+	Flushed       State = "flushed"
+	Verified      State = "verified"
+	Personalised  State = "personalised"
+	Committing    State = "committing"
+	Committed     State = "committed"
+	Done          State = "done"
+	Failed        State = "failed"
+	Cancelled     State = "cancelled"
+	Indeterminate State = "indeterminate"
+)
+
+// deployOrder is the one list of a deploy's states; Next and Final read it.
+var deployOrder = []State{Approved, Claimed, Invalidated, Writing, Flushed, Verified, Personalised, Committing, Committed, Done}
+
+// Final reports whether a job in this state has ended.
+func (s State) Final() bool {
+	return s == Done || s == Failed || s == Cancelled || s == Indeterminate
+}
+
+// index gives a state's place in deployOrder, or -1.
+func (s State) index() int {
+	for i, o := range deployOrder {
+		if o == s {
+			return i
+		}
+	}
+	return -1
+}
+
+// MayFollow reports whether a deploy in state from may enter state to. Steps go one forward; a job bound anew
+// after a restart goes back to claimed from anything unfinished; failed and indeterminate may follow anything
+// unfinished; cancelled may follow anything before committing, since a disk that is being committed is
+// finished rather than left half.
+func MayFollow(from, to State) bool {
+	if from.Final() {
+		return false
+	}
+	f, t := from.index(), to.index()
+	switch {
+	case f < 0:
+		return false
+	case to == Failed, to == Indeterminate:
+		return true
+	case to == Cancelled:
+		return f < Committing.index()
+	case to == Claimed:
+		return true
+	}
+	return t == f+1
+}
+
+// Started reports whether a deploy in this state may have written to the target drive.
+func (s State) Started() bool { return s.index() >= Invalidated.index() }
+
+// Target names the one drive that a job may write, by facts that a swapped drive cannot share.
+type Target struct {
+	Serial     string `json:"serial"`          // as the drive tells it, trimmed; never empty
+	WWN        string `json:"wwn,omitempty"`   // where the drive has one
+	Model      string `json:"model,omitempty"` // shown to people, not matched
+	SizeBytes  uint64 `json:"size_bytes"`      // matched exactly
+	SectorSize int    `json:"sector_size"`     // logical, 512 or 4096; matched exactly
+}
+
+// ImageRef is the Version that a deploy puts on the drive. The digest is what counts; the rest is for people.
+type ImageRef struct {
+	Name     string         `json:"name"`
+	Number   int            `json:"number"`
+	Manifest imaging.Digest `json:"manifest"`
+}
+
+// String is the image as people write it: NAME@NUMBER.
+func (r ImageRef) String() string { return fmt.Sprintf("%s@%d", r.Name, r.Number) }
+
+// After says what the laptop does when the job has ended well.
+type After string
+
+// Reset starts the new OS; PowerOff is for laptops that go back on the shelf.
+const (
+	Reset    After = "reset"
+	PowerOff After = "poweroff"
+)
+
+// Grow says which partition takes the room of a larger drive.
+type Grow struct {
+	Partition int `json:"partition"`           // GPT entry number from 1; 0 leaves the partitions as they are
+	SwapLast  int `json:"swap_last,omitempty"` // entry number of a swap partition behind it, recreated at the end; 0 for none
+}
+
+// Job is what one agent is told to do. It travels as the payload of a sign.Envelope and is obeyed only when
+// the signature, the key, the time and the target drive all hold.
+type Job struct {
+	Version     int       `json:"version"` // Version
+	ID          ID        `json:"id"`
+	Kind        Kind      `json:"kind"`
+	AgentKey    KeyID     `json:"agent_key"` // obeyed only by the holder of this key
+	Nonce       string    `json:"nonce"`     // the Hello's nonce: an old Job cannot be replayed to a new boot
+	Issued      time.Time `json:"issued"`
+	ValidFor    int       `json:"valid_for"` // seconds from receipt within which the agent must start; the agent's clock is not trusted
+	Device      string    `json:"device"`    // the Device's id, shown in logs
+	Serial      string    `json:"serial"`    // the Device's serial, compared with SMBIOS again
+	Target      Target    `json:"target"`
+	Image       ImageRef  `json:"image"`
+	DiskSize    uint64    `json:"disk_size"`   // bytes of the imaged disk
+	DeviceName  string    `json:"device_name"` // the Name to write
+	Personalise bool      `json:"personalise"` // false: name reserved, not written
+	Grow        Grow      `json:"grow"`
+	RootPart    int       `json:"root_part"` // GPT entry number of the root file system to personalise, from 1
+	After       After     `json:"after"`
+	DeviceURL   string    `json:"device_url"` // what the QR code of a failure shows
+	Resume      State     `json:"resume"`     // the last acknowledged state, when the job is bound anew after a restart; Approved otherwise
+}
+
+// StateEvent reports that the agent is about to act on a state. Seq counts from 1 within one binding; a
+// repeated Seq with the same state is acknowledged again and has no second effect.
+type StateEvent struct {
+	Seq   uint64 `json:"seq"`
+	State State  `json:"state"`
+	Fault *Fault `json:"fault,omitempty"` // with failed, cancelled and indeterminate
+}
+
+// Progress is what the board and the CLI show while a job runs. It is not durable.
+type Progress struct {
+	Phase        string `json:"phase"`      // the people's word: writing, checking, naming...
+	DoneBytes    uint64 `json:"done_bytes"` // image bytes proven or written in this phase
+	TotalBytes   uint64 `json:"total_bytes"`
+	FetchedBytes uint64 `json:"fetched_bytes"` // stored bytes that travelled in this binding
+	BytesPerSec  uint64 `json:"bytes_per_sec"`
+	SecondsLeft  int    `json:"seconds_left"` // -1 when unknown
+}
+
+// Ack is the daemon's answer once an event is durable.
+type Ack struct {
+	Seq    uint64 `json:"seq"`
+	Cancel bool   `json:"cancel,omitempty"` // an operator wishes the job to stop
+}
+
+// Personal is what goes onto the verified disk only. It carries a secret and travels once, over TLS, to the
+// bound key, never on a command line or over a plain protocol.
+type Personal struct {
+	DeviceName     string `json:"device_name"`
+	Deployment     string `json:"deployment"`    // id of the Deployment to be
+	CallHomeURL    string `json:"call_home_url"` // https://HOST:PORT
+	CallHomePin    KeyID  `json:"call_home_pin"`
+	CallHomeSecret string `json:"call_home_secret"` // valid once, 7 days
+	InstanceID     string `json:"instance_id"`      // new for each deployment (cloud-init)
+}
+
+// CallHome is the first boot's report of the name that the OS itself uses. 204 answers a recorded one.
+type CallHome struct {
+	Deployment string `json:"deployment"`
+	Secret     string `json:"secret"`
+	Hostname   string `json:"hostname"`   // as the kernel tells it
+	MachineID  string `json:"machine_id"` // SHA-256 hex of /etc/machine-id, not the id itself
+	OS         string `json:"os"`         // PRETTY_NAME of os-release
+}
