@@ -1,0 +1,103 @@
+package job_test
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strings"
+	"testing"
+
+	"ingot/imaging/job"
+)
+
+var all = []job.State{job.Approved, job.Claimed, job.Invalidated, job.Writing, job.Flushed, job.Verified, job.Personalised,
+	job.Committing, job.Committed, job.Done, job.Failed, job.Cancelled, job.Indeterminate}
+
+// TestEveryPairOfDeployStates holds the table of DESIGN.md section 1: one row a state, the states that may
+// follow it.
+func TestEveryPairOfDeployStates(t *testing.T) {
+	follows := map[job.State]string{
+		job.Approved:      "claimed failed cancelled indeterminate",
+		job.Claimed:       "claimed invalidated failed cancelled indeterminate",
+		job.Invalidated:   "claimed writing failed cancelled indeterminate",
+		job.Writing:       "claimed flushed failed cancelled indeterminate",
+		job.Flushed:       "claimed verified failed cancelled indeterminate",
+		job.Verified:      "claimed personalised failed cancelled indeterminate",
+		job.Personalised:  "claimed committing failed cancelled indeterminate",
+		job.Committing:    "claimed committed failed indeterminate",
+		job.Committed:     "claimed done failed indeterminate",
+		job.Done:          "",
+		job.Failed:        "",
+		job.Cancelled:     "",
+		job.Indeterminate: "",
+	}
+	for _, from := range all {
+		for _, to := range append(all, "nonsense") {
+			want := false
+			for _, f := range strings.Fields(follows[from]) {
+				want = want || f == string(to)
+			}
+			if got := job.MayFollow(from, to); got != want {
+				t.Errorf("MayFollow(%s, %s) = %v; want %v", from, to, got, want)
+			}
+		}
+	}
+}
+
+func TestADiskIsTouchedFromInvalidatedOn(t *testing.T) {
+	for _, s := range []job.State{job.Approved, job.Claimed} {
+		if s.Started() {
+			t.Errorf("%s.Started() = true; want false", s)
+		}
+	}
+	for _, s := range []job.State{job.Invalidated, job.Writing, job.Committed, job.Done} {
+		if !s.Started() {
+			t.Errorf("%s.Started() = false; want true", s)
+		}
+	}
+}
+
+// TestEveryCodeHasWords reads the constants from the source, so that a code without a row cannot be added.
+func TestEveryCodeHasWords(t *testing.T) {
+	f, err := parser.ParseFile(token.NewFileSet(), "codes.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := job.Codes()
+	seen := map[string]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || len(v.Values) != 1 || !strings.HasPrefix(v.Names[0].Name, "Code") {
+			return true
+		}
+		name, code := v.Names[0].Name, strings.Trim(v.Values[0].(*ast.BasicLit).Value, `"`)
+		if other, twice := seen[code]; twice {
+			t.Errorf("%s and %s share %s", name, other, code)
+		}
+		seen[code] = name
+		w, ok := words[job.Code(code)]
+		if !ok || !strings.HasSuffix(w.Sentence, ".") || !strings.HasSuffix(w.Next, ".") {
+			t.Errorf("%s (%s) has the words %q; want a sentence and a next step", name, code, w)
+		}
+		return true
+	})
+	if len(seen) < 40 || len(seen) != len(words) {
+		t.Errorf("%d constants, %d rows of words; want as many", len(seen), len(words))
+	}
+}
+
+func TestARawErrorNeverReachesAPerson(t *testing.T) {
+	f := job.FaultOf(fmt.Errorf("write chunk: %w", errors.New("input/output error")))
+	if f.Code != job.CodeInternal || strings.Contains(f.Error(), "input/output") {
+		t.Errorf("FaultOf(raw) = %v", f)
+	}
+	kept := job.FaultOf(fmt.Errorf("deploy: %w", job.Faultf(job.CodeReadBack, "At byte %d.", 4096)))
+	if kept.Code != job.CodeReadBack || !strings.Contains(kept.Error(), "4096") {
+		t.Errorf("FaultOf(wrapped) = %v", kept)
+	}
+	if long := job.Faultf(job.CodeReadBack, "%s", strings.Repeat("x", 5000)); len(long.Fact) > 300 {
+		t.Errorf("a fact of %d characters; want at most 300", len(long.Fact))
+	}
+}
