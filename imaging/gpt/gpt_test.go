@@ -233,9 +233,17 @@ func TestDamageIsToldApart(t *testing.T) {
 		"an enlarged file keeps its backup where it was": {func(f *os.File, size int64) { f.Truncate(size + mib) },
 			func(tab *gpt.Table, err error) bool { return err == nil && tab.BackupErr == nil && !tab.BackupAtEnd() }},
 	}
+	whole, err := os.ReadFile(sgdiskFile(t, 10*mib, "-n", "1:2048:+1M", "-n", "2:0:+1M", "-n", "3:0:+1M", "-n", "4:0:+1M"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			f, size := open(t, sgdiskFile(t, 100*mib, golden...))
+			path := filepath.Join(t.TempDir(), "copy.raw")
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f, size := open(t, path)
 			c.break_(f, size)
 			fi, _ := f.Stat()
 			tab, err := gpt.ReadTable(f, fi.Size(), 512)

@@ -1,0 +1,177 @@
+package diskfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Refusal says in words why a file is not taken as a disk.
+type Refusal struct{ Why string }
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Why }
+
+func refusef(format string, args ...any) error { return &Refusal{Why: fmt.Sprintf(format, args...)} }
+
+// File is an open disk image. ReadAt and NextData may be called from several goroutines.
+type File struct {
+	f      *os.File
+	path   string
+	format string
+	sector int
+	size   int64
+	length int64 // of the file itself, when it was opened
+	mtime  time.Time
+	layout layout
+}
+
+// layout is how a format places the disk in the file.
+type layout interface {
+	io.ReaderAt
+	// nextData finds the first stored run at or behind off: start == end == size when there is none.
+	nextData(off int64) (start, end int64, err error)
+}
+
+// Open opens a raw or qcow2 file or a block device for reading. Errors: a *Refusal for a file that is no disk
+// or of a kind that cannot be read for certain, and those of the operating system.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open disk file: %w", err)
+	}
+	d, err := open(f, path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open disk file %s: %w", path, err), f.Close())
+	}
+	return d, nil
+}
+
+func open(f *os.File, path string) (*File, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if fi.IsDir() {
+		return nil, refusef("it is a folder, not a disk file")
+	}
+	length, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	d := &File{f: f, path: path, length: length, mtime: fi.ModTime()}
+	if err := d.choose(); err != nil {
+		return nil, err
+	}
+	d.sector, err = sectorSize(d, d.size)
+	return d, err
+}
+
+// choose finds the format by the file's first bytes.
+func (d *File) choose() error {
+	head := make([]byte, 512)
+	if d.length < int64(len(head)) {
+		return refusef("the file has only %d bytes", d.length)
+	}
+	if _, err := d.f.ReadAt(head, 0); err != nil {
+		return fmt.Errorf("read its first sector: %w", err)
+	}
+	if isQcow2(head) {
+		q, err := openQcow2(d.f, d.length)
+		if err != nil {
+			return err
+		}
+		d.format, d.layout, d.size = "qcow2", q, q.size
+		return nil
+	}
+	if name := foreign(d.f, head, d.length); name != "" {
+		return refusef("it is a %s file; only raw and qcow2 can be read (qemu-img convert makes one of the other)", name)
+	}
+	if d.length%512 != 0 {
+		return refusef("its length of %d bytes is not a whole number of sectors, so it was probably cut off", d.length)
+	}
+	d.format, d.layout, d.size = "raw", raw{d.f, d.length}, d.length
+	return nil
+}
+
+// Size is the disk's size in bytes, a multiple of 512.
+func (d *File) Size() int64 { return d.size }
+
+// Format is "raw" or "qcow2".
+func (d *File) Format() string { return d.format }
+
+// SectorSize is 4096 when the disk's GPT was made for such sectors, and otherwise 512.
+func (d *File) SectorSize() int { return d.sector }
+
+// ReadAt implements io.ReaderAt over the disk; it gives io.EOF only at the disk's end.
+func (d *File) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("read disk file %s: negative offset %d", d.path, off)
+	}
+	if off >= d.size {
+		return 0, io.EOF
+	}
+	short := int64(len(b)) > d.size-off
+	if short {
+		b = b[:d.size-off]
+	}
+	n, err := d.layout.ReadAt(b, off)
+	if n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, fmt.Errorf("read disk file %s at %d: %w", d.path, off, err)
+	}
+	if short {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// NextData finds the first run at or behind off that the file stores; all bytes before start read as zeros, and
+// what follows end is told by the next call. start == end == Size means that nothing is stored any more.
+func (d *File) NextData(off int64) (start, end int64, err error) {
+	if off >= d.size {
+		return d.size, d.size, nil
+	}
+	start, end, err = d.layout.nextData(max(off, 0))
+	if err != nil {
+		return 0, 0, fmt.Errorf("map disk file %s at %d: %w", d.path, off, err)
+	}
+	return min(start, d.size), min(end, d.size), nil
+}
+
+// Unchanged reports an error when the file was written or cut since it was opened: what was read is then a
+// mixture.
+func (d *File) Unchanged() error {
+	fi, err := d.f.Stat()
+	if err != nil {
+		return fmt.Errorf("check disk file: %w", err)
+	}
+	if fi.Mode().IsRegular() && (fi.Size() != d.length || !fi.ModTime().Equal(d.mtime)) {
+		return refusef("the file was changed while it was read; is the virtual machine still running?")
+	}
+	return nil
+}
+
+// Close closes the file.
+func (d *File) Close() error { return d.f.Close() }
+
+// sectorSize looks where the GPT's header lies, which is at LBA 1.
+func sectorSize(r io.ReaderAt, size int64) (int, error) {
+	for _, n := range []int{512, 4096} {
+		if size < int64(2*n) {
+			break
+		}
+		sig := make([]byte, 8)
+		if _, err := r.ReadAt(sig, int64(n)); err != nil {
+			return 0, fmt.Errorf("look for a GPT: %w", err)
+		}
+		if string(sig) == "EFI PART" {
+			return n, nil
+		}
+	}
+	return 512, nil
+}
