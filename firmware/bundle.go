@@ -53,6 +53,8 @@ type Source struct {
 	Package string `json:"package"`
 	Version string `json:"version,omitempty"`
 	Path    string `json:"path,omitempty"` // inside the package
+
+	slot int // the place of the unpacked file, while a bundle is built
 }
 
 // Member is one file inside stage 1, stage 2 or the HTTP Boot image.
