@@ -96,14 +96,7 @@ func (d *Disk) Recheck() error {
 
 func (b *block) ReadAt(p []byte, off int64) (int, error) { return readAll(b.f, p, off) }
 
-func (b *block) WriteAt(p []byte, off int64) (int, error) {
-	if aligned(p) {
-		return b.f.WriteAt(p, off)
-	}
-	a := AlignedBuffer(len(p))
-	copy(a, p)
-	return b.f.WriteAt(a, off)
-}
+func (b *block) WriteAt(p []byte, off int64) (int, error) { return writeAll(b.f, p, off) }
 
 // Discard issues BLKDISCARD.
 func (b *block) Discard(off, n uint64) error { return b.rangeIoctl(unix.BLKDISCARD, off, n) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"ingot/imaging/job"
 )
@@ -29,6 +30,8 @@ type Disk struct {
 	medium Medium
 	direct bool
 	block  *block // nil on a developer's file
+
+	touched atomic.Bool // something was written, or was about to be
 
 	flushMu  sync.Mutex
 	flushErr error // a failed flush is final: a second one may succeed with the pages lost
@@ -66,6 +69,7 @@ func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
 
 // WriteAt writes exactly len(p) bytes; a short write is an error (CodeDriveWrite).
 func (d *Disk) WriteAt(p []byte, off int64) (int, error) {
+	d.touched.Store(true)
 	n, err := d.medium.WriteAt(p, off)
 	if err == nil && n == len(p) {
 		return n, nil
@@ -82,8 +86,15 @@ func (d *Disk) fault(c job.Code, off int64, n int, verb string, cause error) err
 		job.Faultf(c, "At byte %d of %s (serial %s).", off, d.drive.Path, d.drive.Serial))
 }
 
+// Touched reports whether anything was written, zeroed or discarded since the drive was opened, or was tried:
+// while it is false the disk is bit-equal to what it was.
+func (d *Disk) Touched() bool { return d.touched.Load() }
+
 // Discard hints that the range is free.
-func (d *Disk) Discard(off, n uint64) error { return d.medium.Discard(off, n) }
+func (d *Disk) Discard(off, n uint64) error {
+	d.touched.Store(true)
+	return d.medium.Discard(off, n)
+}
 
 // zeroPiece is how many bytes of zeros go down in one write when the drive has no command for it.
 const zeroPiece = 4 << 20
@@ -93,6 +104,7 @@ func (d *Disk) Zero(off, n uint64) error {
 	if n == 0 {
 		return nil
 	}
+	d.touched.Store(true)
 	if d.medium.Zero(off, n) == nil {
 		return nil
 	}

@@ -45,6 +45,9 @@ type file struct{ *os.File }
 // ReadAt reads through; the end of the file is an error of its own.
 func (f *file) ReadAt(p []byte, off int64) (int, error) { return readAll(f.File, p, off) }
 
+// WriteAt writes through; O_DIRECT wants an aligned buffer.
+func (f *file) WriteAt(p []byte, off int64) (int, error) { return writeAll(f.File, p, off) }
+
 func (f *file) Discard(off, n uint64) error { return f.Zero(off, n) }
 
 func (f *file) Zero(off, n uint64) error {
@@ -62,4 +65,14 @@ func readAll(f *os.File, p []byte, off int64) (int, error) {
 	n, err := io.ReadFull(io.NewSectionReader(f, off, int64(len(b))), b)
 	copy(p, b[:n])
 	return n, err
+}
+
+// writeAll writes p, through an aligned buffer when p is not.
+func writeAll(f *os.File, p []byte, off int64) (int, error) {
+	if aligned(p) {
+		return f.WriteAt(p, off)
+	}
+	b := AlignedBuffer(len(p))
+	copy(b, p)
+	return f.WriteAt(b, off)
 }

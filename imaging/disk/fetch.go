@@ -1,0 +1,201 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ingot/imaging"
+	"ingot/imaging/job"
+)
+
+// How fetching behaves on a bad network.
+const (
+	maxSpans     = 256              // runs of extents in one request: well below 8 KiB of query
+	silence      = 30 * time.Second // without a frame: ask anew
+	firstBackoff = 250 * time.Millisecond
+	maxBackoff   = 5 * time.Second
+	patience     = 10 * time.Minute // without a frame in the whole run: give up
+)
+
+// fetcher asks for extents until it has them all. A request that breaks off is repeated for what is missing;
+// a cable pull or a daemon's restart costs only time.
+type fetcher struct {
+	source   Source
+	manifest imaging.Digest
+	count    func(stored uint64)
+	quiet    *quiet
+}
+
+// fetch calls take for each extent that numbers names (ascending), in order and exactly once.
+func (f *fetcher) fetch(ctx context.Context, numbers []uint64, take func(ctx context.Context, frame []byte) error) error {
+	backoff := firstBackoff
+	for len(numbers) > 0 {
+		got, err := f.once(ctx, numbers, take)
+		numbers = numbers[got:]
+		if got > 0 {
+			backoff = firstBackoff
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !mayRetry(err) {
+			return err
+		}
+		if f.quiet.over() {
+			return fmt.Errorf("fetch extents from %d: %w: %w", numbers[0], err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", f.quiet.limit))
+		}
+		if err := pause(ctx, backoff); err != nil {
+			return err
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+	return nil
+}
+
+// errSilence ends a request on which nothing moves.
+var errSilence = errors.New("nothing arrives")
+
+// taken carries an error of our own side through the Source: it is final.
+type taken struct{ error }
+
+func (t taken) Unwrap() error { return t.error }
+
+// once makes one request and returns how many extents it brought.
+func (f *fetcher) once(ctx context.Context, numbers []uint64, take func(ctx context.Context, frame []byte) error) (int, error) {
+	spans, asked := spansOf(numbers)
+	rctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(silence, func() { cancel(errSilence) })
+	defer watch.Stop()
+	got := 0
+	stored, err := f.source.Fetch(rctx, f.manifest, spans, func(n uint64, frame []byte) error {
+		watch.Stop() // our own slowness is not the sender's
+		if got == asked || n != numbers[got] {
+			return fmt.Errorf("extent %d arrived out of turn", n)
+		}
+		f.quiet.heard()
+		if err := take(ctx, frame); err != nil {
+			return taken{err}
+		}
+		got++
+		watch.Reset(silence)
+		return nil
+	})
+	f.count(stored)
+	if err == nil && got < asked {
+		err = fmt.Errorf("the stream ended after %d of %d extents: %w", got, asked, job.Faultf(job.CodeStream, "It ended after %d of %d pieces.", got, asked))
+	}
+	if err == nil {
+		return got, nil
+	}
+	return got, fmt.Errorf("fetch extents from %d: %w", numbers[0], err)
+}
+
+// mayRetry tells a broken connection from a broken image: what the daemon refuses in words, a damaged chunk,
+// and our own errors stay as they are.
+func mayRetry(err error) bool {
+	var own taken
+	if errors.As(err, &own) {
+		return false
+	}
+	var fault *job.Fault
+	if errors.As(err, &fault) {
+		switch fault.Code {
+		case job.CodeStream, job.CodeUnreachable, job.CodeDaemon, job.CodeBusy:
+			return true
+		}
+		return false
+	}
+	return true
+}
+
+// spansOf covers a prefix of ascending numbers with at most maxSpans runs, and says how long the prefix is.
+func spansOf(numbers []uint64) (spans []Span, covered int) {
+	for _, n := range numbers {
+		if k := len(spans); k > 0 && spans[k-1].Last+1 == n {
+			spans[k-1].Last = n
+		} else if k == maxSpans {
+			break
+		} else {
+			spans = append(spans, Span{n, n})
+		}
+		covered++
+	}
+	return spans, covered
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// FetchHead fetches the image's first HeadSize bytes, which commit writes last; it touches no disk. It also
+// refuses a manifest whose disk ends in data where a second GPT belongs. stored counts what travelled.
+func FetchHead(ctx context.Context, src Source, m *imaging.Manifest) (head []byte, stored uint64, err error) {
+	h := m.Header()
+	if err := checkTail(m, h); err != nil {
+		return nil, 0, err
+	}
+	head = make([]byte, HeadSize(h))
+	var numbers []uint64
+	var extents []imaging.Extent
+	for e, err := range m.All() {
+		if err != nil {
+			return nil, 0, manifestFault(err)
+		}
+		if e.Offset >= uint64(len(head)) {
+			break
+		}
+		if e.Kind == imaging.Data {
+			numbers, extents = append(numbers, e.N), append(extents, e.Extent)
+		}
+	}
+	f := fetcher{source: src, manifest: m.Digest(), count: func(n uint64) { stored += n }, quiet: newQuiet(patience)}
+	err = f.fetch(ctx, numbers, func(_ context.Context, frame []byte) error {
+		e := extents[0]
+		extents = extents[1:]
+		plain, err := imaging.DecodeChunk(frame, nil, e.Digest, int(e.Length))
+		if err != nil {
+			return fmt.Errorf("decode the head at %d: %w: %w", e.Offset, err, job.Faultf(job.CodeChunk, "Chunk %s, at byte %d.", e.Digest.Short(), e.Offset))
+		}
+		copy(head[e.Offset:], plain)
+		return nil
+	})
+	return head, stored, err
+}
+
+// checkTail holds the rule that an image's own second GPT is not an extent: written, it would be the old table
+// at the end of a disk that has not been proven yet.
+func checkTail(m *imaging.Manifest, h imaging.Header) error {
+	if h.Table != "gpt" {
+		return nil
+	}
+	var last [1]imaging.Extent
+	if _, err := m.Extents(m.Count()-1, last[:]); err != nil {
+		return manifestFault(err)
+	}
+	if last[0].Kind == imaging.Data {
+		return job.Faultf(job.CodeManifest, "The image ends in data where its second partition table was.")
+	}
+	return nil
+}
+
+// manifestFault gives a damaged manifest its words; a network error keeps its own.
+func manifestFault(err error) error {
+	var fault *job.Fault
+	if errors.As(err, &fault) || !errors.Is(err, imaging.ErrManifest) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeManifest, ""))
+}
