@@ -1,0 +1,111 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+
+	"ingot/imaging/job"
+)
+
+// BootInfo asks for the daemon's time and the digest of stage 2.
+func (c *Client) BootInfo(ctx context.Context) (job.BootInfo, error) {
+	info, err := call[job.BootInfo](ctx, c, http.MethodGet, "/v1/boot", nil)
+	if err == nil && info.Version != job.Version {
+		return job.BootInfo{}, job.Faultf(job.CodeProtocol, "Agent: %d. Server: %d.", job.Version, info.Version)
+	}
+	return info, err
+}
+
+// Hello introduces the laptop.
+func (c *Client) Hello(ctx context.Context, h job.Hello) (job.HelloReply, error) {
+	reply, err := call[job.HelloReply](ctx, c, http.MethodPost, "/v1/hello", h)
+	if err == nil && reply.Version != job.Version {
+		return job.HelloReply{}, job.Faultf(job.CodeProtocol, "Agent: %d. Server: %d.", job.Version, reply.Version)
+	}
+	return reply, err
+}
+
+// Next asks what to do; the daemon holds the answer back while there is nothing new.
+func (c *Client) Next(ctx context.Context) (job.Next, error) {
+	return call[job.Next](ctx, c, http.MethodGet, "/v1/next", nil)
+}
+
+// State reports what the agent is about to do and returns when that is durable.
+func (c *Client) State(ctx context.Context, id job.ID, e job.StateEvent) (job.Ack, error) {
+	return jobCall[job.Ack](ctx, c, http.MethodPost, id, "state", e)
+}
+
+// Progress is tried once: the next one says more.
+func (c *Client) Progress(ctx context.Context, id job.ID, p job.Progress) (job.Ack, error) {
+	if err := checkID(id); err != nil {
+		return job.Ack{}, err
+	}
+	return once[job.Ack](ctx, c, http.MethodPost, "/v1/jobs/"+string(id)+"/progress", p)
+}
+
+// Personal fetches what only the verified disk may receive.
+func (c *Client) Personal(ctx context.Context, id job.ID) (job.Personal, error) {
+	return jobCall[job.Personal](ctx, c, http.MethodGet, id, "personal", nil)
+}
+
+// Result ends the job; it is repeated until the daemon has it.
+func (c *Client) Result(ctx context.Context, id job.ID, r job.Result) (job.Ack, error) {
+	return jobCall[job.Ack](ctx, c, http.MethodPost, id, "result", r)
+}
+
+var idForm = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+
+func checkID(id job.ID) error {
+	if !idForm.MatchString(string(id)) {
+		return job.Faultf(job.CodeProtocol, "The job's id is not one.")
+	}
+	return nil
+}
+
+func jobCall[Out any](ctx context.Context, c *Client, method string, id job.ID, what string, in any) (Out, error) {
+	if err := checkID(id); err != nil {
+		var none Out
+		return none, err
+	}
+	return call[Out](ctx, c, method, "/v1/jobs/"+string(id)+"/"+what, in)
+}
+
+var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Stage2 writes the archive to w and returns nil only when its size and SHA-256 are right. It is tried once
+// (CodeUnreachable when it breaks off); w has then taken bytes that prove nothing.
+func (c *Client) Stage2(ctx context.Context, f job.File, w io.Writer) error {
+	if !sha256Form.MatchString(f.SHA256) || f.Size <= 0 {
+		return job.Faultf(job.CodeProtocol, "The server names no stage 2.")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/v1/stage2/"+f.SHA256, nil)
+	if err != nil {
+		return fmt.Errorf("make request for stage 2: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return unreachable("/v1/stage2", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, err := io.ReadAll(io.LimitReader(resp.Body, job.MaxBody))
+		if err != nil {
+			return unreachable("/v1/stage2", err)
+		}
+		return decode(resp.StatusCode, b, nil)
+	}
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(resp.Body, f.Size+1))
+	if err != nil {
+		return unreachable("/v1/stage2", err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); n != f.Size || got != f.SHA256 {
+		return job.Faultf(job.CodeStage2, "Got %d bytes with the SHA-256 %.12s, want %d with %.12s.", n, got, f.Size, f.SHA256)
+	}
+	return nil
+}
