@@ -43,3 +43,55 @@ func only(s, extra string) bool {
 	}
 	return true
 }
+
+// grubConfig is /grub/grub.cfg: the same for every machine, since the signed netboot GRUB looks for no other.
+// A laptop without a serial port has no `serial`, and keeps its screen alone. When the machine's own part is
+// not there, the machine has nothing to do: it restarts, and then its firmware is sent to its own disk.
+const grubConfig = `# Ingot: this file is the same for every machine.
+if serial --unit=0 --speed=115200; then
+  terminal_output console serial
+fi
+set timeout=0
+source /grub/by-mac/$net_default_mac
+echo "Ingot: nothing to start here. Restarting."
+sleep 5
+reboot
+`
+
+// grubScript starts the agent. In the RAM-disk image it is the whole configuration.
+func grubScript(commandLine string) string {
+	return `# Ingot: made for one start of one machine.
+if serial --unit=0 --speed=115200; then
+  terminal_output console serial
+fi
+set timeout=0
+echo "Ingot: loading the start system."
+if linux /` + nameKernel + ` ` + commandLine + `; then
+  if initrd /` + nameInitrd + `; then
+    boot
+  fi
+fi
+echo "Ingot: the start system did not load. Restarting."
+sleep 10
+reboot
+`
+}
+
+// ipxeScript starts the agent from iPXE. initrd= names the initramfs for kernels started as EFI programs.
+func ipxeScript(p place, commandLine string) string {
+	return `#!ipxe
+echo Ingot: loading the start system.
+kernel ` + p.url(nameKernel) + ` initrd=` + nameInitrd + ` ` + commandLine + ` || goto failed
+initrd --name ` + nameInitrd + ` ` + p.url(nameInitrd) + ` || goto failed
+boot || goto failed
+:failed
+echo Ingot: the start system did not load. Restarting.
+sleep 10
+reboot
+`
+}
+
+// ipxeAsk is the script for an iPXE that did not say who it is: it asks again and says so.
+func ipxeAsk(p place) string {
+	return "#!ipxe\nchain --replace " + p.url(nameScript) + "?mac=${netX/mac}&uuid=${uuid}\n"
+}
