@@ -51,6 +51,7 @@ type Header struct {
 	RootPartition int         `json:"root_partition,omitempty"`
 	GrowPartition int         `json:"grow_partition,omitempty"`
 	SwapPartition int         `json:"swap_partition,omitempty"`
+	Firmware      []string    `json:"firmware,omitempty"` // modes that the disk can start in: "uefi" (fallback loader present), "bios"
 	OS            OSInfo      `json:"os"`
 	Extents       uint64      `json:"extents"`
 	DataExtents   uint64      `json:"data_extents"`
@@ -78,6 +79,11 @@ func (h Header) Validate() error {
 	}
 	if len(h.OS.ID) > maxText || len(h.OS.Name) > maxText || (h.OS.Personalise != "" && h.OS.Personalise != "linux") {
 		return fmt.Errorf("description of the system is out of bounds")
+	}
+	for i, f := range h.Firmware {
+		if (f != "uefi" && f != "bios") || i > 1 {
+			return fmt.Errorf("firmware mode %q is neither uefi nor bios, or one too many", clip(f))
+		}
 	}
 	return h.validatePartitions()
 }

@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -135,6 +136,9 @@ func probeExt(b []byte) Info {
 
 func probeFAT(r io.ReaderAt, size int64, b []byte) Info {
 	g, err := parseFAT(b[:512], size)
+	if u := (*Unmapped)(nil); errors.As(err, &u) && u.Truncated {
+		return Info{Type: VFAT}
+	}
 	if err != nil {
 		return Info{}
 	}
