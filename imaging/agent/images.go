@@ -1,0 +1,27 @@
+package agent
+
+import (
+	"context"
+
+	"ingot/imaging"
+	"ingot/imaging/disk"
+	"ingot/imaging/job"
+)
+
+// Images is where manifests and chunks come from.
+type Images interface {
+	// OpenManifest returns the manifest whose digest is d and no other. Its windows are proven when read.
+	OpenManifest(ctx context.Context, d imaging.Digest) (*imaging.Manifest, error)
+	disk.Source
+}
+
+// Local is Drives over the laptop's own sysfs.
+type Local struct {
+	Sys string // "/sys"
+}
+
+// List reads the drives.
+func (l Local) List() ([]job.Drive, error) { return disk.List(l.Sys) }
+
+// Open opens the drive that a job names.
+func (l Local) Open(want job.Target) (*disk.Disk, error) { return disk.Open(l.Sys, want) }
