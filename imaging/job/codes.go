@@ -67,6 +67,8 @@ const (
 	CodePolicy       Code = "E610"
 	CodeDaemon       Code = "E611"
 	CodeFull         Code = "E612"
+	CodeBundleBuild  Code = "E613"
+	CodeBundle       Code = "E614"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -130,4 +132,6 @@ var words = map[Code]Words{
 	CodePolicy:       {"The rules of this site do not allow that.", "Ask whoever set them."},
 	CodeDaemon:       {"The daemon cannot do that now.", "Read the reason and try again."},
 	CodeFull:         {"The disk of the server is full.", "Make room; nothing that was stored is lost."},
+	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
+	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 }
