@@ -193,10 +193,7 @@ func (b *builder) httpBoot() error {
 			return err
 		}
 	}
-	files, err := httpBootFiles(data[Shim], grub.data, data[Kernel], data[Stage1])
-	if err != nil {
-		return err
-	}
+	files := httpBootFiles(data[Shim], grub.data, data[Kernel], data[Stage1])
 	f, err := os.OpenFile(b.out(HTTPBoot), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err

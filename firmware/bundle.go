@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -205,47 +204,6 @@ func (b *Bundle) Open(name string) (*File, error) {
 		return nil, fmt.Errorf("boot file %s: %w", name, err)
 	}
 	return &File{ReadSeeker: f, Name: name, Size: e.Size, SHA256: e.SHA256, f: f}, nil
-}
-
-// OpenHTTPBoot opens the HTTP Boot image with config in place of its grub.cfg. SHA256 is the template's, not
-// that of the bytes given out.
-func (b *Bundle) OpenHTTPBoot(config string) (*File, error) {
-	offset, size := b.HTTPBootTemplate()
-	cfg, err := PadGrubConfig(config, size)
-	if err != nil {
-		return nil, err
-	}
-	f, err := b.Open(HTTPBoot)
-	if err != nil {
-		return nil, err
-	}
-	f.ReadSeeker = io.NewSectionReader(overlay{base: f.f, at: offset, bytes: cfg}, 0, f.Size)
-	return f, nil
-}
-
-// PadGrubConfig fills config up to size bytes with line ends, as the image's file of fixed size needs.
-func PadGrubConfig(config string, size int) ([]byte, error) {
-	if len(config) > size {
-		return nil, fmt.Errorf("grub.cfg of %d bytes: the image has room for %d", len(config), size)
-	}
-	return []byte(config + strings.Repeat("\n", size-len(config))), nil
-}
-
-// overlay reads base with some of its bytes replaced.
-type overlay struct {
-	base  io.ReaderAt
-	at    int64
-	bytes []byte
-}
-
-// ReadAt implements io.ReaderAt.
-func (o overlay) ReadAt(p []byte, off int64) (int, error) {
-	n, err := o.base.ReadAt(p, off)
-	from, to := max(off, o.at), min(off+int64(n), o.at+int64(len(o.bytes)))
-	if from < to {
-		copy(p[from-off:to-off], o.bytes[from-o.at:to-o.at])
-	}
-	return n, err
 }
 
 // check compares an open file with its record; a file found right is not read again while its stamp stays.

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"strings"
 	"unicode/utf16"
 )
 
@@ -31,18 +32,15 @@ reboot
 `
 
 // httpBootFiles is the content of the EFI partition. The template comes first and so lies contiguous.
-func httpBootFiles(shim, grub, kernel, initrd []byte) ([]fatFile, error) {
-	cfg, err := PadGrubConfig(templateText, templateSize)
-	if err != nil {
-		return nil, err
-	}
+func httpBootFiles(shim, grub, kernel, initrd []byte) []fatFile {
+	cfg := templateText + strings.Repeat("\n", templateSize-len(templateText))
 	return []fatFile{
-		{templatePath, cfg},
+		{templatePath, []byte(cfg)},
 		{"EFI/BOOT/BOOTX64.EFI", shim},
 		{"EFI/BOOT/grubx64.efi", grub},
 		{"vmlinuz", kernel},
 		{"initrd.img", initrd},
-	}, nil
+	}
 }
 
 // writeImage writes the disk into an empty file and tells where the template lies. Serial numbers and GUIDs are

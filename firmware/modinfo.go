@@ -26,7 +26,6 @@ type module struct {
 	aliases  []string
 	firmware []string
 	softdeps []string // "pre: a b post: c", one line each
-	vermagic string
 }
 
 // moduleName gives the kernel's name of a module file, and whether the path is one: .ko, .ko.xz or .ko.zst.
@@ -59,8 +58,8 @@ func parseModule(file string, raw []byte) (module, error) {
 	}
 	for _, field := range strings.Split(string(info), "\x00") {
 		key, value, _ := strings.Cut(field, "=")
-		if strings.ContainsAny(value, "\n\r") || value == "" {
-			continue
+		if value == "" || strings.ContainsAny(value, "\n\r") || key != "softdep" && strings.ContainsAny(value, " \t") {
+			continue // it could not stand in a line of the lists, and names no device
 		}
 		switch key {
 		case "depends":
@@ -73,8 +72,6 @@ func parseModule(file string, raw []byte) (module, error) {
 			m.firmware = append(m.firmware, value)
 		case "softdep":
 			m.softdeps = append(m.softdeps, value)
-		case "vermagic":
-			m.vermagic = value
 		}
 	}
 	return m, nil
