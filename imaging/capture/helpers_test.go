@@ -1,0 +1,248 @@
+package capture_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"ingot/imaging"
+	"ingot/imaging/capture"
+	"ingot/imaging/diskfile"
+)
+
+const (
+	mib  = 1 << 20
+	uuid = "11111111-2222-3333-4444-555555555555"
+)
+
+var packages = map[string]string{
+	"sgdisk": "gdisk", "mkfs.ext4": "e2fsprogs", "e2fsck": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
+	"mkswap": "util-linux", "qemu-img": "qemu-utils", "sfdisk": "fdisk",
+}
+
+// tool runs a program of Debian; a missing one skips the test.
+func tool(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("%s is missing: install Debian's package %s", name, packages[name])
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MTOOLS_SKIP_CHECK=1", "SOURCE_DATE_EPOCH=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+func blank(t testing.TB, name string, size int64) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// files makes a folder of files, with the given texts.
+func files(t testing.TB, texts map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for path, text := range texts {
+		full := filepath.Join(dir, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o755), os.WriteFile(full, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// debian is the least that capture takes for a Linux that can be given a name.
+func debian() map[string]string {
+	noise := make([]byte, 2*mib)
+	rand.New(rand.NewSource(3)).Read(noise)
+	return map[string]string{
+		"etc/fstab": "# comment\nUUID=" + uuid + " / ext4 errors=remount-ro 0 1\n", "etc/os-release": "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
+		"usr/lib/systemd/systemd": "\x7fELF", "usr/bin/noise": string(noise), "usr/share/text": strings.Repeat("a line of text\n", 100_000),
+	}
+}
+
+// disk is a disk file under construction; partitions begin and end on whole MiB.
+type disk struct {
+	t    testing.TB
+	path string
+}
+
+// gptDisk makes a disk of size MiB with partitions of the given MiB and types, the first at 1 MiB.
+func gptDisk(t testing.TB, size int64, parts ...string) disk {
+	t.Helper()
+	d := disk{t, blank(t, "disk.raw", size*mib)}
+	args := []string{"-U", uuid}
+	for i, p := range parts {
+		mibs, typ, _ := strings.Cut(p, " ")
+		n := i + 1
+		args = append(args, "-n", fmt.Sprintf("%d:0:+%sM", n, mibs), "-t", fmt.Sprintf("%d:%s", n, typ), "-u", fmt.Sprintf("%d:%s%d", n, uuid[:35], n))
+	}
+	tool(t, "sgdisk", append(args, d.path)...)
+	return d
+}
+
+// put copies a volume's file to at MiB.
+func (d disk) put(at int64, volume string) {
+	d.t.Helper()
+	tool(d.t, "dd", "if="+volume, "of="+d.path, "bs=1M", fmt.Sprintf("seek=%d", at), "conv=notrunc,sparse", "status=none")
+}
+
+func (d disk) write(at int64, b []byte) {
+	d.t.Helper()
+	f, err := os.OpenFile(d.path, os.O_RDWR, 0)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_, err = f.WriteAt(b, at)
+	if err := errors.Join(err, f.Close()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func ext4(t testing.TB, size int64, dir string, args ...string) string {
+	t.Helper()
+	v := blank(t, "ext4", size*mib)
+	tool(t, "mkfs.ext4", append(append([]string{"-q", "-F", "-b", "4096", "-U", uuid, "-E", "hash_seed=" + uuid, "-L", "root", "-d", dir}, args...), v)...)
+	return v
+}
+
+func esp(t testing.TB, size int64, loader bool) string {
+	t.Helper()
+	v := blank(t, "esp", size*mib)
+	tool(t, "mkfs.vfat", "-i", "ABCD1234", v)
+	tool(t, "mmd", "-i", v, "::/EFI", "::/EFI/boot")
+	if loader {
+		tool(t, "mcopy", "-i", v, filepath.Join(files(t, map[string]string{"l": "MZ"}), "l"), "::/EFI/boot/bootx64.efi")
+	}
+	return v
+}
+
+func swap(t testing.TB, size int64) string {
+	t.Helper()
+	v := blank(t, "swap", size*mib)
+	tool(t, "mkswap", "-q", "-U", uuid, "-L", "swap", v)
+	return v
+}
+
+// golden is the disk of the lab in small: BIOS boot, ESP, root, swap behind it, and rubbish in free places.
+func golden(t testing.TB) disk {
+	t.Helper()
+	d := gptDisk(t, 120, "1 ef02", "20 ef00", "60 8304", "16 8200")
+	d.put(2, esp(t, 20, true))
+	d.put(22, ext4(t, 60, files(t, debian())))
+	d.put(82, swap(t, 16))
+	boot := bytes.Repeat([]byte("boot"), 100)
+	d.write(0, boot)                            // a program in the MBR
+	d.write(mib, bytes.Repeat(boot, 20))        // and its rest
+	d.write(90*mib, bytes.Repeat(boot, 5000))   // old memory in the swap
+	d.write(101*mib+512, bytes.Repeat(boot, 3)) // something behind the last partition
+	return d
+}
+
+// memSink is a Sink in memory that proves what it is given.
+type memSink struct {
+	mu        sync.Mutex
+	chunks    map[imaging.Digest][]byte // plain
+	committed bool
+	manifest  []byte
+	digest    imaging.Digest
+	putErr    error
+}
+
+func newSink() *memSink { return &memSink{chunks: map[imaging.Digest][]byte{}} }
+
+func (s *memSink) Has(d imaging.Digest) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.chunks[d]
+	return ok, nil
+}
+
+func (s *memSink) Put(d imaging.Digest, plain int, frame []byte) error {
+	if s.putErr != nil {
+		return s.putErr
+	}
+	b, err := imaging.DecodeChunk(frame, nil, d, plain)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chunks[d] = b
+	return nil
+}
+
+func (s *memSink) Commit() error { s.committed = true; return nil }
+
+func (s *memSink) PutManifest(f *os.File, d imaging.Digest) error {
+	if !s.committed {
+		return errors.New("the manifest comes before the chunks are durable")
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	var err error
+	s.digest = d
+	s.manifest, err = io.ReadAll(f)
+	return err
+}
+
+// restore writes the image over a disk full of rubbish: free places keep it.
+func (s *memSink) restore(t testing.TB) (disk []byte, m *imaging.Manifest) {
+	t.Helper()
+	m, err := imaging.OpenManifest(bytes.NewReader(s.manifest), int64(len(s.manifest)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk = bytes.Repeat([]byte{0xA5}, int(m.Header().DiskSize))
+	for e, err := range m.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch out := disk[e.Offset:e.End()]; e.Kind {
+		case imaging.Data:
+			copy(out, s.chunks[e.Digest])
+		case imaging.Zero:
+			clear(out)
+		}
+	}
+	return disk, m
+}
+
+func open(t testing.TB, path string) *diskfile.File {
+	t.Helper()
+	f, err := diskfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func run(t testing.TB, path string, sink capture.Sink, o capture.Options) capture.Result {
+	t.Helper()
+	if o.TempDir == "" {
+		o.TempDir = t.TempDir()
+	}
+	res, err := capture.Run(context.Background(), open(t, path), sink, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(o.TempDir); len(left) != 0 {
+		t.Errorf("the temporary folder keeps %v", left)
+	}
+	return res
+}
