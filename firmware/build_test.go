@@ -262,6 +262,10 @@ func TestTheBundleBeforeIsKept(t *testing.T) {
 	if built[2] != built[3] {
 		t.Error("an equal build has another name")
 	}
+	flip(t, filepath.Join(built[3], firmware.Shim), 1)
+	if b := mustBuild(t, dir, debs, agentFile(t, "3")); b.Dir() != built[3] || len(b.Verify()) > 0 {
+		t.Errorf("building again does not mend the damaged bundle: %s, %v", b.Dir(), b.Verify())
+	}
 	if _, err := os.Stat(leftover); !errors.Is(err, os.ErrNotExist) {
 		t.Error("what a killed build left is still there")
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // tempPrefix marks folders and links of a build that has not ended.
@@ -45,8 +47,7 @@ func (b *builder) finish() (*Bundle, error) {
 		return nil, err
 	}
 	name := dirName(sha256.Sum256(raw))
-	final := filepath.Join(b.Dir, name)
-	if err := replaceDir(b.out(""), final, filepath.Join(b.work, "damaged")); err != nil {
+	if err := moveInto(b.out(""), filepath.Join(b.Dir, name)); err != nil {
 		return nil, err
 	}
 	before, err := os.Readlink(filepath.Join(b.Dir, currentLink))
@@ -64,13 +65,17 @@ func (b *builder) finish() (*Bundle, error) {
 	return bundle, prune(b.Dir, name, before)
 }
 
-// replaceDir moves the new folder to its name. One of that name is there when nothing changed since the last
-// build; it goes, in case it was damaged meanwhile.
-func replaceDir(from, to, aside string) error {
-	if err := os.Rename(to, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// moveInto moves the new folder to its name. One of that name is there when nothing changed since an earlier
+// build; the two change places in one step, in case it was damaged meanwhile, so that the name never is empty.
+func moveInto(from, to string) error {
+	err := os.Rename(from, to)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
+		err = unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
 	}
-	return os.Rename(from, to)
+	if err != nil {
+		return fmt.Errorf("move the bundle to %s: %w", to, err)
+	}
+	return nil
 }
 
 // switchTo points the current link at a bundle in one step.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -28,11 +29,14 @@ type module struct {
 	softdeps []string // "pre: a b post: c", one line each
 }
 
+// plainName is what a module is called: anything else could not stand in a line of the lists.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
 // moduleName gives the kernel's name of a module file, and whether the path is one: .ko, .ko.xz or .ko.zst.
 func moduleName(file string) (string, bool) {
 	base := path.Base(file)
 	for _, end := range []string{".ko", ".ko.xz", ".ko.zst"} {
-		if name, ok := strings.CutSuffix(base, end); ok && name != "" {
+		if name, ok := strings.CutSuffix(base, end); ok && plainName.MatchString(name) {
 			return underscored(name), true
 		}
 	}
