@@ -1,0 +1,121 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// Machine is a client on the wire before we know it.
+type Machine struct {
+	MAC  string
+	UUID string // canonical text of option 97, or empty
+}
+
+// Answer says whether a machine may boot our agent.
+type Answer struct {
+	Boot bool
+	Why  string // one sentence for the boot log
+}
+
+// Decide says whether a machine may boot our agent. A known device is recognised by a believable UUID only: a
+// MAC may be a shared dongle.
+func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
+	var a Answer
+	err := s.db.View(func(tx *store.Tx) error {
+		bench, err := tx.Bench()
+		if err != nil {
+			return err
+		}
+		guard, err := tx.Guard(machineKey(m.MAC, m.UUID))
+		if err != nil {
+			return err
+		}
+		d, err := optional(tx.DeviceByUUID(uuidKey(m.UUID)))
+		if err != nil {
+			return err
+		}
+		var busy bool
+		if d != nil {
+			if _, busy, err = tx.ActiveJob(d.ID); err != nil {
+				return err
+			}
+		}
+		a = admitBoot(d, busy, bench.Open(tx.Now()), tx.Now().Before(guard.RefusedUntil))
+		return nil
+	})
+	return a, err
+}
+
+// admitBoot is the table behind Decide.
+func admitBoot(d *store.Device, hasJob, bench, refused bool) Answer {
+	switch {
+	case hasJob:
+		return Answer{true, d.Label() + " has a job."}
+	case refused:
+		return Answer{false, "It had nothing to do a moment ago and is left to its own disk."}
+	case d != nil && d.State == store.Lost:
+		return Answer{true, d.Label() + " was reported lost."}
+	case d != nil && d.State != store.New && d.State != store.Ready && d.State != store.Failed && d.State != store.Quarantined:
+		return Answer{false, d.Label() + " is " + string(d.State) + " and has no job."}
+	case !bench:
+		return Answer{false, "The bench is closed."}
+	case d == nil:
+		return Answer{true, "An unknown machine on an open bench."}
+	}
+	return Answer{true, fmt.Sprintf("%s is %s, on an open bench.", d.Label(), d.State)}
+}
+
+// Token names a boot. A repeated request of the same machine within 2 minutes gets the same token while no
+// agent has used it.
+func (s *Service) Token(_ context.Context, m Machine) (string, error) {
+	key := machineKey(m.MAC, m.UUID)
+	var token string
+	err := s.db.Update(func(tx *store.Tx) error {
+		t, err := tx.TokenOf(key)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && t.Key == "" && tx.Now().Sub(t.Issued) < tokenRepeat {
+			token = t.Token
+			return nil
+		}
+		t = store.BootToken{Token: newID(24), Machine: key, MAC: fold(m.MAC), UUID: m.UUID, Issued: tx.Now()}
+		token = t.Token
+		return tx.PutToken(t)
+	})
+	return token, err
+}
+
+// OpenBench lets unknown machines boot until a time; a time that is past closes the bench.
+func (s *Service) OpenBench(_ context.Context, operator string, b store.Bench) (store.Bench, error) {
+	b.By, b.OpenUntil = operator, b.OpenUntil.UTC()
+	if b.OpenUntil.After(s.now().Add(7 * secretLife)) {
+		return b, job.Faultf(job.CodeBadRequest, "A bench is open for at most 7 weeks.")
+	}
+	err := s.update(func(tx *store.Tx) error {
+		act := "bench close"
+		if b.Open(tx.Now()) {
+			act = "bench open"
+		}
+		return errors.Join(tx.PutBench(b), tx.Audit(operator, act, "bench", "Until "+b.OpenUntil.Format("2006-01-02 15:04 MST")+"."))
+	})
+	return b, err
+}
+
+// Bench gives the window.
+func (s *Service) Bench(context.Context) (b store.Bench, err error) {
+	err = s.db.View(func(tx *store.Tx) error { b, err = tx.Bench(); return err })
+	return b, err
+}
+
+// BootLogs gives the timelines of all machines or of one MAC, in any common writing.
+func (s *Service) BootLogs(_ context.Context, mac string) (l []store.BootLog, err error) {
+	mac = strings.ReplaceAll(fold(mac), "-", ":")
+	err = s.db.View(func(tx *store.Tx) error { l, err = tx.BootLogs(mac); return err })
+	return l, err
+}

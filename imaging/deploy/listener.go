@@ -1,0 +1,129 @@
+package deploy
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ingot/imaging/job"
+	"ingot/imaging/sign"
+)
+
+// Listener is the TLS identity of the agent listener: its own key, pinned by every agent.
+type Listener struct {
+	cert tls.Certificate
+	pin  job.KeyID
+}
+
+// LoadListener reads the key at path, or makes one (ECDSA P-256, mode 0600). Its certificate is made anew at
+// each start: agents pin the key and ignore names and dates.
+func LoadListener(path string) (*Listener, error) {
+	key, err := loadKey(path)
+	if err != nil {
+		return nil, fmt.Errorf("agent listener key: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "ingot agent listener"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280, 4.1.2.5: no end
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("agent listener certificate: %w", err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("agent listener certificate: %w", err)
+	}
+	return &Listener{cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf},
+		pin: job.KeyID(sign.KeyID(leaf.RawSubjectPublicKeyInfo))}, nil
+}
+
+func loadKey(path string) (*ecdsa.PrivateKey, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return makeKey(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, fmt.Errorf("%s: no PEM block", path)
+	}
+	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	key, ok := k.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s: a %T, want ECDSA", path, k)
+	}
+	return key, nil
+}
+
+func makeKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(f.Name())
+	err = pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return nil, err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return key, errors.Join(d.Sync(), d.Close())
+}
+
+// Pin is what agents compare the server's key with.
+func (l *Listener) Pin() job.KeyID { return l.pin }
+
+// TLS is the listener's configuration: TLS 1.3, HTTP/1.1, any client key (possession is what counts).
+func (l *Listener) TLS() *tls.Config {
+	return &tls.Config{
+		Certificates: []tls.Certificate{l.cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"},
+		ClientAuth: tls.RequestClientCert,
+	}
+}
+
+// Server makes the HTTP server for a handler; call ServeTLS-less Serve with Listen's result.
+func (l *Listener) Server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, TLSConfig: l.TLS(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10}
+}
+
+// Listen opens the TLS listener on an address.
+func (l *Listener) Listen(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(ln, l.TLS()), nil
+}

@@ -1,0 +1,292 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// Wrong codes that one operator may try within a minute.
+const maxGuesses = 10
+
+// Adopt approves the laptop that shows this code: the device becomes ready and gets its asset tag, role and
+// Name if they are given.
+func (s *Service) Adopt(_ context.Context, operator string, a store.Adoption) (store.DeviceView, error) {
+	if err := s.mayGuess(operator); err != nil {
+		return store.DeviceView{}, err
+	}
+	var id string
+	err := s.update(func(tx *store.Tx) error {
+		agent, d, err := s.byCode(tx, a.Code)
+		if err != nil {
+			return err
+		}
+		id = d.ID
+		return s.adopt(tx, operator, agent, d, a)
+	})
+	if err != nil {
+		s.countGuess(operator, err)
+		return store.DeviceView{}, err
+	}
+	return s.Device(context.Background(), id)
+}
+
+// byCode finds the waiting laptop that shows a code now.
+func (s *Service) byCode(tx *store.Tx, code string) (store.Agent, store.Device, error) {
+	want := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(code), "-", ""))
+	agents, err := tx.Agents()
+	if err != nil {
+		return store.Agent{}, store.Device{}, err
+	}
+	for _, a := range agents {
+		if len(want) == 8 && strings.ReplaceAll(a.Code, "-", "") == want && tx.Now().Before(a.CodeUntil) {
+			d, err := tx.Device(a.Device)
+			return a, d, err
+		}
+	}
+	return store.Agent{}, store.Device{}, job.Faultf(job.CodeNotFound, "No laptop shows the code %.12q now.", code)
+}
+
+func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d store.Device, a store.Adoption) error {
+	if d.State == store.Quarantined {
+		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
+	}
+	if err := d.Become(store.Ready, tx.Now()); err != nil {
+		return err
+	}
+	if a.Asset = strings.TrimSpace(a.Asset); a.Asset != "" {
+		if len(a.Asset) > 64 {
+			return job.Faultf(job.CodeBadRequest, "The asset tag has %d characters.", len(a.Asset))
+		}
+		d.Asset = a.Asset
+	}
+	if a.Role != "" {
+		r, err := tx.Role(a.Role)
+		if err != nil {
+			return err
+		}
+		d.Role = r.Name
+	}
+	if err := giveName(tx, &d, a.Name, d.Role, false); err != nil {
+		return err
+	}
+	agent.Code = ""
+	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d),
+		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
+}
+
+// giveName reserves the wanted Name, else keeps the one it has, else makes one by the role's pattern.
+func giveName(tx *store.Tx, d *store.Device, name, role string, needed bool) error {
+	if name != "" {
+		return tx.Reserve(d, name)
+	}
+	if d.Name != "" {
+		return nil
+	}
+	if role != "" {
+		r, err := tx.Role(role)
+		if err != nil {
+			return err
+		}
+		if r.Pattern != "" {
+			p, err := store.ParsePattern(r.Pattern)
+			if err != nil {
+				return err
+			}
+			return tx.ReservePattern(d, p)
+		}
+	}
+	if needed {
+		return job.Faultf(job.CodeNameInvalid, "%s has no name: give one with --name, or a role with a pattern.", d.Label())
+	}
+	return nil
+}
+
+// mayGuess stops somebody who tries codes.
+func (s *Service) mayGuess(operator string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recent := s.guesses[operator][:0]
+	for _, t := range s.guesses[operator] {
+		if s.now().Sub(t) < time.Minute {
+			recent = append(recent, t)
+		}
+	}
+	s.guesses[operator] = recent
+	if len(recent) >= maxGuesses {
+		return job.Faultf(job.CodePolicy, "%d wrong codes in a minute: wait a minute.", len(recent))
+	}
+	return nil
+}
+
+func (s *Service) countGuess(operator string, err error) {
+	if f := job.FaultOf(err); f.Code != job.CodeNotFound {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.guesses[operator] = append(s.guesses[operator], s.now())
+}
+
+// Deploy approves one Version for one device: the operator's order becomes a Job.
+func (s *Service) Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error) {
+	var id job.ID
+	err := s.update(func(tx *store.Tx) error {
+		d, err := tx.FindDevice(o.Device)
+		if err != nil {
+			return err
+		}
+		j, err := s.approve(tx, operator, d, o)
+		id = j.ID
+		return err
+	})
+	if err != nil {
+		return store.JobView{}, err
+	}
+	s.log.Info().Str("job", string(id)).Str("operator", operator).Msg("deploy approved")
+	return s.Job(ctx, id)
+}
+
+// approve checks an order against everything known and makes its Job.
+func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store.Order) (store.Job, error) {
+	if err := allowed(d, o); err != nil {
+		return store.Job{}, err
+	}
+	if j, busy, err := tx.ActiveJob(d.ID); err != nil || busy {
+		return j, errors.Join(err, job.Faultf(job.CodeBusy, "Job %s of %s is %s.", j.ID, d.Label(), j.State))
+	}
+	role, v, err := wanted(tx, d, o)
+	if err != nil {
+		return store.Job{}, err
+	}
+	if !v.Usable() {
+		return store.Job{}, job.Faultf(job.CodePolicy, "%s is %s.", v.Ref(), v.State)
+	}
+	if v.Personalise == "" && !o.NoPersonalise {
+		return store.Job{}, job.Faultf(job.CodeUnknownOS, "%s holds %s.", v.Ref(), orUnknown(v.OS))
+	}
+	target, err := chooseDrive(d.Drives, o.Drive, role.Drive)
+	if err != nil {
+		return store.Job{}, err
+	}
+	if err := errors.Join(fits(v, target), starts(v, d.Firmware)); err != nil {
+		return store.Job{}, err
+	}
+	if role.Name != "" {
+		d.Role = role.Name
+	}
+	if err := giveName(tx, &d, o.Name, role.Name, true); err != nil {
+		return store.Job{}, err
+	}
+	if o.After == "" {
+		o.After = job.Reset
+	}
+	j := store.Job{
+		ID: job.ID(newID(16)), Kind: job.Deploy, Device: d.ID, Operator: operator, Order: o, Created: tx.Now(), Serial: d.Serial,
+		UUIDKey: uuidKey(d.UUID), Target: target, Image: v.Ref(), DiskSize: v.DiskSize, DataExtents: v.DataExtents, ZeroExtents: v.ZeroExtents,
+		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
+		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),
+	}
+	j.Enter(job.Approved, tx.Now())
+	return j, errors.Join(tx.PutDevice(d), tx.PutJob(j), clearGuard(tx, d), tx.Audit(operator, "deploy", d.ID,
+		fmt.Sprintf("%s onto %s, drive %s, job %s.", v.Ref(), d.Label(), target.Serial, j.ID)))
+}
+
+// allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator
+// says that it was saved and types whose laptop it is.
+func allowed(d store.Device, o store.Order) error {
+	switch d.State {
+	case store.Ready, store.Failed:
+	case store.Deployed:
+		if !o.DataSaved || !strings.EqualFold(o.Confirm, d.Name) {
+			return job.Faultf(job.CodeState, "%s is in use: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
+		}
+	case store.Quarantined:
+		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
+	case store.New:
+		return job.Faultf(job.CodeState, "%s was not adopted yet.", d.Label())
+	default:
+		return job.Faultf(job.CodeState, "%s is %s.", d.Label(), d.State)
+	}
+	if o.After != "" && o.After != job.Reset && o.After != job.PowerOff {
+		return job.Faultf(job.CodeBadRequest, "After the job a laptop does reset or poweroff, not %.20q.", string(o.After))
+	}
+	if (o.Image == "") == (o.Role == "") && (o.Image != "" || d.Role == "") {
+		return job.Faultf(job.CodeBadRequest, "Name either an image or a role.")
+	}
+	return nil
+}
+
+// wanted finds the version: the one named, or the role's, or that of the role that the device has.
+func wanted(tx *store.Tx, d store.Device, o store.Order) (role store.Role, v store.Version, err error) {
+	image := o.Image
+	name := o.Role
+	if name == "" {
+		name = d.Role
+	}
+	if name != "" {
+		if role, err = tx.Role(name); err != nil {
+			return role, v, err
+		}
+	}
+	if image == "" {
+		image = role.Image
+	}
+	v, err = tx.FindVersion(image)
+	return role, v, err
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "an unknown system"
+	}
+	return s
+}
+
+// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word.
+func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store.JobView, error) {
+	err := s.update(func(tx *store.Tx) error {
+		j, err := tx.Job(id)
+		if err != nil {
+			return err
+		}
+		if !job.MayFollow(j.State, job.Cancelled) {
+			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
+		}
+		j.CancelBy = operator
+		if err := tx.Audit(operator, "cancel", j.Device, fmt.Sprintf("Job %s in state %s.", id, j.State)); err != nil {
+			return err
+		}
+		if j.AgentKey == "" || s.now().Sub(s.lastHeard(j.AgentKey)) > silence {
+			return s.end(tx, j, job.Cancelled, job.Faultf(job.CodeCancelled, "By %s.", operator), nil)
+		}
+		return tx.PutJob(j)
+	})
+	if err != nil {
+		return store.JobView{}, err
+	}
+	return s.Job(ctx, id)
+}
+
+// PutRole writes a role.
+func (s *Service) PutRole(_ context.Context, operator string, r store.Role) (store.Role, error) {
+	err := s.update(func(tx *store.Tx) (err error) {
+		r.By = operator
+		if r, err = tx.PutRole(r); err != nil {
+			return err
+		}
+		return tx.Audit(operator, "role", r.Name, fmt.Sprintf("Revision %d: %s, pattern %q.", r.Revision, r.Image, r.Pattern))
+	})
+	return r, err
+}
+
+// Roles lists the roles.
+func (s *Service) Roles(context.Context) (r []store.Role, err error) {
+	err = s.db.View(func(tx *store.Tx) error { r, err = tx.Roles(); return err })
+	return r, err
+}

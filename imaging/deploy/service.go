@@ -1,0 +1,172 @@
+package deploy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"ingot/imaging/job"
+	"ingot/imaging/sign"
+	"ingot/store"
+)
+
+// Boot gives what an agent needs before it can say Hello.
+type Boot interface {
+	Stage2() (job.File, error)              // what stage 2 must be
+	OpenStage2() (io.ReadSeekCloser, error) // its bytes; checked by whoever serves them
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	DB        *store.DB
+	Signer    *sign.Signer // signs jobs
+	Boot      Boot
+	Manifests http.Handler // GET /v1/manifests/{digest}; called only for the key whose running job names the digest
+	Chunks    http.Handler // GET /v1/chunks/{digest}; likewise
+	Log       zerolog.Logger
+	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home
+	AgentPin  job.KeyID        // of the agent listener's key
+	PagesURL  string           // where a failure's QR code leads; the device's id is appended; may be empty
+	Now       func() time.Time // nil means time.Now
+	Poll      time.Duration    // how long Next holds a request open; 0 means 25 s
+
+	// AcceptFileDisks lets a proof pass whose content was not read with O_DIRECT. It is for tests that deploy
+	// into a file; the daemon never sets it.
+	AcceptFileDisks bool
+}
+
+// Service is the daemon's side of jobs. Its methods may be called from any goroutine.
+type Service struct {
+	cfg     Config
+	db      *store.DB
+	log     zerolog.Logger
+	now     func() time.Time
+	started time.Time
+
+	mu       sync.Mutex
+	heard    map[job.KeyID]time.Time     // last request of each agent
+	clashed  map[string]bool             // devices with two live keys, already quarantined in this run
+	progress map[job.ID]job.Progress     // of running jobs
+	kept     map[job.ID]time.Time        // when the job's sign of life was last made durable
+	changed  chan struct{}               // closed and replaced at every change
+	guesses  map[string][]time.Time      // wrong codes of each operator
+	running  map[job.KeyID]runningTarget // which manifest a key may read; a cache of the records
+}
+
+// New makes a Service over an open database.
+func New(cfg Config) (*Service, error) {
+	if cfg.DB == nil || cfg.Signer == nil {
+		return nil, errors.New("deploy: needs a database and a signer")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = 25 * time.Second
+	}
+	return &Service{
+		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
+		heard: map[job.KeyID]time.Time{}, clashed: map[string]bool{}, progress: map[job.ID]job.Progress{},
+		kept: map[job.ID]time.Time{}, changed: make(chan struct{}), guesses: map[string][]time.Time{},
+		running: map[job.KeyID]runningTarget{},
+	}, nil
+}
+
+// update runs one fact and wakes everybody who waits for a change.
+func (s *Service) update(f func(*store.Tx) error) error {
+	err := s.db.Update(f)
+	if err == nil {
+		s.wake()
+	}
+	return err
+}
+
+func (s *Service) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// changes gives a channel that is closed at the next change.
+func (s *Service) changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// hear notes a request of an agent. The map is bounded: keys silent for a day are dropped.
+func (s *Service) hear(key job.KeyID) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.heard) > 4096 {
+		for k, t := range s.heard {
+			if now.Sub(t) > 24*time.Hour {
+				delete(s.heard, k)
+			}
+		}
+	}
+	s.heard[key] = now
+}
+
+// lastHeard gives an agent's last request. A key not heard since this daemon started counts from the start:
+// its laptop may only not have found the daemon again yet.
+func (s *Service) lastHeard(key job.KeyID) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.heard[key]; ok {
+		return t
+	}
+	return s.started
+}
+
+// Run does what time demands until ctx ends: it closes jobs whose laptops never came back.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := s.Sweep(); err != nil {
+				s.log.Error().Err(err).Msg("could not close silent jobs")
+			}
+		}
+	}
+}
+
+// alphabet has no letters or digits that are mistaken for one another.
+const alphabet = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
+
+// randomText makes n characters of an alphabet, without bias.
+func randomText(n int, from string) string {
+	out := make([]byte, 0, n)
+	buf := make([]byte, 64)
+	limit := 256 - 256%len(from)
+	for {
+		rand.Read(buf) // never fails: it ends the program instead
+		for _, b := range buf {
+			if int(b) < limit {
+				if out = append(out, from[int(b)%len(from)]); len(out) == n {
+					return string(out)
+				}
+			}
+		}
+	}
+}
+
+func newCode() string { c := randomText(8, alphabet); return c[:4] + "-" + c[4:] }
+
+func newID(n int) string { return randomText(n, "abcdefghijklmnopqrstuvwxyz0123456789") }
+
+func hashSecret(s string) string { h := sha256.Sum256([]byte(s)); return hex.EncodeToString(h[:]) }

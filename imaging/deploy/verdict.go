@@ -1,0 +1,114 @@
+package deploy
+
+import (
+	"time"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// Times of DESIGN section 3.
+const (
+	tokenRepeat  = 2 * time.Minute  // within it a repeated request gets the same boot token
+	tokenLife    = 10 * time.Minute // until the first Hello
+	codeLife     = 15 * time.Minute // of the code on the screen; a new one follows while the laptop waits
+	silence      = 30 * time.Second // without a request, an agent's key counts as silent
+	jobWindow    = 60 * time.Minute // since the last sign of life, within which an unfinished job may be bound anew
+	orderWindow  = 24 * time.Hour   // within which an order waits for its laptop
+	readyWait    = 60 * time.Minute // how long a ready laptop waits for an order on a closed bench
+	refuseFor    = 10 * time.Minute // after an agent with nothing to do
+	loopWindow   = 15 * time.Minute // three starts within it without progress are a loop
+	loopStarts   = 3
+	secretLife   = 7 * 24 * time.Hour // of the call-home secret
+	jobValid     = 10 * time.Minute   // from receipt, within which the agent must start
+	duplicateFor = 90 * time.Second   // two live keys of one device for so long are two laptops
+)
+
+// scene is everything that decides what an agent does next.
+type scene struct {
+	now      time.Time
+	agent    store.Agent
+	device   store.Device
+	job      *store.Job // the device's unfinished job
+	bench    bool       // open
+	oldHeard time.Time  // the last request of the key that the job is bound to
+}
+
+// verdict is the answer: an order, and whether a job has to be bound, or ended, first.
+type verdict struct {
+	order job.Order
+	say   string
+	bind  bool       // bind the job to this agent, then hand it out
+	fail  *job.Fault // end the job so: nothing was written and it cannot be done
+	deny  *job.Fault // tell this laptop so; the job stays as it is
+	clash bool       // two laptops live under one identity
+}
+
+// decide is the one place that hands out work.
+func decide(s scene) verdict {
+	switch {
+	case s.agent.Loop:
+		return verdict{order: job.Off, say: job.CodeLoop.Words().Sentence}
+	case s.device.State == store.Quarantined:
+		return verdict{order: job.Wait, say: job.CodeQuarantined.Words().Sentence}
+	case s.device.State == store.New:
+		return verdict{order: job.Wait, say: "Approve this code to adopt the laptop."}
+	case s.job != nil:
+		return decideJob(s, *s.job)
+	case s.device.State == store.Ready, s.device.State == store.Failed:
+		if s.bench || s.now.Before(later(s.agent.Started, s.device.Changed).Add(readyWait)) {
+			return verdict{order: job.Wait, say: "Ready. Waiting for an order."}
+		}
+	}
+	return verdict{order: job.Leave, say: "Nothing to do."}
+}
+
+func decideJob(s scene, j store.Job) verdict {
+	if j.AgentKey == s.agent.Key {
+		return verdict{order: job.Work}
+	}
+	if f := stranger(s, j); f != nil {
+		if !j.Reached.Started() && f.Code == job.CodeWrongDrive {
+			return verdict{order: job.Leave, say: f.Error(), fail: f}
+		}
+		return verdict{order: job.Leave, say: f.Error(), deny: f}
+	}
+	if j.AgentKey == "" {
+		if s.now.After(j.Created.Add(orderWindow)) {
+			f := job.Faultf(job.CodeJobExpired, "It was given at %s.", j.Created.Format(time.RFC3339))
+			return verdict{order: job.Leave, say: f.Error(), fail: f}
+		}
+		return verdict{order: job.Work, bind: true}
+	}
+	if j.Kind != job.Deploy || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
+		f := job.Faultf(job.CodeJobExpired, "The laptop was silent for more than %s.", jobWindow)
+		return verdict{order: job.Leave, say: f.Error(), deny: f}
+	}
+	if quiet := s.now.Sub(s.oldHeard); quiet < silence {
+		if s.now.Sub(s.agent.Started) > duplicateFor {
+			return verdict{order: job.Wait, say: job.CodeQuarantined.Words().Sentence, clash: true}
+		}
+		return verdict{order: job.Wait, say: "An earlier start of this laptop is still heard. Waiting for it to fall silent."}
+	}
+	return verdict{order: job.Work, bind: true}
+}
+
+// stranger says why this laptop is not the one that the job was approved for: serial, UUID and the target
+// drive must all be equal.
+func stranger(s scene, j store.Job) *job.Fault {
+	id := identify(s.agent.Hello.Facts)
+	switch {
+	case fold(s.agent.Hello.Facts.Serial) != fold(j.Serial), id.uuid != j.UUIDKey:
+		return job.Faultf(job.CodeWrongDevice, "Serial or UUID differ from the approved laptop's.")
+	case !holds(s.agent.Hello.Drives, j.Target):
+		return job.Faultf(job.CodeWrongDrive, "Drive %s is not in it.", j.Target.Serial)
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
