@@ -1,6 +1,7 @@
 package firmware_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -315,4 +316,16 @@ func FuzzModule(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestACancelledBuildLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := firmware.Build(ctx, firmware.Options{Dir: dir, Debs: debFolder(t, packs()), Agent: agentFile(t, "")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Build = %v; want context.Canceled", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*-*")); err != nil || len(left) > 0 {
+		t.Errorf("the cancelled build left %v, %v", left, err)
+	}
 }

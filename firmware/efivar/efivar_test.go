@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"ingot/firmware/efivar"
 )
 
@@ -272,5 +274,36 @@ func TestBootReadsTheMenuAroundABrokenEntry(t *testing.T) {
 	set("BootOrder", []byte{1, 0, 2})
 	if _, err := v.Boot(); err == nil {
 		t.Error("a BootOrder of three bytes was taken")
+	}
+}
+
+// TestTheKernelsGuardIsTakenOff sets the immutable flag that efivarfs gives to most variables.
+func TestTheKernelsGuardIsTakenOff(t *testing.T) {
+	v, dir := open(t)
+	n := efivar.Name{Name: "Guarded", Vendor: efivar.Global}
+	guard := func() {
+		t.Helper()
+		if err := v.Set(n, 7, []byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(filepath.Join(dir, n.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0x10); err != nil {
+			t.Skipf("SKIPPED: the immutable flag cannot be set here (%v)", err)
+		}
+	}
+	guard()
+	if err := os.WriteFile(filepath.Join(dir, n.String()), []byte("x"), 0o644); err == nil {
+		t.Fatal("the guarded file could be written: the test proves nothing")
+	}
+	if err := v.Set(n, 7, []byte{2}); err != nil {
+		t.Errorf("Set of a guarded variable = %v", err)
+	}
+	guard()
+	if err := v.Delete(n); err != nil {
+		t.Errorf("Delete of a guarded variable = %v", err)
 	}
 }
