@@ -238,6 +238,41 @@ func TestAddressesAreGivenAndKept(t *testing.T) {
 	}
 }
 
+// TestAProxyLendsAddressesToUEFIFirmware, and to nobody else, from a pool of its own: GRUB takes its TFTP server
+// from whoever acknowledged the address.
+func TestAProxyLendsAddressesToUEFIFirmware(t *testing.T) {
+	if ranElsewhere(t) {
+		return
+	}
+	cable(t)
+	c := proxyConfig()
+	c.Subnets = dhcpConfig().Subnets
+	b := newBench(c)
+	b.Leases = nil
+	b.start(t)
+	l := newLaptop(t, macA)
+	o := l.discover(quick, edk2()...)
+	if o == nil || o.YourIPAddr.String() != "10.77.0.50" || o.ClassIdentifier() != "PXEClient" || o.ServerIPAddr.String() != serverIP {
+		t.Fatalf("offer to UEFI firmware %v", o)
+	}
+	ack := l.request(quick, append(edk2(), chosen(serverIP), wanted("10.77.0.50"))...)
+	if ack == nil || ack.MessageType() != dhcpv4.MessageTypeAck || ack.ServerIPAddr.String() != serverIP || ack.BootFileName != "shimx64.efi" {
+		t.Fatalf("ack %v", ack)
+	}
+	for name, mods := range map[string][]dhcpv4.Modifier{"BIOS": biosROM(), "iPXE": iPXE(), "HTTP Boot": httpBoot()} {
+		if o := newLaptop(t, macB).discover(quick, mods...); o == nil || !o.YourIPAddr.IsUnspecified() {
+			t.Errorf("%s was lent an address: %v", name, o)
+		}
+	}
+	if o := l.discover(never); o != nil {
+		t.Errorf("the agent was offered an address: %v", o)
+	}
+	b.word.say(pxe.Refuse, "no job")
+	if o := newLaptop(t, macB).discover(quick, edk2()...); o == nil || !o.YourIPAddr.IsUnspecified() {
+		t.Errorf("a refused machine was lent an address: %v", o)
+	}
+}
+
 // TestRelayedRequests come with giaddr and go back to the relay, option 82 untouched.
 func TestRelayedRequests(t *testing.T) {
 	if ranElsewhere(t) {

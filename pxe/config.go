@@ -29,8 +29,10 @@ type Ports struct {
 	Client int `toml:"client"` // 68, the port on which machines listen
 }
 
-// Subnet is one IP network that may be served: the bench's own, or one behind a relay. As a proxy only Prefix
-// counts, and only relayed networks need a row.
+// Subnet is one IP network that may be served: the bench's own, or one behind a relay. As a proxy a relayed
+// network needs a row with its Prefix; and a row with a pool lends addresses to UEFI firmware for the minutes
+// of loading, outside the range of the network's own DHCP server. That is needed where the DHCP server names
+// itself, not us, as the next server (siaddr): GRUB 2.06 asks there for its files.
 type Subnet struct {
 	Prefix       netip.Prefix  `toml:"prefix"`
 	First        netip.Addr    `toml:"first"` // the pool, both ends included; unset: reservations only

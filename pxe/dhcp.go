@@ -99,14 +99,40 @@ func (l *link) serveProxy(ctx context.Context, r request) *dhcpv4.DHCPv4 {
 			return nil
 		}
 		out := r.reply(dhcpv4.MessageTypeOffer, l.place())
-		addBoot(out, r, a, l.place(), ModeProxy)
+		if p := l.lends(r); p != nil && a.leg == LegOffer {
+			if ip, ok := p.offer(r.machine.MAC, netip.Addr{}, now); ok {
+				addLease(out, ip, p.Subnet)
+			}
+		}
+		l.addBoot(out, r, a)
 		return out
 	case dhcpv4.MessageTypeRequest:
+		if p := l.lends(r); p != nil && r.server == l.addr {
+			return l.request(ctx, p, r, now)
+		} else if p != nil {
+			p.withdraw(r.machine.MAC, now)
+		}
 		if !l.serves(r.machine.IP) {
 			return nil
 		}
 		l.known.see(r.machine)
 		l.record(r.machine, LegRequest, fmt.Sprintf("takes %s from the DHCP server %s", r.machine.IP, ipText(r.server)))
+	}
+	return nil
+}
+
+// lends gives the pool from which a proxy lends addresses to UEFI firmware, if one is configured; nil otherwise.
+// Why: the signed GRUB 2.06 fetches its files from the server that the DHCP acknowledgement names (siaddr),
+// and knows nothing of a proxy's offer; behind a DHCP server that names itself it would ask there for ever. An
+// offer with an address and option 60 is what firmware prefers, so its acknowledgement is ours. The agent that
+// follows takes its address from the network's own server.
+func (l *link) lends(r request) *pool {
+	m := r.machine
+	if l.cfg.Mode != ModeProxy || m.Loader != LoaderPXE || m.Arch != ArchX64 && m.Arch != ArchEBC {
+		return nil
+	}
+	if p := l.poolOf(r); p != nil && p.First.IsValid() {
+		return p
 	}
 	return nil
 }
@@ -187,7 +213,7 @@ func (l *link) offer(ctx context.Context, p *pool, r request, now time.Time) *dh
 }
 
 func (l *link) addBoot(out *dhcpv4.DHCPv4, r request, a answer) {
-	addBoot(out, r, a, l.place(), ModeDHCP)
+	addBoot(out, r, a, l.place(), l.cfg.Mode)
 }
 
 // request answers a DHCPREQUEST in its four shapes: choosing our offer (option 54 names us), coming back with
@@ -282,6 +308,9 @@ func (l *link) inform(ctx context.Context, p *pool, r request, now time.Time) *d
 
 // put makes a lease durable and reports whether it is.
 func (l *link) put(lease Lease) bool {
+	if l.Leases == nil {
+		return true // a proxy's loans may be forgotten: they last for minutes
+	}
 	if err := l.Leases.PutLease(lease); err != nil {
 		l.Log.Error().Err(err).Stringer("mac", lease.MAC).Stringer("ip", lease.IP).Msg("lease could not be stored")
 		return false

@@ -24,11 +24,10 @@ const newStart = 3 * time.Minute
 
 // start is what the events of one start say, reduced to what the causes below ask.
 type start struct {
-	last                        Event
+	last, verdict               Event // verdict: the last leg that said what becomes of the machine
 	seen                        map[Leg]int
 	at                          map[Leg]Event // the last event of each leg
 	agentAsked, agentHasAddress bool
-	ipxe                        bool
 }
 
 // Diagnose reads the events of one machine, oldest first, and says where its last start stopped and what to
@@ -41,13 +40,16 @@ func Diagnose(events []Event, now time.Time) Cause {
 	}
 	c := s.cause()
 	c.Leg = s.last.Leg
-	if !c.Done && now.Sub(s.last.Time) < patience && s.last.Err == "" && !final[s.last.Leg] {
+	if !c.Done && now.Sub(s.last.Time) < patience && s.last.Err == "" && !final[s.verdict.Leg] {
 		return Cause{Leg: s.last.Leg, Going: true, Sentence: "The start is under way."}
 	}
 	return c
 }
 
-// final are the legs after which nothing follows.
+// fetching are the legs that only a machine which boots goes through.
+var fetching = map[Leg]bool{LegNBP: true, LegLoader: true, LegConfig: true, LegScript: true, LegKernel: true, LegInitramfs: true}
+
+// final are the legs that end a start, though the machine may still take its address.
 var final = map[Leg]bool{LegRefuse: true, LegIgnore: true, LegUnsupported: true, LegFull: true, LegLoop: true, LegHello: true}
 
 // lastStart picks out the events of the last start. A start begins with the firmware's own request; iPXE's and
@@ -75,7 +77,7 @@ func begins(prev, e Event) bool {
 		return false
 	}
 	if e.Time.Sub(prev.Time) > newStart || final[prev.Leg] {
-		return prev.Leg != LegRefuse || e.Time.Sub(prev.Time) > newStart || e.Loader != LoaderIPXE
+		return true
 	}
 	switch prev.Leg {
 	case LegDiscover, LegOffer, LegRequest, LegForeign, LegNak:
@@ -90,7 +92,9 @@ func (s *start) add(e Event) {
 	s.last = e
 	s.seen[e.Leg]++
 	s.at[e.Leg] = e
-	s.ipxe = s.ipxe || e.Loader == LoaderIPXE
+	if final[e.Leg] || e.Leg == LegOffer || fetching[e.Leg] {
+		s.verdict = e
+	}
 	if e.Loader == LoaderNone && (s.seen[LegInitramfs] > 0 || s.seen[LegNBP] > 0) {
 		s.agentAsked = s.agentAsked || e.Leg == LegDiscover
 		s.agentHasAddress = s.agentHasAddress || e.Leg == LegAck || e.Leg == LegRequest
@@ -102,15 +106,15 @@ func (s *start) cause() Cause {
 	switch {
 	case s.seen[LegHello] > 0:
 		return Cause{Done: true, Sentence: "The agent started and said Hello."}
-	case s.last.Leg == LegRefuse:
-		return Cause{Done: true, Sentence: "It was sent to its own disk" + because(s.last.Text) + "."}
-	case s.last.Leg == LegIgnore:
-		return Cause{Sentence: "It was not answered" + because(s.last.Text) + ".", Check: "Open the bench or register the machine."}
-	case s.last.Leg == LegUnsupported:
-		return Cause{Sentence: "This kind of machine cannot be started yet: " + s.last.Text + ".", Check: "Use an x64 laptop, or switch its firmware to x64 UEFI or BIOS."}
-	case s.last.Leg == LegFull:
+	case s.verdict.Leg == LegRefuse:
+		return Cause{Done: true, Sentence: "It was sent to its own disk" + because(s.verdict.Text) + "."}
+	case s.verdict.Leg == LegIgnore:
+		return Cause{Sentence: "It was not answered" + because(s.verdict.Text) + ".", Check: "Open the bench or register the machine."}
+	case s.verdict.Leg == LegUnsupported:
+		return Cause{Sentence: "This kind of machine cannot be started yet: " + s.verdict.Text + ".", Check: "Use an x64 laptop, or switch its firmware to x64 UEFI or BIOS."}
+	case s.verdict.Leg == LegFull:
 		return Cause{Sentence: "There was no address left for it.", Check: "Make the pool larger or the lease time shorter."}
-	case s.last.Leg == LegLoop:
+	case s.verdict.Leg == LegLoop:
 		return Cause{Sentence: "It fetched its first loader again and again and got no further, so it was sent to its own disk.", Check: "Look at its screen; the loader fails there. It may try again in a few minutes."}
 	case s.last.Err != "":
 		return s.broken()
@@ -164,6 +168,9 @@ func (s *start) loading() Cause {
 		return Cause{Sentence: "It received its script and did not fetch the kernel.", Check: "Its screen; a firewall before the boot ports of the server."}
 	case s.seen[LegConfig] > 0:
 		return Cause{Sentence: "GRUB runs but did not ask for this machine's script.", Check: "Its screen: GRUB names the network card that it could not use."}
+	case s.seen[LegLoader] > 0 && s.seen[LegRequest] > 0 && s.seen[LegAck] == 0:
+		return Cause{Sentence: "GRUB was fetched and asked us for nothing more: it " + s.at[LegRequest].Text + ", and GRUB fetches its files from the server which that one names.",
+			Check: "Set the next server (option 66) on the DHCP server to this server's address, or lend addresses from a pool of our own (subnets in the configuration)."}
 	case s.seen[LegLoader] > 0:
 		return Cause{Sentence: "shim fetched GRUB and did not start it.", Check: "The firmware's list of revoked loaders is newer than the boot bundle: update it with \"ingot firmware build\"."}
 	case s.seen[LegNBP] > 0:

@@ -19,6 +19,10 @@
 // it gives the address, we give the boot file, and we never give an address. As a full DHCP server we give
 // both, from a pool whose leases are durable before they are acknowledged.
 //
+// A proxy has one gap: the signed GRUB 2.06 takes its TFTP server from the DHCP server's acknowledgement and not
+// from a proxy's offer. So for UEFI PXE either the DHCP server names us as the next server (option 66), or a
+// few addresses are lent to the firmware from a pool of our own (Subnet). HTTP Boot and iPXE need neither.
+//
 // Whether a machine boots at all is the Director's word: Boot; Refuse, which names a boot file that is not
 // there, so that the firmware goes on to its own disk within seconds and runs no byte of ours; or Ignore,
 // which is silence. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words

@@ -19,7 +19,7 @@ type Server struct {
 	Config   Config
 	Director Director
 	Recorder Recorder // may be nil
-	Leases   Leases   // needed as a full DHCP server only
+	Leases   Leases   // needed as a full DHCP server only; as a proxy it may be nil
 	Files    Files
 	Log      zerolog.Logger
 
@@ -64,10 +64,10 @@ func (s *Server) openAll(ctx context.Context) error {
 		}
 		own = append(own, l.addr)
 	}
+	if err := s.loadPools(own); err != nil {
+		return err
+	}
 	if s.cfg.Mode == ModeDHCP {
-		if err := s.loadPools(own); err != nil {
-			return err
-		}
 		if err := s.refuseForeign(ctx); err != nil {
 			return err
 		}
@@ -84,6 +84,9 @@ func (s *Server) openAll(ctx context.Context) error {
 func (s *Server) loadPools(own []netip.Addr) error {
 	for _, sub := range s.cfg.Subnets {
 		s.pools = append(s.pools, newPool(sub, own))
+	}
+	if s.Leases == nil {
+		return nil
 	}
 	leases, err := s.Leases.AllLeases()
 	if err != nil {
