@@ -57,6 +57,9 @@ func open(f *os.File, path string) (*File, error) {
 	if fi.IsDir() {
 		return nil, refusef("it is a folder, not a disk file")
 	}
+	if inUse(f) {
+		return nil, refusef("a virtual machine is using the file; shut it down first")
+	}
 	length, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err

@@ -195,6 +195,41 @@ func TestAFileWrittenMeanwhileIsNoticed(t *testing.T) {
 	}
 }
 
+func TestAFileThatAVirtualMachineUsesIsRefused(t *testing.T) {
+	path := convert(t, sample(t), "compat=1.1")
+	if _, err := exec.LookPath("qemu-io"); err != nil {
+		t.Skip("qemu-io is missing: install Debian's package qemu-utils")
+	}
+	cmd := exec.Command("qemu-io", path) // holds the file open as a machine does, until its input ends
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(stdin, "write 0 512\n")
+	if _, err := stdout.Read(make([]byte, 1)); err != nil { // it speaks, so the file is open
+		t.Fatal(err)
+	}
+	f, err := diskfile.Open(path)
+	if r := (*diskfile.Refusal)(nil); !errors.As(err, &r) || !strings.Contains(r.Why, "virtual machine") {
+		t.Errorf("Open = %v, %v; want a Refusal", f, err)
+	}
+	stdin.Close()
+	if _, err := io.Copy(io.Discard, stdout); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path)
+}
+
 // patch changes bytes of a copy of a file.
 func patch(t testing.TB, path string, at int64, b []byte) string {
 	t.Helper()
@@ -305,42 +340,55 @@ func readAll(f *diskfile.File) error {
 	return nil
 }
 
+// FuzzQcow2 edits real files: eight bytes are a place and a value.
 func FuzzQcow2(f *testing.F) {
 	dir := f.TempDir()
 	small := filepath.Join(dir, "small.raw")
 	if err := os.WriteFile(small, bytes.Repeat([]byte("abc\n"), 3000)[:9216], 0o600); err != nil {
 		f.Fatal(err)
 	}
-	for _, args := range [][]string{{"-o", "compat=1.1,cluster_size=512"}, {"-c", "-o", "compat=0.10,cluster_size=1k"}, {"-c", "-o", "compression_type=zstd,cluster_size=4k"}} {
+	var bases [][]byte
+	for i, args := range [][]string{{"-o", "compat=1.1,cluster_size=512"}, {"-c", "-o", "compat=0.10,cluster_size=1k"}, {"-c", "-o", "compression_type=zstd,cluster_size=4k"}} {
 		out := filepath.Join(dir, "x.qcow2")
 		qemuImg(f, append(append([]string{"convert", "-f", "raw", "-O", "qcow2"}, args...), small, out)...)
 		b, err := os.ReadFile(out)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b)
+		bases = append(bases, b)
+		f.Add(byte(i), []byte("\x00\x00\x00\x18\x00\x00\x00\x01"))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, which byte, edits []byte) {
+		b := bytes.Clone(bases[int(which)%len(bases)])
+		for ; len(edits) >= 8; edits = edits[8:] {
+			if at := int(binary.BigEndian.Uint32(edits)) % len(b); at+4 <= len(b) {
+				copy(b[at:], edits[4:8])
+			}
+		}
 		path := filepath.Join(t.TempDir(), "f")
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := diskfile.Open(path)
+		walkFile(t, path)
+	})
+}
+
+// walkFile reads what a file stores, to some depth, and fails when its runs misbehave.
+func walkFile(t *testing.T, path string) {
+	d, err := diskfile.Open(path)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	for steps, off := 0, int64(0); off < d.Size() && steps < 100; steps++ {
+		start, end, err := d.NextData(off)
 		if err != nil {
 			return
 		}
-		defer d.Close()
-		steps, off := 0, int64(0)
-		for off < d.Size() && steps < 100 {
-			start, end, err := d.NextData(off)
-			if err != nil {
-				return
-			}
-			if start < off || end > d.Size() || (start == end && start != d.Size()) {
-				t.Fatalf("NextData(%d) = %d, %d on a disk of %d", off, start, end, d.Size())
-			}
-			_, _ = d.ReadAt(make([]byte, min(end-start, 8192)), start)
-			off, steps = end, steps+1
+		if start < off || end > d.Size() || (start == end && start != d.Size()) {
+			t.Fatalf("NextData(%d) = %d, %d on a disk of %d", off, start, end, d.Size())
 		}
-	})
+		_, _ = d.ReadAt(make([]byte, min(end-start, 8192)), start)
+		off = end
+	}
 }

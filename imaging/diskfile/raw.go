@@ -51,3 +51,14 @@ func foreign(f *os.File, head []byte, size int64) string {
 	}
 	return ""
 }
+
+// qemuWriteByte is the byte that QEMU keeps locked in a file that it may write (block/file-posix.c: 100 plus
+// the number of the permission).
+const qemuWriteByte = 101
+
+// inUse reports whether a virtual machine has the file open for writing.
+func inUse(f *os.File) bool {
+	l := unix.Flock_t{Type: unix.F_WRLCK, Start: qemuWriteByte, Len: 1}
+	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l)
+	return err == nil && l.Type != unix.F_UNLCK
+}

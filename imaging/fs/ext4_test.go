@@ -2,6 +2,7 @@ package fs_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -345,16 +346,37 @@ func walkAll(t *testing.T, r io.ReaderAt, size int64) {
 	}
 }
 
+// patched changes words of a copy of base: eight bytes of edits are a place and a value. Places are in the
+// first 64 KiB, or, with the top bit set, behind far.
+func patched(base, edits []byte, far int) []byte {
+	b := bytes.Clone(base)
+	for ; len(edits) >= 8; edits = edits[8:] {
+		place := binary.LittleEndian.Uint32(edits)
+		at := int(place & 0xFFFF)
+		if place>>31 != 0 {
+			at += far
+		}
+		if at+4 <= len(b) {
+			copy(b[at:], edits[4:8])
+		}
+	}
+	return b
+}
+
 func FuzzExt4(f *testing.F) {
-	for _, args := range [][]string{{"-O", "^metadata_csum,uninit_bg", "-N", "64"}, {"-N", "64"}, {"-t", "ext2", "-N", "64"}} {
+	var bases [][]byte
+	for i, args := range [][]string{{"-O", "^metadata_csum,uninit_bg,^64bit"}, {"-O", "^metadata_csum,^uninit_bg"}, {"-t", "ext2"}, {}} {
 		path := blank(f, 2*mib)
-		run(f, "", "mkfs.ext4", append(append([]string{"-q", "-F", "-b", "1024", "-I", "128", "-O", "^has_journal,^resize_inode"}, args...), path)...)
+		run(f, "", "mkfs.ext4", append(append([]string{"-q", "-F", "-b", "1024", "-I", "128", "-N", "64", "-O", "^has_journal,^resize_inode"}, args...), path)...)
 		run(f, "mkdir /etc\nsymlink /f /etc/os-release\nsymlink /etc/os-release nowhere\n", "debugfs", "-w", path)
 		b, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b[:200<<10])
+		bases = append(bases, b[:200<<10])
+		f.Add(byte(i), []byte("\x18\x04\x00\x00\x01\x00\x00\x00"))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { walkAll(t, capped{b, 2 * mib}, 2*mib) })
+	f.Fuzz(func(t *testing.T, which byte, edits []byte) {
+		walkAll(t, capped{patched(bases[int(which)%len(bases)], edits, 64<<10), 2 * mib}, 2*mib)
+	})
 }

@@ -144,19 +144,24 @@ func TestFATThatIsNotForCertainIsCopiedWhole(t *testing.T) {
 }
 
 func FuzzFAT(f *testing.F) {
-	for _, k := range []string{"FAT12", "FAT16", "FAT32 that is small"} {
+	type base struct {
+		b    []byte
+		size int64
+		far  int // where the root folder lies
+	}
+	var bases []base
+	for i, k := range []string{"FAT12", "FAT16", "FAT32 that is small"} {
 		path, _ := fatVolume(f, fatKinds[k].size, fatKinds[k].args...)
 		b, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b[:300<<10], k != "FAT12")
+		far := max(bytes.Index(b, []byte("EFI SYSTEM ")), bytes.LastIndex(b[:mib], []byte("EFI SYSTEM "))) &^ 511
+		bases = append(bases, base{b[:mib], fatKinds[k].size, far})
+		f.Add(byte(i), []byte("\x0b\x00\x00\x00\x01\x00\x00\x00"))
 	}
-	f.Fuzz(func(t *testing.T, b []byte, large bool) {
-		size := int64(4 * mib)
-		if large {
-			size = 34 * mib
-		}
-		walkAll(t, capped{b, size}, size)
+	f.Fuzz(func(t *testing.T, which byte, edits []byte) {
+		k := bases[int(which)%len(bases)]
+		walkAll(t, capped{patched(k.b, edits, k.far), k.size}, k.size)
 	})
 }
