@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"slices"
 
 	"ingot/imaging"
 )
@@ -28,10 +29,14 @@ func (r *run) compare(ctx context.Context, w *window, buf []byte) error {
 			return nil
 		}
 	}
-	if err := r.compareData(ctx, w, data, buf); err != nil {
-		return err
+	both := slices.Concat(data, zero)
+	slices.Sort(both)
+	for _, p := range w.reads(both) {
+		if err := r.comparePiece(ctx, w, p, buf); err != nil {
+			return err
+		}
 	}
-	return r.compareZero(ctx, w, zero, buf)
+	return nil
 }
 
 // sampled reports whether any of some evenly spread data extents is on the disk.
@@ -49,43 +54,44 @@ func (r *run) sampled(w *window, data []int, buf []byte) (bool, error) {
 	return false, nil
 }
 
-func (r *run) compareData(ctx context.Context, w *window, data []int, buf []byte) error {
-	for _, p := range w.pieces(data, len(buf)) {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		b := buf[:p.n]
-		if err := r.target.read(b, p.off); err != nil {
-			return err
-		}
-		if firstNonZero(b) < 0 { // a fresh or discarded disk: nothing to digest
-			w.write = append(w.write, p.idx...)
-			continue
-		}
-		for _, i := range p.idx {
-			e := w.extents[i]
-			if imaging.Sum(b[:e.Length]) == e.Digest {
-				r.keep(e)
-			} else {
-				w.write = append(w.write, i)
-			}
-			b = b[e.Length:]
+func (r *run) comparePiece(ctx context.Context, w *window, p piece, buf []byte) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if p.n == 0 {
+		return r.compareLong(ctx, w, p.idx[0], buf)
+	}
+	b := buf[:p.n]
+	if err := r.target.read(b, p.off); err != nil {
+		return err
+	}
+	for _, i := range p.idx {
+		e := w.extents[i]
+		empty := firstNonZero(p.at(b, e)) < 0
+		switch {
+		case e.Kind == imaging.Zero && empty:
+			r.keep(e)
+		case e.Kind == imaging.Zero:
+			w.zero = append(w.zero, i)
+		case !empty && imaging.Sum(p.at(b, e)) == e.Digest: // a fresh or discarded disk has nothing to digest
+			r.keep(e)
+		default:
+			w.write = append(w.write, i)
 		}
 	}
 	return nil
 }
 
-func (r *run) compareZero(ctx context.Context, w *window, zero []int, buf []byte) error {
-	for _, i := range zero {
-		at, err := r.findNonZero(ctx, w.extents[i], buf)
-		if err != nil {
-			return err
-		}
-		if at < 0 {
-			r.keep(w.extents[i])
-		} else {
-			w.zero = append(w.zero, i)
-		}
+// compareLong looks at a zero extent that is longer than a buffer; data extents never are.
+func (r *run) compareLong(ctx context.Context, w *window, i int, buf []byte) error {
+	at, err := r.findNonZero(ctx, w.extents[i], buf)
+	if err != nil {
+		return err
+	}
+	if at < 0 {
+		r.keep(w.extents[i])
+	} else {
+		w.zero = append(w.zero, i)
 	}
 	return nil
 }

@@ -29,6 +29,14 @@ type image struct {
 	manifest *imaging.Manifest
 	extents  []imaging.Extent
 	frames   map[imaging.Digest][]byte
+	one      imaging.Digest // of every data extent, for images too long for the list
+}
+
+func (im *image) digest(n uint64) imaging.Digest {
+	if im.extents == nil {
+		return im.one
+	}
+	return im.extents[n].Digest
 }
 
 // plainImage is a disk without a table: n MiB of data with a zero run and a free run of 1 MiB in each 8 MiB.
@@ -119,22 +127,19 @@ func (s *source) Fetch(ctx context.Context, m imaging.Digest, want []disk.Span, 
 			if err := ctx.Err(); err != nil {
 				return fetched, err
 			}
-			if s.im.extents[n].Kind != imaging.Data {
+			frame, ok := s.im.frames[s.im.digest(n)]
+			if !ok {
 				return fetched, fmt.Errorf("extent %d is not data", n)
 			}
-			frame := s.im.frames[s.im.extents[n].Digest]
 			if s.before != nil {
 				var err error
 				if frame, err = s.before(n, frame); err != nil {
 					return fetched, err
 				}
 			}
-			s.mu.Lock()
-			if s.sent == nil {
-				s.sent = map[uint64]int{}
+			if s.im.extents != nil {
+				s.count(n)
 			}
-			s.sent[n]++
-			s.mu.Unlock()
 			fetched += uint64(len(frame))
 			if err := fn(n, frame); err != nil {
 				return fetched, err
@@ -142,6 +147,15 @@ func (s *source) Fetch(ctx context.Context, m imaging.Digest, want []disk.Span, 
 		}
 	}
 	return fetched, nil
+}
+
+func (s *source) count(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent == nil {
+		s.sent = map[uint64]int{}
+	}
+	s.sent[n]++
 }
 
 // fileDrive makes a file of size bytes that holds b, and its name.

@@ -178,10 +178,11 @@ func (r *run) bringOne(ctx context.Context, w *window) error {
 	if err != nil {
 		return err
 	}
-	if err := r.clear(ctx, w); err != nil {
+	plan := w.writes()
+	if err := r.clear(ctx, w, plan.command); err != nil {
 		return err
 	}
-	fill := r.newFiller(w)
+	fill := r.newFiller(w, plan.pieces)
 	numbers := make([]uint64, len(w.write))
 	for i, x := range w.write {
 		numbers[i] = w.number(x)
@@ -195,8 +196,8 @@ func (r *run) bringOne(ctx context.Context, w *window) error {
 // discardFrom is the smallest free extent, in bytes, that is worth a command of its own.
 const discardFrom = 64 << 10
 
-// clear discards a window's free extents and makes its zero extents read as zeros.
-func (r *run) clear(ctx context.Context, w *window) error {
+// clear discards a window's free extents and makes these of its zero extents read as zeros.
+func (r *run) clear(ctx context.Context, w *window, zero []int) error {
 	for _, e := range w.extents {
 		if e.Kind != imaging.Free {
 			continue
@@ -209,7 +210,7 @@ func (r *run) clear(ctx context.Context, w *window) error {
 			return err
 		}
 	}
-	for _, i := range w.zero {
+	for _, i := range zero {
 		e := w.extents[i]
 		if err := r.target.zero(ctx, e.Offset, e.Length); err != nil {
 			return err

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"ingot/imaging"
 	"ingot/imaging/disk"
@@ -332,4 +335,90 @@ func TestAFailedFlushIsFinal(t *testing.T) {
 	wantCode(t, d.Flush(), job.CodeFlush)
 	sick.flush = nil
 	wantCode(t, d.Flush(), job.CodeFlush)
+}
+
+// TestAnyMixtureOfOldAndNewEndsAsTheImage draws images of small extents of every kind and disks that hold some
+// of them already, and counts on nothing but the outcome.
+func TestAnyMixtureOfOldAndNewEndsAsTheImage(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		kinds := rapid.SliceOfN(rapid.SampledFrom([]imaging.Kind{imaging.Data, imaging.Data, imaging.Zero, imaging.Free}), 60, 300).Draw(rt, "kinds")
+		old := rapid.SliceOfN(rapid.SampledFrom([]string{"same", "same", "zero", "junk"}), len(kinds), len(kinds)).Draw(rt, "old")
+		im, disk0 := mixture(t, kinds, old)
+		path := fileDrive(t, int64(len(disk0)+3*mib), disk0)
+		d := open(t, path)
+		defer d.Close()
+		src := &source{im: im}
+		proof, err := deploy(t.Context(), d, im, src, nil)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		holds(t, path, im)
+		if proof.DataExtents != im.manifest.Header().DataExtents {
+			rt.Fatalf("proof %+v; want %d data extents", proof, im.manifest.Header().DataExtents)
+		}
+		for n := range src.sent {
+			if old[n] == "same" && im.extents[n].Offset >= mib {
+				rt.Fatalf("extent %d was on the disk and was fetched", n)
+			}
+		}
+	})
+}
+
+// mixture makes an image of extents of 4 to 64 KiB and the disk that is there before.
+func mixture(t *testing.T, kinds []imaging.Kind, old []string) (*image, []byte) {
+	im := &image{frames: map[imaging.Digest][]byte{}}
+	var before []byte
+	for i, k := range kinds {
+		e := imaging.Extent{Offset: uint64(len(im.bytes)), Length: uint64(4096 * (1 + i*7%16)), Kind: k}
+		plain, was := make([]byte, e.Length), make([]byte, e.Length)
+		if k != imaging.Zero {
+			fill(plain)
+		}
+		switch old[i] {
+		case "same":
+			copy(was, plain)
+		case "junk":
+			fill(was)
+		}
+		if k == imaging.Data {
+			e.Digest = imaging.Sum(plain)
+			frame, err := imaging.EncodeChunk(nil, plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			im.frames[e.Digest] = frame
+		}
+		im.bytes, before, im.extents = append(im.bytes, plain...), append(before, was...), append(im.extents, e)
+	}
+	im.manifest = manifestOf(t, im)
+	return im, before
+}
+
+func manifestOf(t *testing.T, im *image) *imaging.Manifest {
+	f, err := os.Create(filepath.Join(t.TempDir(), "manifest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	w, err := imaging.NewManifestWriter(f, imaging.Header{DiskSize: uint64(len(im.bytes)), SectorSize: 512, Table: "none", Params: imaging.DefaultParams()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range im.extents {
+		if err := w.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := imaging.OpenManifest(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }

@@ -64,11 +64,8 @@ func (r *run) readBack(ctx context.Context, batch []*window) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.workers)
 	for _, w := range batch {
-		for _, p := range w.pieces(w.write, pieceSize) {
+		for _, p := range w.reads(w.unproven()) {
 			g.Go(func() error { return r.readPiece(ctx, w, p) })
-		}
-		for _, i := range w.zero {
-			g.Go(func() error { return r.readZero(ctx, w.extents[i]) })
 		}
 	}
 	return g.Wait()
@@ -83,27 +80,28 @@ func (r *run) readPiece(ctx context.Context, w *window, p piece) error {
 		return err
 	}
 	defer r.reads.put(buf)
+	if p.n == 0 {
+		return r.readLong(ctx, w.extents[p.idx[0]], buf)
+	}
 	b := buf[:p.n]
 	if err := r.target.read(b, p.off); err != nil {
 		return err
 	}
 	for _, i := range p.idx {
 		e := w.extents[i]
-		if imaging.Sum(b[:e.Length]) != e.Digest {
+		if e.Kind == imaging.Data && imaging.Sum(p.at(b, e)) != e.Digest {
 			return r.differs(e.Offset)
 		}
+		if at := firstNonZero(p.at(b, e)); e.Kind == imaging.Zero && at >= 0 {
+			return r.differs(e.Offset + uint64(at))
+		}
 		r.prove(e)
-		b = b[e.Length:]
 	}
 	return nil
 }
 
-func (r *run) readZero(ctx context.Context, e imaging.Extent) error {
-	buf, err := r.reads.get(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.reads.put(buf)
+// readLong reads back a zero extent that is longer than a buffer.
+func (r *run) readLong(ctx context.Context, e imaging.Extent, buf []byte) error {
 	at, err := r.findNonZero(ctx, e, buf)
 	if err != nil {
 		return err

@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"slices"
+
 	"ingot/imaging"
 )
 
@@ -34,40 +36,104 @@ func (w *window) all(k imaging.Kind) []int {
 	return out
 }
 
-// spans turns ascending indices into runs of extent numbers. Only data extents are counted by a chunk stream,
-// but a run must not cover data that is not wanted, so indices that do not follow each other end it.
-func (w *window) spans(idx []int) []Span {
-	var out []Span
-	for _, i := range idx {
-		n := w.number(i)
-		if k := len(out); k > 0 && out[k-1].Last+1 == n {
-			out[k-1].Last = n
-			continue
-		}
-		out = append(out, Span{n, n})
-	}
+// unproven lists the indices, ascending, of the data extents in write and the zero extents in zero: what must be
+// read back.
+func (w *window) unproven() []int {
+	out := slices.Concat(w.write, w.zero)
+	slices.Sort(out)
 	return out
 }
 
-// piece is a run of extents that touch on the disk and travel together, in one write or one read.
+// piece is a part of the disk that is read or written at once.
 type piece struct {
-	off uint64
-	n   int // bytes
-	idx []int
+	off   uint64
+	n     int    // bytes
+	idx   []int  // the extents in it that count, ascending
+	image uint64 // of a write: bytes of its data and zero extents
 }
 
-// pieces groups ascending indices into runs of at most max bytes; an extent longer than max is a piece alone.
-func (w *window) pieces(idx []int, max int) []piece {
+func (p piece) end() uint64 { return p.off + uint64(p.n) }
+
+// at gives an extent's place in the bytes of the piece.
+func (p piece) at(b []byte, e imaging.Extent) []byte {
+	return b[e.Offset-p.off:][:e.Length:e.Length]
+}
+
+// readGap is how many bytes that nobody asked for are read rather than two reads made.
+const readGap = 64 << 10
+
+// reads groups ascending indices into pieces of at most pieceSize bytes. An extent that is longer is a piece
+// alone, with n 0.
+func (w *window) reads(idx []int) []piece {
 	var out []piece
 	for _, i := range idx {
 		e := w.extents[i]
-		if k := len(out) - 1; k >= 0 && out[k].off+uint64(out[k].n) == e.Offset && out[k].n+int(e.Length) <= max {
-			out[k].n += int(e.Length)
+		if e.Length > pieceSize {
+			out = append(out, piece{off: e.Offset, idx: []int{i}})
+			continue
+		}
+		if k := len(out) - 1; k >= 0 && out[k].n > 0 && e.Offset-out[k].end() <= readGap && e.End()-out[k].off <= pieceSize {
+			out[k].n = int(e.End() - out[k].off)
 			out[k].idx = append(out[k].idx, i)
 			continue
 		}
 		out = append(out, piece{off: e.Offset, n: int(e.Length), idx: []int{i}})
 	}
+	return out
+}
+
+// writeGap is how many bytes of zero and free extents are written as zeros between two data extents
+// rather than two writes and a command made.
+const writeGap = 32 << 10
+
+// writePlan is how a window's missing extents go down.
+type writePlan struct {
+	pieces  []piece // their idx are the data extents; what lies between is written as zeros
+	command []int   // zero extents that no piece covers
+}
+
+// writes groups what is missing into pieces of at most pieceSize bytes. Extents touch, so what lies between two
+// of them is known.
+func (w *window) writes() writePlan {
+	var out writePlan
+	var open piece    // being built; it ends with its last data extent
+	var between []int // zero extents behind its end, which it takes in when more data follows
+	closePiece := func() {
+		if len(open.idx) > 0 {
+			out.pieces = append(out.pieces, open)
+		}
+		out.command = append(out.command, between...)
+		open, between = piece{}, nil
+	}
+	missing, zero := 0, 0
+	for i, e := range w.extents {
+		isMissing := missing < len(w.write) && w.write[missing] == i
+		isZero := zero < len(w.zero) && w.zero[zero] == i
+		if isMissing {
+			missing++
+		}
+		if isZero {
+			zero++
+		}
+		small := (isZero || e.Kind == imaging.Free) && e.End()-open.end() <= writeGap
+		if len(open.idx) > 0 && (!isMissing && !small || e.End()-open.off > pieceSize) {
+			closePiece()
+		}
+		switch {
+		case isMissing && len(open.idx) == 0:
+			open = piece{off: e.Offset, n: int(e.Length), idx: []int{i}, image: e.Length}
+		case isMissing:
+			for _, z := range between {
+				open.image += w.extents[z].Length
+			}
+			open.n, open.idx, open.image, between = int(e.End()-open.off), append(open.idx, i), open.image+e.Length, nil
+		case isZero && len(open.idx) > 0 && small:
+			between = append(between, i)
+		case isZero:
+			out.command = append(out.command, i)
+		}
+	}
+	closePiece()
 	return out
 }
 

@@ -38,8 +38,7 @@ type filler struct {
 	done  chan struct{}
 }
 
-func (r *run) newFiller(w *window) *filler {
-	todo := w.pieces(w.write, pieceSize)
+func (r *run) newFiller(w *window, todo []piece) *filler {
 	return &filler{r: r, w: w, todo: todo, total: len(todo), done: make(chan struct{}, len(todo))}
 }
 
@@ -70,9 +69,20 @@ func (f *filler) open(ctx context.Context) error {
 		return err
 	}
 	f.seg = &segment{piece: f.todo[0], buf: buf, done: f.done}
+	f.clearGaps()
 	f.seg.left.Store(int32(len(f.seg.idx)))
 	f.todo, f.at = f.todo[1:], 0
 	return nil
+}
+
+// clearGaps makes the bytes between the data extents zeros: the buffer has served before.
+func (f *filler) clearGaps() {
+	at := f.seg.off
+	for _, i := range f.seg.idx {
+		e := f.w.extents[i]
+		clear(f.seg.buf[at-f.seg.off : e.Offset-f.seg.off])
+		at = e.End()
+	}
 }
 
 // wait returns when every segment is written, or ctx ends.
@@ -105,7 +115,7 @@ func (r *run) decode(ctx context.Context) error {
 }
 
 func (r *run) place(t decodeTask) error {
-	dst := t.seg.buf[t.e.Offset-t.seg.off:][:t.e.Length:t.e.Length]
+	dst := t.seg.at(t.seg.buf, t.e)
 	plain, err := imaging.DecodeChunk(t.frame, dst, t.e.Digest, int(t.e.Length))
 	r.frames.Put(&t.frame)
 	if err != nil {
@@ -124,7 +134,7 @@ func (r *run) place(t decodeTask) error {
 	if err := r.target.write(t.seg.buf[:t.seg.n], t.seg.off); err != nil {
 		return err
 	}
-	r.progress.Done.Add(uint64(t.seg.n))
+	r.progress.Done.Add(t.seg.image)
 	r.progress.Written.Add(uint64(t.seg.n))
 	r.writes.put(t.seg.buf)
 	t.seg.done <- struct{}{}
