@@ -2,13 +2,19 @@ package pxe
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/rs/zerolog"
 )
 
 // packet is a good DISCOVER of EDK2 that the cases below spoil.
@@ -87,6 +93,44 @@ func TestAUUIDThatIsNone(t *testing.T) {
 	if err != nil || r.machine.UUID != "12345678-9abc-def0-1122-334455667788" || r.machine.OtherUUID() != "78563412-bc9a-f0de-1122-334455667788" {
 		t.Errorf("UUID %q other %q, %v", r.machine.UUID, r.machine.OtherUUID(), err)
 	}
+}
+
+// TestCapturedPackets reads what real firmware sent in QEMU 7.2 (OVMF 2022.11 with Secure Boot; the iPXE of
+// QEMU's virtio network card), UUID 12345678-9abc-def0-1122-334455667788.
+func TestCapturedPackets(t *testing.T) {
+	for name, want := range map[string]Machine{
+		"edk2-pxe":  {Loader: LoaderPXE, Arch: ArchX64},
+		"edk2-http": {Loader: LoaderHTTP, Arch: ArchX64HTTP},
+		"ipxe-bios": {Loader: LoaderIPXE, Arch: ArchBIOS},
+	} {
+		for kind, ip := range map[string]string{"discover": "", "request": "10.77.0.50"} {
+			r, err := parseRequest(captured(t, name+"-"+kind))
+			if err != nil {
+				t.Fatalf("%s %s: %v", name, kind, err)
+			}
+			want.MAC, want.UUID = MAC{0x52, 0x54, 0, 0xaa, 0, 1}, "12345678-9abc-def0-1122-334455667788"
+			want.IP = netip.Addr{}
+			if ip != "" {
+				want.IP = netip.MustParseAddr(ip)
+			}
+			if r.machine != want || strings.ToLower(r.kind.String()) != kind || r.noHTTP {
+				t.Errorf("%s %s: %s %+v; want %+v", name, kind, r.kind, r.machine, want)
+			}
+		}
+	}
+}
+
+func captured(t testing.TB, name string) *dhcpv4.DHCPv4 {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name + ".bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := dhcpv4.FromBytes(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestWhoAsks(t *testing.T) {
@@ -230,6 +274,9 @@ func TestStrangersCannotFillTheMemory(t *testing.T) {
 
 func FuzzRequest(f *testing.F) {
 	f.Add(packet().ToBytes())
+	for _, name := range []string{"edk2-pxe-discover", "edk2-http-request", "ipxe-bios-discover"} {
+		f.Add(captured(f, name).ToBytes())
+	}
 	f.Add(packet(opt(82, "\x01\x04port\x05\x04\x0a\x58\x00\x00"), opt(43, "\x47\x04\x80\x00\x00\x00\xff"), opt(175, "\xb1\x01\x01\x13\x01\x01")).ToBytes())
 	f.Add(packet(opt(60, "HTTPClient:Arch:00016:UNDI:003000"), opt(93, "\x00\x10")).ToBytes())
 	p := place{netip.MustParseAddr("10.77.0.1"), 80}
@@ -264,6 +311,49 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHTTP sends any target to the boot listener's handler: it answers 200, 206, 404 or 405 and never a byte that is not
+// of the bundle or a script.
+func FuzzHTTP(f *testing.F) {
+	for _, s := range []string{"/vmlinuz", "//grubx64.efi", "/boot.ipxe?mac=52:54:00:aa:00:01", "/httpboot/52:54:00:aa:00:01/ingot.img", "/..%2f..%2fetc/passwd", "/%00"} {
+		f.Add(s)
+	}
+	l := &link{Server: &Server{Config: Config{}, Director: yes{}, Files: noFiles{}, Log: zerolog.Nop(), known: newClients()},
+		addr: netip.MustParseAddr("127.0.0.1"), prefix: netip.MustParsePrefix("127.0.0.0/8"), alive: context.Background()}
+	l.cfg = Config{AgentPort: 8443, AgentPin: "sha256:" + strings.Repeat("ab", 32)}.withDefaults()
+	l.newHTTP()
+	f.Fuzz(func(t *testing.T, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return
+		}
+		w := httptest.NewRecorder()
+		l.serveHTTP(w, &http.Request{Method: http.MethodGet, URL: u, RemoteAddr: "127.0.0.1:4000", Header: http.Header{}})
+		if w.Code == http.StatusOK && !strings.HasPrefix(w.Body.String(), "#!ipxe\n") && w.Body.String() != "a boot file" {
+			t.Fatalf("GET %q = %d %q", target, w.Code, w.Body.String())
+		}
+		if w.Code != http.StatusOK && w.Code != http.StatusNotFound && w.Code != http.StatusInternalServerError {
+			t.Fatalf("GET %q = %d", target, w.Code)
+		}
+	})
+}
+
+type yes struct{}
+
+func (yes) Decide(context.Context, Machine) Decision       { return Decision{Action: Boot} }
+func (yes) Token(context.Context, Machine) (string, error) { return "t", nil }
+
+// noFiles holds boot files only, and says so when asked for anything else.
+type noFiles struct{}
+
+func (noFiles) Open(name string) (File, error) {
+	if _, ok := bootFiles[name]; !ok && name != nameImage {
+		panic("asked for " + name)
+	}
+	return text("a boot file"), nil
+}
+
+func (noFiles) HTTPBootTemplate() (int64, int64) { return 0, 4096 } // larger than the file: refused
 
 func FuzzOptionFields(f *testing.F) {
 	f.Add([]byte{6, 1, 8, 255}, true)
