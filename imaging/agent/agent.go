@@ -17,7 +17,7 @@ import (
 // How long an end stays on the screen.
 const (
 	doneHold    = 10 * time.Minute // before power-off, or until the cable is pulled
-	resetHold   = 5 * time.Second
+	resetHold   = 5 * time.Second  // before a reset
 	unplugCheck = time.Second
 )
 
@@ -34,6 +34,7 @@ type Agent struct {
 	Token        string       // from the kernel command line
 	Say          func(string) // one plain line for the serial console
 	Log          zerolog.Logger
+	Linger       time.Duration // how long "done" is shown before a reset; 0 means 5 s
 
 	me    identity
 	board View // what the screen shows now

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func (a *Agent) done(ctx context.Context, d *deployment) error {
 	}
 	if d.job.After != job.PowerOff {
 		a.show(v)
-		a.hold(ctx, resetHold, false)
+		a.hold(ctx, cmp.Or(a.Linger, resetHold), false)
 		return a.end(a.Power.Reset())
 	}
 	v.SafeTo = UnplugAllowed
