@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -26,9 +25,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"ingot/cmd/ingot-agent/internal/pinned"
 	"ingot/imaging/job"
 	"ingot/imaging/personalise"
-	"ingot/imaging/sign"
 )
 
 // Lifetime is how long a letter is worth bringing; the daemon refuses its secret afterwards.
@@ -113,7 +112,7 @@ func (s System) post(ctx context.Context, c personalise.Call) (final bool, err e
 		return true, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	tr := &http.Transport{TLSClientConfig: pinned(c.Pin), DisableKeepAlives: true}
+	tr := &http.Transport{TLSClientConfig: pinned.Config(c.Pin), DisableKeepAlives: true}
 	resp, err := (&http.Client{Transport: tr}).Do(req)
 	if err != nil {
 		return false, err
@@ -126,20 +125,6 @@ func (s System) post(ctx context.Context, c personalise.Call) (final bool, err e
 		return true, fmt.Errorf("the daemon refused: %s", resp.Status)
 	}
 	return false, fmt.Errorf("the daemon answered %s", resp.Status)
-}
-
-// pinned accepts one key and looks at nothing else of a certificate: the laptop's clock may be anywhere.
-func pinned(pin job.KeyID) *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		InsecureSkipVerify: true, // names and dates; the key is checked below
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			if len(cs.PeerCertificates) == 0 || sign.KeyID(cs.PeerCertificates[0].RawSubjectPublicKeyInfo) != string(pin) {
-				return errors.New("another key answered than the daemon's")
-			}
-			return nil
-		},
-	}
 }
 
 // describe reads who this system is. A machine-id that is not made yet is not reported.

@@ -80,7 +80,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	if got := link.Driverless(dir); len(got) != 1 || !strings.Contains(got[0], "8086:57a1") {
 		t.Errorf("Driverless = %q", got)
 	}
-	m := link.New(dir, "10.0.0.1:8443", zerolog.Nop())
+	m := link.New(dir, "10.0.0.1:8443", "sha256:00", zerolog.Nop())
 	if code, fact := m.Status(); code != job.CodeNoLink || fact == "" {
 		t.Errorf("Status = %s %q", code, fact)
 	}

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/rs/zerolog"
 
+	"ingot/cmd/ingot-agent/internal/pinned"
 	"ingot/imaging/job"
 )
 
@@ -28,6 +30,7 @@ const (
 type Manager struct {
 	Sys    string // /sys
 	Daemon string // HOST:PORT, HOST an IPv4 address
+	Pin    job.KeyID
 	Log    zerolog.Logger
 
 	mu      sync.Mutex
@@ -44,12 +47,13 @@ type nic struct {
 	led    bool // the route to the daemon leads through it
 	asking bool // for an address, in vain so far
 	mute   bool // it has an address and the daemon does not answer over it
+	other  bool // another machine answers there in the daemon's place
 	stop   context.CancelFunc
 }
 
 // New makes a Manager.
-func New(sys, daemon string, log zerolog.Logger) *Manager {
-	return &Manager{Sys: sys, Daemon: daemon, Log: log, nics: map[string]*nic{}, reached: make(chan struct{})}
+func New(sys, daemon string, pin job.KeyID, log zerolog.Logger) *Manager {
+	return &Manager{Sys: sys, Daemon: daemon, Pin: pin, Log: log, nics: map[string]*nic{}, reached: make(chan struct{})}
 }
 
 // Reached is closed once the daemon has answered over some adapter.
@@ -242,18 +246,20 @@ func (m *Manager) choose(ctx context.Context, host net.IP) {
 		}
 		slices.SortFunc(try, func(a, b candidate) int { return strings.Compare(a.name, b.name) })
 		for _, c := range try {
-			if err := m.reach(ctx, c.name, c.lease, host); err != nil {
-				m.Log.Info().Str("nic", c.name).Err(err).Msg("the server does not answer here")
-				continue
+			if m.reach(ctx, c.name, c.lease, host) == nil {
+				break
 			}
-			break
 		}
+		pause(ctx, askTimeout/2) // a daemon that is down is not hammered
 	}
 }
 
-// reach tries the daemon over one adapter and makes that the boot link when it answers.
+// reach tries the daemon over one adapter and makes that the boot link when the daemon itself, by its key,
+// answers there.
 func (m *Manager) reach(ctx context.Context, name string, lease Lease, host net.IP) error {
-	d := net.Dialer{Timeout: dialLimit, Control: through(name)}
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	d := tls.Dialer{NetDialer: &net.Dialer{Control: through(name)}, Config: pinned.Config(m.Pin)}
 	c, err := d.DialContext(ctx, "tcp4", m.Daemon)
 	if err == nil {
 		err = errors.Join(c.Close(), lead(name, lease, host))
@@ -261,7 +267,10 @@ func (m *Manager) reach(ctx context.Context, name string, lease Lease, host net.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n, ok := m.nics[name]; ok {
-		n.mute, n.led = err != nil, err == nil
+		if err != nil && !n.mute {
+			m.Log.Info().Str("nic", name).Err(err).Msg("the server does not answer here")
+		}
+		n.mute, n.led, n.other = err != nil, err == nil, errors.Is(err, pinned.ErrOtherKey)
 	}
 	if err != nil {
 		return err

@@ -47,6 +47,9 @@ func (m *Manager) Status() (job.Code, string) {
 		if n.link.Carrier {
 			signal = append(signal, text)
 		}
+		if n.other {
+			return job.CodePin, "It answered on " + text + "."
+		}
 		if n.lease != nil {
 			address = append(address, text+" "+n.lease.Address.IP.String())
 		}

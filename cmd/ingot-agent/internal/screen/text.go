@@ -18,7 +18,7 @@ func Text(v agent.View, cols, rows int) string {
 	lines := textLines(v, cols-4, rows-3)
 	s := SchemeOf(v.Colour)
 	var b strings.Builder
-	fmt.Fprintf(&b, "\x1b]P4%s\x1b]PF%s\x1b]P7%s\x1b[?25l\x1b[44;97m\x1b[2J\x1b[H", hex(s.Ground), hex(s.Ink), hex(s.Soft))
+	fmt.Fprintf(&b, "\x1b]P0%s\x1b]P7%s\x1b[?25l\x1b[0;40;37m\x1b[2J\x1b[H", hex(s.Ground), hex(s.Ink))
 	for i := range rows - 3 {
 		line := ""
 		if i < len(lines) {
@@ -26,7 +26,7 @@ func Text(v agent.View, cols, rows int) string {
 		}
 		fmt.Fprintf(&b, "\x1b[%d;3H%s", i+2, line)
 	}
-	fmt.Fprintf(&b, "\x1b[%d;1H\x1b[7m%s\x1b[27m", rows, centre(v.SafeTo, cols))
+	fmt.Fprintf(&b, "\x1b[%d;1H\x1b[30;47m%s\x1b[40;37m", rows, centre(v.SafeTo, cols))
 	return b.String()
 }
 
