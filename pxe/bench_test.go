@@ -168,7 +168,7 @@ func TestAddressesAreGivenAndKept(t *testing.T) {
 	if o == nil || o.YourIPAddr.String() != "10.77.0.50" || o.BootFileName != "shimx64.efi" || o.ClassIdentifier() != "" {
 		t.Fatalf("offer %v", o)
 	}
-	if len(b.leases.leases) != 0 {
+	if all, _ := b.leases.AllLeases(); len(all) != 0 {
 		t.Error("an offer is not a lease")
 	}
 	ack := a.request(quick, append(edk2(), chosen(serverIP), wanted("10.77.0.50"))...)
@@ -219,11 +219,11 @@ func TestAddressesAreGivenAndKept(t *testing.T) {
 		t.Errorf("a declined address was offered: %v", r)
 	}
 	// Not durable, not given.
-	b.leases.err = errors.New("disk full")
+	b.leases.fail(errors.New("disk full"))
 	if r := a.request(never, wanted("10.77.0.50")); r != nil {
 		t.Errorf("a lease that could not be stored was acknowledged: %v", r)
 	}
-	b.leases.err = nil
+	b.leases.fail(nil)
 
 	// A restart remembers.
 	b.stop()

@@ -179,6 +179,13 @@ func (m *memory) PutLease(l pxe.Lease) error {
 	return nil
 }
 
+// fail makes every later PutLease fail.
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+}
+
 // bench is a running server with everything around it.
 type bench struct {
 	*pxe.Server

@@ -197,7 +197,7 @@ func (l *link) close() {
 			l.httpListen.Close()
 		}
 		if l.tftp != nil {
-			l.tftp.Shutdown() // waits for transfers, which end with alive
+			l.tftp.Shutdown() // waits for transfers: they end with alive, a silent one after its last retry (7 s)
 		}
 		if l.tftpConn != nil {
 			l.tftpConn.Close()

@@ -176,6 +176,30 @@ func TestWhereRepliesGo(t *testing.T) {
 	}
 }
 
+// TestNothingLeavesTheBench: an answer goes to networks that are configured or our own, never elsewhere.
+func TestNothingLeavesTheBench(t *testing.T) {
+	a := func(s string) netip.Addr { return netip.MustParseAddr(s) }
+	l := &link{Server: &Server{cfg: Config{Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.88.0.0/24")}}}}, name: "srv", prefix: netip.MustParsePrefix("10.77.0.0/24")}
+	for _, c := range []struct {
+		name string
+		r    request
+		ok   bool
+	}{
+		{"on the link", request{}, true},
+		{"renewing from the link", request{client: a("10.77.0.5")}, true},
+		{"renewing from behind the relay", request{client: a("10.88.0.5")}, true},
+		{"relayed from a configured network", request{relay: a("10.88.0.1"), link: a("10.88.0.1")}, true},
+		{"renewing from nowhere", request{client: a("192.0.2.5")}, false},
+		{"relayed from nowhere", request{relay: a("192.0.2.1"), link: a("192.0.2.1")}, false},
+		{"relayed from nowhere for a configured network", request{relay: a("192.0.2.1"), link: a("10.88.0.0")}, false},
+		{"relayed for nowhere", request{relay: a("10.88.0.1"), link: a("192.0.2.0")}, false},
+	} {
+		if err := l.fromOurNetwork(c.r); (err == nil) != c.ok {
+			t.Errorf("%s: %v; want accepted %v", c.name, err, c.ok)
+		}
+	}
+}
+
 // TestIPXEIsLookedForFirst goes red when the order of loaderFor is changed: then iPXE, which says PXEClient and
 // architecture 0 like the ROM before it, is sent its own loader for ever.
 func TestIPXEIsLookedForFirst(t *testing.T) {
