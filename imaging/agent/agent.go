@@ -97,6 +97,9 @@ func (a *Agent) introduce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("describe the laptop: %w", err)
 	}
+	if hello.SecureBoot {
+		a.Say("secure boot on")
+	}
 	if hello.Drives, err = a.Drives.List(); err != nil {
 		return fmt.Errorf("list drives: %w", err)
 	}

@@ -113,7 +113,11 @@ func (d *deployment) claim(ctx context.Context) error {
 	if err := disk.Match(d.drive.Drive(), d.job.Target); err != nil {
 		return err
 	}
-	if d.manifest, err = d.agent.Images.OpenManifest(ctx, d.job.Image.Manifest); err != nil {
+	err = disk.Persist(ctx, func(ctx context.Context) (err error) {
+		d.manifest, err = d.agent.Images.OpenManifest(ctx, d.job.Image.Manifest)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("open manifest: %w", err)
 	}
 	h := d.manifest.Header()

@@ -40,11 +40,8 @@ func (d *Disk) AddParts(parts []Part) ([]Part, error) {
 		return nil, err
 	}
 	out := make([]Part, len(parts))
-	for _, p := range parts {
-		// What an earlier scan left under this number lies elsewhere; a number that is not there is no error.
-		if err := d.block.blkpg(unix.BLKPG_DEL_PARTITION, p); err != nil && !errors.Is(err, unix.ENXIO) {
-			return nil, fmt.Errorf("forget partition %d of %s: %w", p.Number, d.drive.Path, err)
-		}
+	if err := d.block.forgetAll(); err != nil {
+		return nil, fmt.Errorf("forget the old partitions of %s: %w", d.drive.Path, err)
 	}
 	for i, p := range parts {
 		if err := d.block.blkpg(unix.BLKPG_ADD_PARTITION, p); err != nil {
@@ -76,7 +73,21 @@ func (d *Disk) DropParts(parts []Part) error {
 	return d.Flush()
 }
 
-// forget removes one partition. Whoever looks at new devices may hold it for a moment.
+// maxNumber is the largest partition number that the kernel gives a drive.
+const maxNumber = 256
+
+// forgetAll removes what an earlier scan of the drive left: those partitions are not there any more, and the
+// kernel refuses new ones that overlap them.
+func (b *block) forgetAll() error {
+	for n := 1; n <= maxNumber; n++ {
+		if err := b.forget(Part{Number: n}); err != nil {
+			return fmt.Errorf("partition %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// forget removes one partition; one that is not there is no error. Whoever looks at new devices may hold it for a moment.
 func (b *block) forget(p Part) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {

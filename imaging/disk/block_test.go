@@ -146,6 +146,10 @@ func TestPartitionsComeAndGoWithoutATable(t *testing.T) {
 	if err := d.Invalidate(); err != nil {
 		t.Fatal(err)
 	}
+	// What an older table left in the kernel lies across the new partitions.
+	if err := b.blkpg(unix.BLKPG_ADD_PARTITION, Part{Number: 5, Offset: 2 << 20, Size: 20 << 20}); err != nil {
+		t.Fatal(err)
+	}
 	parts, err := d.AddParts([]Part{{Number: 1, Offset: 1 << 20, Size: 8 << 20}, {Number: 3, Offset: 16 << 20, Size: 8 << 20}})
 	if err != nil {
 		t.Fatal(err)

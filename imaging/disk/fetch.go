@@ -129,6 +129,31 @@ func spansOf(numbers []uint64) (spans []Span, covered int) {
 	return spans, covered
 }
 
+// Persist calls f until it succeeds, fails for a reason that repeating does not mend, or has failed for 10
+// minutes (CodeStream). It is for what is asked of the network beside the chunks.
+func Persist(ctx context.Context, f func(context.Context) error) error {
+	q, backoff := newQuiet(patience), firstBackoff
+	for {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !mayRetry(err) || errors.Is(err, imaging.ErrManifest) {
+			return manifestFault(err)
+		}
+		if q.over() {
+			return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", q.limit))
+		}
+		if err := pause(ctx, backoff); err != nil {
+			return err
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -144,22 +169,18 @@ func pause(ctx context.Context, d time.Duration) error {
 // refuses a manifest whose disk ends in data where a second GPT belongs. stored counts what travelled.
 func FetchHead(ctx context.Context, src Source, m *imaging.Manifest) (head []byte, stored uint64, err error) {
 	h := m.Header()
-	if err := checkTail(m, h); err != nil {
-		return nil, 0, err
-	}
 	head = make([]byte, HeadSize(h))
 	var numbers []uint64
 	var extents []imaging.Extent
-	for e, err := range m.All() {
-		if err != nil {
-			return nil, 0, manifestFault(err)
+	err = Persist(ctx, func(context.Context) error {
+		if err := checkTail(m, h); err != nil {
+			return err
 		}
-		if e.Offset >= uint64(len(head)) {
-			break
-		}
-		if e.Kind == imaging.Data {
-			numbers, extents = append(numbers, e.N), append(extents, e.Extent)
-		}
+		numbers, extents, err = headExtents(m, uint64(len(head)))
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
 	}
 	f := fetcher{source: src, manifest: m.Digest(), count: func(n uint64) { stored += n }, quiet: newQuiet(patience)}
 	err = f.fetch(ctx, numbers, func(_ context.Context, frame []byte) error {
@@ -175,6 +196,22 @@ func FetchHead(ctx context.Context, src Source, m *imaging.Manifest) (head []byt
 	return head, stored, err
 }
 
+// headExtents lists the data extents that begin within the head.
+func headExtents(m *imaging.Manifest, head uint64) (numbers []uint64, extents []imaging.Extent, err error) {
+	for e, err := range m.All() {
+		if err != nil {
+			return nil, nil, err
+		}
+		if e.Offset >= head {
+			break
+		}
+		if e.Kind == imaging.Data {
+			numbers, extents = append(numbers, e.N), append(extents, e.Extent)
+		}
+	}
+	return numbers, extents, nil
+}
+
 // checkTail holds the rule that an image's own second GPT is not an extent: written, it would be the old table
 // at the end of a disk that has not been proven yet.
 func checkTail(m *imaging.Manifest, h imaging.Header) error {
@@ -183,7 +220,7 @@ func checkTail(m *imaging.Manifest, h imaging.Header) error {
 	}
 	var last [1]imaging.Extent
 	if _, err := m.Extents(m.Count()-1, last[:]); err != nil {
-		return manifestFault(err)
+		return err
 	}
 	if last[0].Kind == imaging.Data {
 		return job.Faultf(job.CodeManifest, "The image ends in data where its second partition table was.")
