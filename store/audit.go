@@ -1,0 +1,95 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"ingot/imaging"
+)
+
+// Event is one line of the audit chain: who did what to which thing. It is never changed or deleted.
+type Event struct {
+	Number   uint64         `json:"number"` // from 1, without gaps
+	Time     time.Time      `json:"time"`
+	Operator string         `json:"operator"` // a person's name; "ingot" for what the daemon did by itself, "agent" for a report
+	Act      string         `json:"act"`      // adopt, deploy, cancel, done, failed, refused, ...
+	Subject  string         `json:"subject"`  // id of the device, job, image or role
+	Text     string         `json:"text"`     // one sentence
+	Previous imaging.Digest `json:"previous"` // the Hash of the event before; zero for the first
+	Hash     imaging.Digest `json:"hash"`     // over all of the above
+}
+
+// hash covers the event with its Hash field zero.
+func (e Event) hash() (imaging.Digest, error) {
+	e.Hash = imaging.Digest{}
+	b, err := json.Marshal(e)
+	if err != nil {
+		return imaging.Digest{}, err
+	}
+	return imaging.Sum(b), nil
+}
+
+// Audit appends one event in this transaction.
+func (tx *Tx) Audit(operator, act, subject, text string) error {
+	e := Event{Number: 1, Time: tx.now, Operator: operator, Act: act, Subject: subject, Text: text}
+	if last, ok, err := tx.AuditHead(); err != nil {
+		return err
+	} else if ok {
+		e.Number, e.Previous = last.Number+1, last.Hash
+	}
+	h, err := e.hash()
+	if err != nil {
+		return fmt.Errorf("audit %s %s: %w", act, subject, err)
+	}
+	e.Hash = h
+	return put(tx, bAudit, binary.BigEndian.AppendUint64(nil, e.Number), e)
+}
+
+// AuditHead gives the newest event, and false when there is none.
+func (tx *Tx) AuditHead() (Event, bool, error) {
+	k, b := tx.bucket(bAudit).Cursor().Last()
+	if k == nil {
+		return Event{}, false, nil
+	}
+	e, err := decode[Event](bAudit, k, b)
+	return e, err == nil, err
+}
+
+// AuditTrail gives the newest events about one subject, or about everything when subject is empty, oldest
+// first, at most limit.
+func (tx *Tx) AuditTrail(subject string, limit int) ([]Event, error) {
+	var out []Event
+	c := tx.bucket(bAudit).Cursor()
+	for k, b := c.Last(); k != nil && len(out) < limit; k, b = c.Prev() {
+		e, err := decode[Event](bAudit, k, b)
+		if err != nil {
+			return nil, err
+		}
+		if subject == "" || e.Subject == subject {
+			out = append(out, e)
+		}
+	}
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return out, nil
+}
+
+// CheckAudit walks the whole chain and names the first event that was changed, removed or put elsewhere.
+func (tx *Tx) CheckAudit() (count uint64, err error) {
+	var previous imaging.Digest
+	err = each(tx, bAudit, nil, func(key []byte, e Event) error {
+		h, err := e.hash()
+		if err != nil {
+			return err
+		}
+		if len(key) != 8 || binary.BigEndian.Uint64(key) != count+1 || e.Number != count+1 || e.Previous != previous || e.Hash != h {
+			return fmt.Errorf("audit event %d breaks the chain: %w", count+1, ErrDamaged)
+		}
+		previous, count = h, e.Number
+		return nil
+	})
+	return count, err
+}

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"ingot/imaging/job"
+)
+
+// BootToken names one boot of one Machine. It authenticates nobody: the first Hello binds it to a key.
+type BootToken struct {
+	Token   string    `json:"token"`
+	Machine string    `json:"machine"` // the machine key that asked
+	MAC     string    `json:"mac"`
+	UUID    string    `json:"uuid"`
+	Issued  time.Time `json:"issued"`
+	Key     job.KeyID `json:"key,omitempty"`
+	Bound   time.Time `json:"bound"`
+}
+
+// maxTokens bounds the tokens that are remembered; the oldest go first.
+const maxTokens = 4000
+
+// PutToken writes a token and makes it its machine's newest.
+func (tx *Tx) PutToken(t BootToken) error {
+	if _, err := get[BootToken](tx, bTokens, []byte(t.Token)); errors.Is(err, ErrNotFound) {
+		if err := dropOldest(tx, bTokens, maxTokens, func(o BootToken) time.Time { return o.Issued }); err != nil {
+			return err
+		}
+		if tx.count(bTokenOf) >= maxTokens {
+			k, _ := tx.bucket(bTokenOf).Cursor().First()
+			if err := tx.bucket(bTokenOf).Delete(k); err != nil {
+				return err
+			}
+		}
+	}
+	if err := put(tx, bTokenOf, []byte(t.Machine), t.Token); err != nil {
+		return err
+	}
+	return put(tx, bTokens, []byte(t.Token), t)
+}
+
+// Token reads a token.
+func (tx *Tx) Token(token string) (BootToken, error) {
+	return get[BootToken](tx, bTokens, []byte(token))
+}
+
+// TokenOf reads a machine's newest token.
+func (tx *Tx) TokenOf(machine string) (BootToken, error) {
+	token, err := get[string](tx, bTokenOf, []byte(machine))
+	if err != nil {
+		return BootToken{}, err
+	}
+	return tx.Token(token)
+}
+
+// Guard is the loop guard's memory of one machine.
+type Guard struct {
+	Machine      string      `json:"machine"`
+	Starts       []time.Time `json:"starts"` // Hellos since the last progress, at most 3
+	RefusedUntil time.Time   `json:"refused_until"`
+}
+
+// maxGuards bounds the machines that the guard remembers.
+const maxGuards = 4000
+
+// Guard reads the guard of a machine; an unknown machine has an empty one.
+func (tx *Tx) Guard(machine string) (Guard, error) {
+	g, err := get[Guard](tx, bGuards, []byte(machine))
+	if errors.Is(err, ErrNotFound) {
+		return Guard{Machine: machine}, nil
+	}
+	return g, err
+}
+
+// PutGuard writes a guard; one that holds nothing is forgotten.
+func (tx *Tx) PutGuard(g Guard) error {
+	if len(g.Starts) == 0 && g.RefusedUntil.IsZero() {
+		return tx.bucket(bGuards).Delete([]byte(g.Machine))
+	}
+	if err := dropOldest(tx, bGuards, maxGuards, func(o Guard) time.Time { return o.RefusedUntil }); err != nil {
+		return err
+	}
+	return put(tx, bGuards, []byte(g.Machine), g)
+}
+
+// BootEvent is one leg of a machine's way from power-on to Hello.
+type BootEvent struct {
+	Time   time.Time `json:"time"`
+	MAC    string    `json:"mac"`
+	UUID   string    `json:"uuid,omitempty"`
+	Arch   uint16    `json:"arch"` // DHCP option 93
+	Loader string    `json:"loader,omitempty"`
+	IP     string    `json:"ip,omitempty"`
+	Leg    string    `json:"leg"`
+	File   string    `json:"file,omitempty"`
+	Text   string    `json:"text,omitempty"`
+	Bytes  int64     `json:"bytes,omitempty"`
+	Total  int64     `json:"total,omitempty"` // size of File; fewer Bytes are an unfinished fetch
+	Err    string    `json:"err,omitempty"`
+}
+
+// BootLog is what one MAC did, newest last.
+type BootLog struct {
+	MAC    string      `json:"mac"`
+	Last   time.Time   `json:"last"`
+	Events []BootEvent `json:"events"`
+	Cause  string      `json:"cause,omitempty"` // where it stopped and why, added when it is shown
+}
+
+// Bounds of the boot log: events of one MAC, and MACs.
+const (
+	maxBootEvents = 200
+	maxBootMACs   = 1000
+)
+
+// AddBootEvents appends events to the logs of their machines, dropping the oldest beyond the bounds.
+func (tx *Tx) AddBootEvents(events []BootEvent) error {
+	byMAC := map[string][]BootEvent{}
+	for _, e := range events {
+		if e.MAC != "" && len(e.MAC) <= 64 {
+			byMAC[e.MAC] = append(byMAC[e.MAC], clipEvent(e))
+		}
+	}
+	for mac, add := range byMAC {
+		l, err := get[BootLog](tx, bBoots, []byte(mac))
+		if errors.Is(err, ErrNotFound) {
+			l = BootLog{MAC: mac}
+			err = dropOldest(tx, bBoots, maxBootMACs, func(o BootLog) time.Time { return o.Last })
+		}
+		if err != nil {
+			return err
+		}
+		l.Events = append(l.Events, add...)
+		if n := len(l.Events) - maxBootEvents; n > 0 {
+			l.Events = l.Events[n:]
+		}
+		l.Last = l.Events[len(l.Events)-1].Time
+		if err := put(tx, bBoots, []byte(mac), l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clipEvent bounds what a stranger can make us keep.
+func clipEvent(e BootEvent) BootEvent {
+	for _, s := range []*string{&e.UUID, &e.Loader, &e.IP, &e.Leg, &e.File, &e.Text, &e.Err} {
+		if len(*s) > 300 {
+			*s = (*s)[:300]
+		}
+	}
+	return e
+}
+
+// BootLogs lists the logs of all machines, or of one MAC.
+func (tx *Tx) BootLogs(mac string) ([]BootLog, error) {
+	if mac == "" {
+		return all[BootLog](tx, bBoots)
+	}
+	l, err := get[BootLog](tx, bBoots, []byte(mac))
+	if errors.Is(err, ErrNotFound) {
+		return nil, job.Faultf(job.CodeNotFound, "Nothing was heard of %.40q.", mac)
+	}
+	return []BootLog{l}, err
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"ingot/imaging/job"
+)
+
+// Observed is the fourth part of a proof: the OS called home under its name.
+type Observed struct {
+	Time      time.Time `json:"time"`
+	Hostname  string    `json:"hostname"`
+	MachineID string    `json:"machine_id"` // SHA-256 of it
+	OS        string    `json:"os"`
+	Address   string    `json:"address"` // from where
+}
+
+// Deployment is one putting of a Version on a Device, with its proof. It exists only when the Job ended in
+// done; nothing but Observed is added later.
+type Deployment struct {
+	ID           string       `json:"id"`
+	Device       string       `json:"device"`
+	Serial       string       `json:"serial"`
+	Job          job.ID       `json:"job"`
+	Image        job.ImageRef `json:"image"`
+	Target       job.Target   `json:"target"`
+	Role         string       `json:"role,omitempty"`
+	RoleRevision int          `json:"role_revision,omitempty"`
+	Name         string       `json:"name"`
+	NameWritten  bool         `json:"name_written"` // false: reserved, not written
+	Operator     string       `json:"operator"`
+	Approved     time.Time    `json:"approved"`
+	Started      time.Time    `json:"started"`  // first bound to an agent
+	Finished     time.Time    `json:"finished"` // recorded here, by the daemon's clock
+	FetchedBytes uint64       `json:"fetched_bytes"`
+	WrittenBytes uint64       `json:"written_bytes"`
+	KeptBytes    uint64       `json:"kept_bytes"`
+	Seconds      float64      `json:"seconds"`
+	Proof        job.Proof    `json:"proof"`
+	Observed     *Observed    `json:"observed,omitempty"`
+	SecretHash   string       `json:"secret_hash,omitempty"` // of the call-home secret; removed when it was used
+	SecretUntil  time.Time    `json:"secret_until"`
+}
+
+// PutDeployment writes a deployment.
+func (tx *Tx) PutDeployment(d Deployment) error {
+	key := binary.BigEndian.AppendUint64(append([]byte(d.Device), 0), uint64(d.Finished.UnixNano()))
+	if err := put(tx, bByDevice, key, d.ID); err != nil {
+		return err
+	}
+	return put(tx, bDeployments, []byte(d.ID), d)
+}
+
+// Deployment reads one deployment.
+func (tx *Tx) Deployment(id string) (Deployment, error) {
+	d, err := get[Deployment](tx, bDeployments, []byte(id))
+	if errors.Is(err, ErrNotFound) {
+		return d, job.Faultf(job.CodeNotFound, "No deployment %.40q.", id)
+	}
+	return d, err
+}
+
+// DeploymentsOf lists what a device received, oldest first.
+func (tx *Tx) DeploymentsOf(device string) ([]Deployment, error) {
+	var out []Deployment
+	err := each(tx, bByDevice, append([]byte(device), 0), func(_ []byte, id string) error {
+		d, err := tx.Deployment(id)
+		out = append(out, d)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,37 @@
+// Package store is what Ingot remembers: one bbolt file, one bucket a record, index buckets beside them.
+//
+// The idea: one fact is one transaction. A laptop that gets its name, a job that ends, a deployment that is
+// proven: each is written whole, with its audit event, or not at all. Callers compose a fact from the methods
+// of Tx inside one Update; nothing outside this package knows that the records lie in bbolt.
+//
+// Every value is a small JSON envelope {"v": version, "sum": checksum, "data": record}. The checksum covers the
+// bucket's and the key's name too, so that a value which was damaged, or which stands under another key, is
+// an error and never a record.
+//
+//	ingot.db
+//	├── meta
+//	│   └── schema                     decimal number of the schema (Schema)
+//	├── audit                          8-byte big-endian number -> Event; append-only, each holds the hash of the one before
+//	├── devices                        device id -> Device
+//	├── device-by-serial               manufacturer NUL serial, folded -> device id
+//	├── device-by-uuid                 canonical UUID (the lower of both byte orders) -> device id
+//	├── device-by-name                 Name in lower case -> device id: the reservation of the Name
+//	├── images                         image name -> Image
+//	├── versions                       image name NUL 4-byte big-endian number -> Version
+//	├── roles                          role name -> Role
+//	├── jobs                           job id -> Job
+//	├── job-active                     device id -> job id of the one job that has not ended
+//	├── deployments                    deployment id -> Deployment
+//	├── deployment-by-device           device id NUL 8-byte big-endian unix nanoseconds -> deployment id
+//	├── agents                         key id -> Agent: one boot of a laptop that said Hello
+//	├── tokens                         token -> BootToken
+//	├── token-by-machine               machine key -> token
+//	├── boots                          MAC -> BootLog: what one machine did on its way, newest last
+//	├── guards                         machine key -> Guard: the loop guard's memory
+//	├── leases                         IP address -> Lease
+//	├── sequences                      name pattern -> last number given
+//	└── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy
+//
+// Schema 1 is the first. A change of this tree raises Schema, adds a step to migrations and changes this
+// comment in one commit. Open refuses a newer schema, and copies the file before it migrates an older one.
+package store

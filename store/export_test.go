@@ -1,0 +1,12 @@
+package store
+
+import "go.etcd.io/bbolt"
+
+// OpenAs opens a database as a later Ingot with its own schema and migrations would.
+func OpenAs(path string, schema int, steps map[int]func(*bbolt.Tx) error) (*DB, error) {
+	m := map[int]migration{}
+	for n, f := range steps {
+		m[n] = f
+	}
+	return open(path, Options{}, schema, m)
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"ingot/imaging"
+	"ingot/imaging/job"
+)
+
+// Image is a line of golden images.
+type Image struct {
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+	By      string    `json:"by"`
+	Last    int       `json:"last"` // number of the newest Version
+}
+
+// VersionState is how far a Version may be used.
+type VersionState string
+
+// A released Version may be deployed, a draft too; a retired or withdrawn one may not.
+const (
+	Draft     VersionState = "draft"
+	Released  VersionState = "released"
+	Retired   VersionState = "retired"
+	Withdrawn VersionState = "withdrawn"
+)
+
+// Version is one immutable build of an Image.
+type Version struct {
+	Image       string         `json:"image"`
+	Number      int            `json:"number"` // from 1
+	Label       string         `json:"label"`
+	Note        string         `json:"note"`
+	State       VersionState   `json:"state"`
+	Manifest    imaging.Digest `json:"manifest"`
+	Created     time.Time      `json:"created"`
+	By          string         `json:"by"`
+	Source      string         `json:"source"`      // the file's name, for people
+	DiskSize    uint64         `json:"disk_size"`   // bytes of the imaged disk
+	NeedBytes   uint64         `json:"need_bytes"`  // the smallest drive that holds it
+	SectorSize  int            `json:"sector_size"` // logical
+	Table       string         `json:"table"`       // gpt, mbr or none
+	DataExtents uint64         `json:"data_extents"`
+	ZeroExtents uint64         `json:"zero_extents"`
+	FreeExtents uint64         `json:"free_extents"`
+	DataBytes   uint64         `json:"data_bytes"`
+	ZeroBytes   uint64         `json:"zero_bytes"`
+	FreeBytes   uint64         `json:"free_bytes"`
+	StoredBytes uint64         `json:"stored_bytes"` // new compressed bytes that this import added
+	OS          string         `json:"os"`           // PRETTY_NAME, or what was found
+	Firmware    []string       `json:"firmware"`     // modes that it can start in: uefi, bios; empty when unknown
+	Personalise string         `json:"personalise"`  // "linux", or "" when a Name cannot be written
+	RootPart    int            `json:"root_part"`
+	GrowPart    int            `json:"grow_part"`
+	SwapPart    int            `json:"swap_part"`
+}
+
+// Ref is the version as a job names it.
+func (v Version) Ref() job.ImageRef {
+	return job.ImageRef{Name: v.Image, Number: v.Number, Manifest: v.Manifest}
+}
+
+// CheckLabel reports whether s can name an image or a role: 1 to 40 letters, digits, dots, hyphens and
+// underscores, the first a letter or digit.
+func CheckLabel(what, s string) error {
+	ok := s != "" && len(s) <= 40 && alnum(s[0])
+	for i := 0; ok && i < len(s); i++ {
+		ok = alnum(s[i]) || strings.IndexByte(".-_", s[i]) >= 0
+	}
+	if !ok {
+		return job.Faultf(job.CodeBadRequest, "%.60q cannot name %s: use 1 to 40 letters, digits, dots, hyphens, underscores.", s, what)
+	}
+	return nil
+}
+
+func versionKey(image string, number int) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte(image), 0), uint32(number))
+}
+
+// AddVersion gives v the next number of its Image, making the Image when it is new. Content that the Image
+// holds already is not added again: that Version is returned with false.
+func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
+	if err := CheckLabel("an image", v.Image); err != nil {
+		return v, false, err
+	}
+	img, err := get[Image](tx, bImages, []byte(v.Image))
+	if errors.Is(err, ErrNotFound) {
+		img = Image{Name: v.Image, Created: tx.now, By: v.By}
+	} else if err != nil {
+		return v, false, err
+	}
+	old, err := tx.Versions(v.Image)
+	if err != nil {
+		return v, false, err
+	}
+	for _, o := range old {
+		if o.Manifest == v.Manifest {
+			return o, false, nil
+		}
+	}
+	img.Last++
+	v.Number, v.Created = img.Last, tx.now
+	if err := put(tx, bImages, []byte(img.Name), img); err != nil {
+		return v, false, err
+	}
+	return v, true, put(tx, bVersions, versionKey(v.Image, v.Number), v)
+}
+
+// Images lists every image.
+func (tx *Tx) Images() ([]Image, error) { return all[Image](tx, bImages) }
+
+// Versions lists the versions of one image, or of every image when image is empty, oldest first.
+func (tx *Tx) Versions(image string) ([]Version, error) {
+	var prefix []byte
+	if image != "" {
+		prefix = append([]byte(image), 0)
+	}
+	var out []Version
+	err := each(tx, bVersions, prefix, func(_ []byte, v Version) error { out = append(out, v); return nil })
+	return out, err
+}
+
+// Version reads one version.
+func (tx *Tx) Version(image string, number int) (Version, error) {
+	if number < 1 || number > 1<<31 {
+		return Version{}, fmt.Errorf("version %d: %w", number, ErrNotFound)
+	}
+	return get[Version](tx, bVersions, versionKey(image, number))
+}
+
+// FindVersion finds what a person means by NAME or NAME@NUMBER or NAME@LABEL; without a version it is the
+// newest that may be deployed.
+func (tx *Tx) FindVersion(ref string) (Version, error) {
+	name, want, pinned := strings.Cut(ref, "@")
+	all, err := tx.Versions(name)
+	if err != nil {
+		return Version{}, err
+	}
+	if name == "" || len(all) == 0 {
+		return Version{}, job.Faultf(job.CodeNotFound, "No image %.60q.", name)
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		v := all[i]
+		if pinned && want != "" && (strconv.Itoa(v.Number) == want || v.Label == want) || !pinned && v.Usable() {
+			return v, nil
+		}
+	}
+	return Version{}, job.Faultf(job.CodeNotFound, "No version %.60q that may be used.", ref)
+}
+
+// Usable reports whether the version may be deployed.
+func (v Version) Usable() bool { return v.State == Released || v.State == Draft }

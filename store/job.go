@@ -1,0 +1,151 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"ingot/imaging/job"
+)
+
+// Order is an operator's request for one device, kept with the Job that it became.
+type Order struct {
+	Device        string    `json:"device"`          // id, Name or serial, as given
+	Image         string    `json:"image,omitempty"` // NAME or NAME@VERSION; or
+	Role          string    `json:"role,omitempty"`
+	Name          string    `json:"name,omitempty"`  // the Name to give; empty keeps the device's or uses the role's pattern
+	Drive         string    `json:"drive,omitempty"` // serial of the target; empty where there is no choice
+	NoPersonalise bool      `json:"no_personalise,omitempty"`
+	DataSaved     bool      `json:"data_saved,omitempty"` // for a device that holds somebody's data
+	Confirm       string    `json:"confirm,omitempty"`    // its Name, typed
+	After         job.After `json:"after,omitempty"`
+}
+
+// Adoption is an operator's approval of a laptop by the code that its screen shows.
+type Adoption struct {
+	Code  string `json:"code"`
+	Name  string `json:"name,omitempty"`
+	Role  string `json:"role,omitempty"`
+	Asset string `json:"asset,omitempty"`
+}
+
+// Step is one durable state of a job.
+type Step struct {
+	State job.State `json:"state"`
+	Time  time.Time `json:"time"`
+}
+
+// Job is what one agent is told to do, with everything that is known about how far it came.
+type Job struct {
+	ID           job.ID       `json:"id"`
+	Kind         job.Kind     `json:"kind"`
+	Device       string       `json:"device"`
+	Operator     string       `json:"operator"`
+	Order        Order        `json:"order"`
+	Created      time.Time    `json:"created"`
+	State        job.State    `json:"state"`
+	Reached      job.State    `json:"reached"` // the last state but claimed, over all bindings: what the disk may hold
+	Steps        []Step       `json:"steps"`   // at most MaxSteps, oldest first
+	Contact      time.Time    `json:"contact"` // the last durable sign of life
+	Serial       string       `json:"serial"`
+	UUIDKey      string       `json:"uuid_key"`
+	Target       job.Target   `json:"target"`
+	Image        job.ImageRef `json:"image"`
+	DiskSize     uint64       `json:"disk_size"`
+	DataExtents  uint64       `json:"data_extents"`
+	ZeroExtents  uint64       `json:"zero_extents"`
+	DeviceName   string       `json:"device_name"`
+	Personalise  bool         `json:"personalise"`
+	Role         string       `json:"role,omitempty"`
+	RoleRevision int          `json:"role_revision,omitempty"`
+	RootPart     int          `json:"root_part"`
+	Grow         job.Grow     `json:"grow"`
+	After        job.After    `json:"after"`
+	AgentKey     job.KeyID    `json:"agent_key,omitempty"` // bound to it since Bound
+	Nonce        string       `json:"nonce,omitempty"`
+	Bound        time.Time    `json:"bound"`
+	Bindings     int          `json:"bindings"`
+	Sequence     uint64       `json:"sequence"` // the last StateEvent of this binding
+	CancelBy     string       `json:"cancel_by,omitempty"`
+	Deployment   string       `json:"deployment"`             // id of the Deployment to be
+	SecretHash   string       `json:"secret_hash,omitempty"`  // of the call-home secret
+	PersonalKey  job.KeyID    `json:"personal_key,omitempty"` // the key that fetched Personal
+	Observed     *Observed    `json:"observed,omitempty"`     // a call home that came before the Result
+	Result       *job.Result  `json:"result,omitempty"`
+	Fault        *job.Fault   `json:"fault,omitempty"`
+	Ended        time.Time    `json:"ended"`
+}
+
+// MaxSteps bounds the history of a job whose laptop restarts again and again.
+const MaxSteps = 100
+
+// Enter puts the job into a state at a time.
+func (j *Job) Enter(s job.State, now time.Time) {
+	j.State, j.Contact = s, now
+	if s != job.Claimed && !s.Final() {
+		j.Reached = s
+	}
+	if len(j.Steps) < MaxSteps {
+		j.Steps = append(j.Steps, Step{s, now})
+	}
+	if s.Final() {
+		j.Ended = now
+	}
+}
+
+// PutJob writes a job and keeps the index of unfinished jobs: a device has at most one.
+func (tx *Tx) PutJob(j Job) error {
+	active, err := get[job.ID](tx, bActive, []byte(j.Device))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	switch {
+	case j.State.Final() && active == j.ID:
+		if err := tx.bucket(bActive).Delete([]byte(j.Device)); err != nil {
+			return err
+		}
+	case j.State.Final():
+	case active != "" && active != j.ID:
+		return job.Faultf(job.CodeBusy, "Job %s is not finished.", active)
+	default:
+		if err := put(tx, bActive, []byte(j.Device), j.ID); err != nil {
+			return err
+		}
+	}
+	return put(tx, bJobs, []byte(j.ID), j)
+}
+
+// Job reads one job.
+func (tx *Tx) Job(id job.ID) (Job, error) {
+	j, err := get[Job](tx, bJobs, []byte(id))
+	if errors.Is(err, ErrNotFound) {
+		return j, job.Faultf(job.CodeNotFound, "No job %.40q.", string(id))
+	}
+	return j, err
+}
+
+// Jobs lists every job.
+func (tx *Tx) Jobs() ([]Job, error) { return all[Job](tx, bJobs) }
+
+// ActiveJob gives the device's unfinished job; ok is false when it has none.
+func (tx *Tx) ActiveJob(device string) (j Job, ok bool, err error) {
+	id, err := get[job.ID](tx, bActive, []byte(device))
+	if errors.Is(err, ErrNotFound) {
+		return Job{}, false, nil
+	}
+	if err != nil {
+		return Job{}, false, err
+	}
+	j, err = get[Job](tx, bJobs, []byte(id))
+	return j, err == nil, err
+}
+
+// ActiveJobs lists the unfinished jobs.
+func (tx *Tx) ActiveJobs() ([]Job, error) {
+	var out []Job
+	err := each(tx, bActive, nil, func(_ []byte, id job.ID) error {
+		j, err := tx.Job(id)
+		out = append(out, j)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,178 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterr "go.etcd.io/bbolt/errors"
+)
+
+// Schema is the number of the bucket tree that doc.go draws.
+const Schema = 1
+
+// migration turns a tree of one schema into the next one's.
+type migration func(*bbolt.Tx) error
+
+// migrations holds under n the step from schema n to n+1. Schema 1 is the first, so there is none yet.
+var migrations = map[int]migration{}
+
+// buckets are all top-level buckets.
+var buckets = []string{bMeta, bAudit, bDevices, bBySerial, bByUUID, bByName, bImages, bVersions, bRoles, bJobs, bActive,
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bSettings}
+
+const (
+	bMeta        = "meta"
+	bAudit       = "audit"
+	bDevices     = "devices"
+	bBySerial    = "device-by-serial"
+	bByUUID      = "device-by-uuid"
+	bByName      = "device-by-name"
+	bImages      = "images"
+	bVersions    = "versions"
+	bRoles       = "roles"
+	bJobs        = "jobs"
+	bActive      = "job-active"
+	bDeployments = "deployments"
+	bByDevice    = "deployment-by-device"
+	bAgents      = "agents"
+	bTokens      = "tokens"
+	bTokenOf     = "token-by-machine"
+	bBoots       = "boots"
+	bGuards      = "guards"
+	bLeases      = "leases"
+	bSequences   = "sequences"
+	bSettings    = "settings"
+)
+
+// Options change how a database is opened; the zero value is right for the daemon.
+type Options struct {
+	Timeout time.Duration    // how long to wait for another process to let go; 0 means one second
+	Now     func() time.Time // the clock of records; nil means time.Now
+}
+
+// DB is the open database. Its methods may be called from any goroutine.
+type DB struct {
+	b   *bbolt.DB
+	now func() time.Time
+}
+
+// Tx is one transaction. It must not be used after the function that received it has returned.
+type Tx struct {
+	b   *bbolt.Tx
+	now time.Time
+}
+
+// Open opens or makes the database at path. It returns ErrLocked when another process holds it, and ErrNewer
+// when a newer Ingot wrote it; an older schema is copied to path.schemaN and migrated.
+func Open(path string, opts Options) (*DB, error) { return open(path, opts, Schema, migrations) }
+
+func open(path string, opts Options, schema int, steps map[int]migration) (*DB, error) {
+	if opts.Timeout == 0 {
+		opts.Timeout = time.Second
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: opts.Timeout})
+	if errors.Is(err, bolterr.ErrTimeout) {
+		return nil, fmt.Errorf("open %s: %w", path, ErrLocked)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := prepare(b, path, schema, steps); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
+	}
+	return &DB{b: b, now: opts.Now}, nil
+}
+
+// prepare brings the file to the wanted schema and makes missing buckets.
+func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) error {
+	have, err := schemaOf(b)
+	if err != nil {
+		return err
+	}
+	if have > schema {
+		return fmt.Errorf("%w: schema %d, this Ingot knows %d", ErrNewer, have, schema)
+	}
+	if have != 0 && have < schema {
+		if err := keepCopy(b, fmt.Sprintf("%s.schema%d", path, have)); err != nil {
+			return fmt.Errorf("copy before migrating: %w", err)
+		}
+	}
+	return b.Update(func(tx *bbolt.Tx) error {
+		for n := have; n != 0 && n < schema; n++ {
+			step, ok := steps[n]
+			if !ok {
+				return fmt.Errorf("no migration from schema %d", n)
+			}
+			if err := step(tx); err != nil {
+				return fmt.Errorf("migrate schema %d: %w", n, err)
+			}
+		}
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket([]byte(bMeta)).Put([]byte("schema"), []byte(strconv.Itoa(schema)))
+	})
+}
+
+// schemaOf gives the file's schema, 0 for a new file.
+func schemaOf(b *bbolt.DB) (n int, err error) {
+	err = b.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket([]byte(bMeta))
+		if meta == nil {
+			return nil
+		}
+		n, err = strconv.Atoi(string(meta.Get([]byte("schema"))))
+		if err != nil {
+			return fmt.Errorf("read schema: %w", ErrDamaged)
+		}
+		return nil
+	})
+	return n, err
+}
+
+// keepCopy writes the whole file to path, synced, before a migration changes it.
+func keepCopy(b *bbolt.DB, path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".copy-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = b.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(f); return err })
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Close ends the database; it waits for open transactions.
+func (db *DB) Close() error { return db.b.Close() }
+
+// View runs f in a transaction that reads one consistent state.
+func (db *DB) View(f func(*Tx) error) error {
+	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC()}) })
+}
+
+// Update runs f in the one writing transaction; when f returns an error nothing of it is kept. It returns
+// after the records are on disk.
+func (db *DB) Update(f func(*Tx) error) error {
+	return db.b.Update(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC()}) })
+}
+
+// Backup streams a consistent copy of the database while it is in use.
+func (db *DB) Backup(w io.Writer) error {
+	return db.b.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(w); return err })
+}
+
+// Now is the time of this transaction, in UTC.
+func (tx *Tx) Now() time.Time { return tx.now }

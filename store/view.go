@@ -1,0 +1,79 @@
+package store
+
+import (
+	"time"
+
+	"ingot/imaging/job"
+)
+
+// DeviceView is a Device with what belongs to it, read in one transaction for a page or the CLI.
+type DeviceView struct {
+	Device
+	Code      string      `json:"code,omitempty"` // shown by the waiting laptop
+	CodeUntil time.Time   `json:"code_until"`
+	Live      bool        `json:"live"` // its agent was heard of in the last minute
+	LiveSince time.Time   `json:"live_since"`
+	Job       *JobView    `json:"job,omitempty"` // unfinished, else the newest
+	Holds     *Deployment `json:"holds,omitempty"`
+	Deploys   int         `json:"deploys"` // how often it received a version
+}
+
+// JobView is a Job with what is known about its run at this moment.
+type JobView struct {
+	Job
+	DeviceLabel string        `json:"device_label"`
+	Progress    *job.Progress `json:"progress,omitempty"` // of the present binding; not durable
+	Heard       time.Time     `json:"heard"`              // the last request of its agent
+}
+
+// Import asks for a disk file to become a Version.
+type Import struct {
+	File  string `json:"file"` // absolute path on the server
+	Image string `json:"image"`
+	Label string `json:"label"`
+	Note  string `json:"note"`
+	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it
+}
+
+// Export asks for a Version to become a raw disk file.
+type Export struct {
+	Image string `json:"image"` // NAME or NAME@VERSION
+	File  string `json:"file"`  // absolute path on the server; must not exist
+}
+
+// Work tells how far a long act on images is.
+type Work struct {
+	Phase       string `json:"phase"`
+	DoneBytes   uint64 `json:"done_bytes"`
+	TotalBytes  uint64 `json:"total_bytes"`
+	BytesPerSec uint64 `json:"bytes_per_sec"`
+	SecondsLeft int    `json:"seconds_left"` // -1 when unknown
+}
+
+// Imported is the outcome of an Import.
+type Imported struct {
+	Version Version `json:"version"`
+	Known   bool    `json:"known"` // the image held exactly this already; nothing was added
+}
+
+// Exported is the outcome of an Export.
+type Exported struct {
+	Version   Version `json:"version"`
+	DataBytes uint64  `json:"data_bytes"` // written and proven by digest
+	ZeroBytes uint64  `json:"zero_bytes"` // read back as zeros
+	FreeBytes uint64  `json:"free_bytes"` // not part of the image; written as zeros
+}
+
+// Damage is one thing wrong in the image store.
+type Damage struct {
+	What     string   `json:"what"`     // one sentence: pack, offset, digest
+	Versions []string `json:"versions"` // NAME@NUMBER that it hits
+}
+
+// Checked is the outcome of a check of the image store.
+type Checked struct {
+	Versions int      `json:"versions"`
+	Chunks   uint64   `json:"chunks"`
+	Bytes    uint64   `json:"bytes"` // read and compared
+	Damage   []Damage `json:"damage"`
+}
