@@ -1,0 +1,233 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// Bench is the operator's side of deploying; deploy.Service is one.
+type Bench interface {
+	Devices(ctx context.Context) ([]store.DeviceView, error)
+	Device(ctx context.Context, ref string) (store.DeviceView, error)
+	Adopt(ctx context.Context, operator string, a store.Adoption) (store.DeviceView, error)
+	Settle(ctx context.Context, operator, ref string) (store.DeviceView, error)
+	Roles(ctx context.Context) ([]store.Role, error)
+	PutRole(ctx context.Context, operator string, r store.Role) (store.Role, error)
+	Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error)
+	Jobs(ctx context.Context, all bool) ([]store.JobView, error)
+	Job(ctx context.Context, id job.ID) (store.JobView, error)
+	Watch(ctx context.Context, id job.ID, f func(store.JobView) error) error
+	Cancel(ctx context.Context, operator string, id job.ID) (store.JobView, error)
+	BootLogs(ctx context.Context, mac string) ([]store.BootLog, error)
+	Bench(ctx context.Context) (store.Bench, error)
+	OpenBench(ctx context.Context, operator string, b store.Bench) (store.Bench, error)
+	AutoDeploy(ctx context.Context) (store.AutoDeploy, error)
+	SetAutoDeploy(ctx context.Context, operator string, a store.AutoDeploy) (store.AutoDeploy, error)
+	Audit(ctx context.Context, subject string, limit int) ([]store.Event, error)
+}
+
+// Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
+type Shelf interface {
+	Images(ctx context.Context) ([]store.Version, error)
+	Import(ctx context.Context, operator string, i store.Import, tell func(store.Work)) (store.Imported, error)
+	Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error)
+	Check(ctx context.Context, readData bool, tell func(store.Work)) (store.Checked, error)
+}
+
+// API is the JSON API over its two sides.
+type API struct {
+	Bench   Bench
+	Shelf   Shelf
+	Version string
+	Cause   func([]store.BootEvent) string // why a start stopped; may be nil
+	Hidden  func(error)                    // is told every error that no person may see raw; may be nil
+}
+
+// maxRequest is the largest body in bytes.
+const maxRequest = 1 << 20
+
+type operatorKey struct{}
+
+// WithOperator puts the operator into a request's context; the listener calls it.
+func WithOperator(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, operatorKey{}, name)
+}
+
+func operatorOf(r *http.Request) string {
+	name, _ := r.Context().Value(operatorKey{}).(string)
+	return name
+}
+
+// Handler answers the API. A request without an operator is refused.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	if a.Shelf != nil {
+		a.imageRoutes(mux)
+	}
+	a.deviceRoutes(mux)
+	a.jobRoutes(mux)
+	a.settingRoutes(mux)
+	mux.HandleFunc("GET /api/v1/version", func(w http.ResponseWriter, r *http.Request) {
+		a.reply(w, map[string]string{"version": a.Version}, nil)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if operatorOf(r) == "" {
+			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (a *API) deviceRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/devices", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Devices(r.Context())
+		a.reply(w, list(out), err)
+	})
+	mux.HandleFunc("GET /api/v1/devices/{ref}", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Device(r.Context(), r.PathValue("ref"))
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Settle(r.Context(), operatorOf(r), r.PathValue("ref"))
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("POST /api/v1/devices/adopt", act(a, a.Bench.Adopt))
+	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
+		for i := range out {
+			if a.Cause != nil {
+				out[i].Cause = a.Cause(out[i].Events)
+			}
+		}
+		a.reply(w, list(out), err)
+	})
+}
+
+func (a *API) jobRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("POST /api/v1/deploys", act(a, a.Bench.Deploy))
+	mux.HandleFunc("GET /api/v1/jobs", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Jobs(r.Context(), r.URL.Query().Get("all") != "")
+		a.reply(w, list(out), err)
+	})
+	mux.HandleFunc("GET /api/v1/jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Job(r.Context(), job.ID(r.PathValue("id")))
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("POST /api/v1/jobs/{id}/cancel", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Cancel(r.Context(), operatorOf(r), job.ID(r.PathValue("id")))
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("GET /api/v1/jobs/{id}/watch", func(w http.ResponseWriter, r *http.Request) {
+		out := newLines[store.JobView, store.JobView](a, w)
+		var last store.JobView
+		err := a.Bench.Watch(r.Context(), job.ID(r.PathValue("id")), func(v store.JobView) error {
+			last = v
+			return out.tell(v)
+		})
+		out.end(last, err)
+	})
+}
+
+func (a *API) settingRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/roles", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Roles(r.Context())
+		a.reply(w, list(out), err)
+	})
+	mux.HandleFunc("POST /api/v1/roles", act(a, a.Bench.PutRole))
+	mux.HandleFunc("GET /api/v1/bench", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.Bench(r.Context())
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("POST /api/v1/bench", act(a, a.Bench.OpenBench))
+	mux.HandleFunc("GET /api/v1/auto-deploy", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.AutoDeploy(r.Context())
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("POST /api/v1/auto-deploy", act(a, a.Bench.SetAutoDeploy))
+	mux.HandleFunc("GET /api/v1/audit", func(w http.ResponseWriter, r *http.Request) {
+		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+		if err != nil || limit < 1 || limit > 10000 {
+			limit = 100
+		}
+		out, err := a.Bench.Audit(r.Context(), r.URL.Query().Get("subject"), limit)
+		a.reply(w, list(out), err)
+	})
+}
+
+// act makes a handler of an act that takes one JSON body and gives one answer.
+func act[In, Out any](a *API, f func(context.Context, string, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := readBody(r, &in); err != nil {
+			a.reply(w, nil, err)
+			return
+		}
+		out, err := f(r.Context(), operatorOf(r), in)
+		a.reply(w, out, err)
+	}
+}
+
+// readBody reads exactly one JSON value; a field that we do not know is a mistake, not something to ignore.
+func readBody(r *http.Request, into any) error {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return job.Faultf(job.CodeBadRequest, "The body is not the JSON that belongs here: %v.", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return job.Faultf(job.CodeBadRequest, "Something follows the body.")
+	}
+	return nil
+}
+
+// list makes an empty list [] instead of null.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// reply writes a success or a job.Refusal.
+func (a *API) reply(w http.ResponseWriter, out any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err == nil {
+		json.NewEncoder(w).Encode(out) // fails only when the asker has gone
+		return
+	}
+	f := a.fault(err)
+	w.WriteHeader(status(f.Code))
+	json.NewEncoder(w).Encode(job.Refusal{Fault: *f})
+}
+
+// fault turns any error into words, and reports the raw one.
+func (a *API) fault(err error) *job.Fault {
+	f := job.FaultOf(err)
+	if f.Code == job.CodeInternal && a.Hidden != nil {
+		a.Hidden(err)
+	}
+	return f
+}
+
+func status(c job.Code) int {
+	switch c {
+	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged:
+		return http.StatusInternalServerError
+	case job.CodeNotFound:
+		return http.StatusNotFound
+	case job.CodePolicy, job.CodeQuarantined:
+		return http.StatusForbidden
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken:
+		return http.StatusConflict
+	}
+	return http.StatusBadRequest
+}

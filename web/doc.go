@@ -1,0 +1,26 @@
+// Package web is what operators talk to: the JSON API under /api/v1, over which the command line speaks too.
+//
+// The idea: every act carries the operator who did it, and every failure is a job.Fault in words. Long acts
+// (importing, checking, watching a job) answer with NDJSON: one JSON object a line, progress first, and as the
+// last line either the outcome or a refusal. A stream that ends without its last line did not succeed.
+//
+//	GET  /api/v1/version
+//	GET  /api/v1/images                     images with their versions
+//	POST /api/v1/images/import              store.Import -> Line[store.Imported]...
+//	POST /api/v1/images/export              store.Export -> Line[store.Exported]...
+//	POST /api/v1/images/check?read-data=1   -> Line[store.Checked]...
+//	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
+//	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
+//	POST /api/v1/devices/{ref}/settle       ends a quarantine
+//	GET  /api/v1/roles                      POST /api/v1/roles           store.Role
+//	POST /api/v1/deploys                    store.Order -> store.JobView
+//	GET  /api/v1/jobs?all=1                 GET /api/v1/jobs/{id}
+//	GET  /api/v1/jobs/{id}/watch            -> Line[store.JobView]..., to the job's end
+//	POST /api/v1/jobs/{id}/cancel
+//	GET  /api/v1/boots?mac=                 timelines with their cause
+//	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
+//	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
+//	GET  /api/v1/audit?subject=&limit=
+//
+// Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
+package web
