@@ -97,7 +97,7 @@ func keyed(next func(http.ResponseWriter, *http.Request, job.KeyID)) http.Handle
 func (s *Service) stream(next http.Handler) http.HandlerFunc {
 	return keyed(func(w http.ResponseWriter, r *http.Request, key job.KeyID) {
 		s.hear(key)
-		if err := s.mayRead(key, r.PathValue("digest")); err != nil || next == nil {
+		if err := s.mayRead(key, r.PathValue("digest")); err != nil {
 			reply(w, nil, err)
 			return
 		}
