@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ingot/store"
+)
+
+func (a *app) benchCommand() *cobra.Command {
+	return group("bench", "The time window in which unknown machines may boot", a.benchOpen(), a.benchClose(), a.benchShow())
+}
+
+func (a *app) benchOpen() *cobra.Command {
+	return &cobra.Command{Use: "open DURATION", Short: "Let unknown machines boot for a time, such as 4h", Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			d, err := time.ParseDuration(given[0])
+			if err != nil || d <= 0 {
+				return usage{fmt.Errorf("%q is no duration such as 4h or 30m", given[0])}
+			}
+			return a.setBench(c, store.Bench{OpenUntil: time.Now().Add(d)})
+		}}
+}
+
+func (a *app) benchClose() *cobra.Command {
+	return &cobra.Command{Use: "close", Short: "Refuse unknown machines from now on", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return a.setBench(c, store.Bench{}) }}
+}
+
+func (a *app) benchShow() *cobra.Command {
+	return &cobra.Command{Use: "show", Short: "Say whether the bench is open", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+		return a.with(false, func(cl *client) error {
+			b, err := get[store.Bench](c.Context(), cl, "bench")
+			if err != nil {
+				return err
+			}
+			return a.tellBench(b)
+		})
+	}}
+}
+
+func (a *app) setBench(c *cobra.Command, b store.Bench) error {
+	return a.with(true, func(cl *client) error {
+		b, err := post[store.Bench](c.Context(), cl, "bench", b)
+		if err != nil {
+			return err
+		}
+		return a.tellBench(b)
+	})
+}
+
+func (a *app) tellBench(b store.Bench) error {
+	if !b.Open(time.Now()) {
+		_, err := fmt.Fprintln(a.out, "the bench is closed")
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "the bench is open until %s, opened by %s\n", when(b.OpenUntil), b.By)
+	return err
+}
+
+func (a *app) autoDeployCommand() *cobra.Command {
+	return group("auto-deploy", "Adopt and deploy new laptops without a person; off unless switched on", a.autoOn(), a.autoOff(), a.autoShow())
+}
+
+func (a *app) autoOn() *cobra.Command {
+	var p store.AutoDeploy
+	var window time.Duration
+	c := &cobra.Command{Use: "on", Short: "Deploy new laptops by a role, for a time and a number of laptops", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			p.Until = time.Now().Add(window)
+			return a.setAuto(c, p)
+		}}
+	c.Flags().StringVar(&p.Role, "role", "", "role that new laptops get")
+	c.Flags().DurationVar(&window, "for", 0, "how long, such as 4h")
+	c.Flags().IntVar(&p.Left, "count", 0, "how many laptops at most")
+	must(c, "role", "for", "count")
+	return c
+}
+
+func (a *app) autoOff() *cobra.Command {
+	return &cobra.Command{Use: "off", Short: "Wait for a person again", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return a.setAuto(c, store.AutoDeploy{}) }}
+}
+
+func (a *app) autoShow() *cobra.Command {
+	return &cobra.Command{Use: "show", Short: "Say what the policy is", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+		return a.with(false, func(cl *client) error {
+			p, err := get[store.AutoDeploy](c.Context(), cl, "auto-deploy")
+			if err != nil {
+				return err
+			}
+			return a.tellAuto(p)
+		})
+	}}
+}
+
+func (a *app) setAuto(c *cobra.Command, p store.AutoDeploy) error {
+	return a.with(false, func(cl *client) error {
+		p, err := post[store.AutoDeploy](c.Context(), cl, "auto-deploy", p)
+		if err != nil {
+			return err
+		}
+		return a.tellAuto(p)
+	})
+}
+
+func (a *app) tellAuto(p store.AutoDeploy) error {
+	if !p.On(time.Now()) {
+		_, err := fmt.Fprintln(a.out, "auto-deploy is off")
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "auto-deploy is on: role %s, %d laptops, until %s, by %s\n", p.Role, p.Left, when(p.Until), p.By)
+	return err
+}

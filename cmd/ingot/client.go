@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+
+	"ingot/imaging/job"
+	"ingot/web"
+)
+
+// client speaks the API to the daemon, or to a house opened in this process when none runs.
+type client struct {
+	http  *http.Client
+	close func() error
+}
+
+// connect finds the daemon of the data folder. create lets the data folder be made when nobody has yet.
+func (a *app) connect(create bool) (*client, error) {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(cfg.Data, socketName)
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return over(func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}, func() error { return nil }), nil
+	} else if errors.Is(err, os.ErrPermission) {
+		return nil, job.Faultf(job.CodePolicy, "You may not use %s: try sudo.", path)
+	}
+	h, err := openHouse(cfg, zerolog.New(a.err).Level(zerolog.WarnLevel).With().Timestamp().Logger(), create)
+	if errors.Is(err, errInUse) {
+		return nil, job.Faultf(job.CodeDaemon, "Another ingot is using %s and does not answer on its socket.", cfg.Data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, server := newInside(), apiServer(h.api)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	return over(l.dial, func() error {
+		err := server.Close()
+		if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+		return errors.Join(err, h.close())
+	}), nil
+}
+
+func over(dial func(context.Context) (net.Conn, error), end func() error) *client {
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	return &client{http: &http.Client{Transport: t}, close: func() error { t.CloseIdleConnections(); return end() }}
+}
+
+// with runs f over a connection.
+func (a *app) with(create bool, f func(*client) error) error {
+	c, err := a.connect(create)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(c), c.close())
+}
+
+// send makes one request and gives its body, after a refusal was turned into its Fault.
+func (c *client) send(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("ask the daemon: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://ingot/api/v1/"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("ask the daemon: %w", err)
+	}
+	if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
+		req.Header.Set(operatorHeader, name)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the daemon: %w", err)
+	}
+	if res.StatusCode == http.StatusOK {
+		return res.Body, nil
+	}
+	defer res.Body.Close()
+	var r job.Refusal
+	if err := json.NewDecoder(io.LimitReader(res.Body, job.MaxBody)).Decode(&r); err != nil || r.Fault.Code == "" {
+		return nil, job.Faultf(job.CodeDaemon, "It answered with status %d.", res.StatusCode)
+	}
+	return nil, &r.Fault
+}
+
+// get reads one answer.
+func get[Out any](ctx context.Context, c *client, path string) (Out, error) {
+	return ask[Out](ctx, c, http.MethodGet, path, nil)
+}
+
+// post sends one act and reads its answer.
+func post[Out any](ctx context.Context, c *client, path string, in any) (Out, error) {
+	return ask[Out](ctx, c, http.MethodPost, path, in)
+}
+
+func ask[Out any](ctx context.Context, c *client, method, path string, in any) (out Out, err error) {
+	body, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return out, err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&out); err != nil {
+		return out, fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return out, nil
+}
+
+// stream follows an NDJSON answer. A stream without its last line is a failure: nobody knows how it ended.
+func stream[Step, Done any](ctx context.Context, c *client, method, path string, in any, step func(Step)) (Done, error) {
+	var none Done
+	body, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return none, err
+	}
+	defer body.Close()
+	dec := json.NewDecoder(body)
+	for {
+		var l web.Line[Step, Done]
+		if err := dec.Decode(&l); err != nil {
+			return none, job.Faultf(job.CodeDaemon, "The daemon stopped before the end was known.")
+		}
+		switch {
+		case l.Fault != nil:
+			return none, l.Fault
+		case l.Done != nil:
+			return *l.Done, nil
+		case l.Step != nil:
+			step(*l.Step)
+		}
+	}
+}

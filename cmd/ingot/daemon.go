@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"ingot/imaging/job"
+	"ingot/pxe"
+)
+
+// daemonFlags override the configuration file.
+type daemonFlags struct {
+	interfaces []string
+	mode       string
+	pool       string
+	subnet     string
+	router     string
+	advertise  string
+	agentPort  int
+	httpPort   int
+	dhcpPort   int
+	proxyPort  int
+	tftpPort   int
+	foreign    bool
+	debug      bool
+}
+
+func (a *app) daemonCommand() *cobra.Command {
+	var f daemonFlags
+	c := &cobra.Command{Use: "daemon", Short: "Answer the laptops and keep the record", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := a.loadConfig()
+			if err != nil {
+				return err
+			}
+			if err := f.apply(&cfg); err != nil {
+				return usage{err}
+			}
+			return a.daemon(c.Context(), cfg)
+		}}
+	fl := c.Flags()
+	fl.StringSliceVar(&f.interfaces, "interface", nil, "network interface on which machines are answered; may be repeated")
+	fl.StringVar(&f.mode, "mode", "", "proxy (beside an existing DHCP server) or dhcp (the only one)")
+	fl.StringVar(&f.subnet, "subnet", "", "with --mode dhcp: the network, such as 10.55.0.0/24 (default: the interface's)")
+	fl.StringVar(&f.pool, "pool", "", "with --mode dhcp: first and last address, such as 10.55.0.100-10.55.0.200")
+	fl.StringVar(&f.router, "router", "", "with --mode dhcp: the router that machines are told; none by default")
+	fl.StringVar(&f.advertise, "advertise", "", "address under which deployed systems find this daemon")
+	fl.IntVar(&f.agentPort, "agent-port", 0, "TCP port of the agent listener (default 8443)")
+	fl.IntVar(&f.httpPort, "http-port", 0, "TCP port of the boot files (default 80)")
+	fl.IntVar(&f.dhcpPort, "dhcp-port", 0, "UDP port of DHCP (default 67)")
+	fl.IntVar(&f.proxyPort, "proxy-port", 0, "UDP port of the boot server (default 4011)")
+	fl.IntVar(&f.tftpPort, "tftp-port", 0, "UDP port of TFTP (default 69)")
+	fl.BoolVar(&f.foreign, "allow-foreign", false, "serve addresses although another DHCP server answers")
+	fl.BoolVar(&f.debug, "debug", false, "log packets, and let agents log more")
+	return c
+}
+
+// apply puts the flags over the file.
+func (f daemonFlags) apply(cfg *config) error {
+	b := &cfg.Boot
+	if len(f.interfaces) > 0 {
+		b.Interfaces = f.interfaces
+	}
+	if f.mode != "" {
+		b.Mode = pxe.Mode(f.mode)
+	}
+	if f.advertise != "" {
+		cfg.Agent.Advertise = f.advertise
+	}
+	for _, p := range []struct {
+		flag int
+		port *int
+	}{{f.agentPort, &cfg.Agent.Port}, {f.httpPort, &b.Ports.HTTP}, {f.dhcpPort, &b.Ports.DHCP}, {f.proxyPort, &b.Ports.Proxy}, {f.tftpPort, &b.Ports.TFTP}} {
+		if p.flag != 0 {
+			*p.port = p.flag
+		}
+	}
+	if f.foreign {
+		b.AllowForeign = true
+	}
+	if f.debug {
+		b.Debug, cfg.Log.Level = true, "debug"
+	}
+	if f.subnet == "" && f.pool == "" && f.router == "" {
+		return nil
+	}
+	return f.applySubnet(b)
+}
+
+func (f daemonFlags) applySubnet(b *pxe.Config) (err error) {
+	var s pxe.Subnet
+	if f.subnet == "" {
+		if s.Prefix, err = networkOf(b.Interfaces); err != nil {
+			return err
+		}
+	} else if s.Prefix, err = netip.ParsePrefix(f.subnet); err != nil {
+		return fmt.Errorf("--subnet %q is no network such as 10.55.0.0/24", f.subnet)
+	}
+	if f.pool != "" {
+		first, last, _ := strings.Cut(f.pool, "-")
+		var err1, err2 error
+		s.First, err1 = netip.ParseAddr(strings.TrimSpace(first))
+		s.Last, err2 = netip.ParseAddr(strings.TrimSpace(last))
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("--pool %q is no range such as 10.55.0.100-10.55.0.200", f.pool)
+		}
+	}
+	if f.router != "" {
+		if s.Router, err = netip.ParseAddr(f.router); err != nil {
+			return fmt.Errorf("--router %q is no address", f.router)
+		}
+	}
+	b.Subnets = []pxe.Subnet{s}
+	return nil
+}
+
+// networkOf is the IPv4 network of the one interface.
+func networkOf(interfaces []string) (netip.Prefix, error) {
+	if len(interfaces) != 1 {
+		return netip.Prefix{}, errors.New("--pool needs --subnet, or exactly one --interface")
+	}
+	addrs, err := addressesOf(interfaces[0])
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if len(addrs) == 0 {
+		return netip.Prefix{}, fmt.Errorf("the interface %s has no IPv4 address: give --subnet", interfaces[0])
+	}
+	return addrs[0].Masked(), nil
+}
+
+// logger is the daemon's: plain lines on stderr.
+func (a *app) logger(level string) (zerolog.Logger, error) {
+	l := zerolog.InfoLevel
+	if level != "" {
+		var err error
+		if l, err = zerolog.ParseLevel(level); err != nil {
+			return zerolog.Nop(), usage{fmt.Errorf("unknown log level %q", level)}
+		}
+	}
+	w := zerolog.ConsoleWriter{Out: a.err, TimeFormat: time.RFC3339, NoColor: true}
+	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
+}
+
+// daemon opens every port first, then serves until ctx ends or one of its parts fails.
+func (a *app) daemon(ctx context.Context, cfg config) (err error) {
+	log, err := a.logger(cfg.Log.Level)
+	if err != nil {
+		return err
+	}
+	h, err := openHouse(cfg, log, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	if _, err := h.boot.now(); err != nil {
+		log.Warn().Str("reason", words(err)).Msg("no laptop can boot yet")
+	}
+	agents, err := h.listener.Listen(net.JoinHostPort("", strconv.Itoa(cfg.Agent.Port)))
+	if err != nil {
+		return errors.Join(err, job.Faultf(job.CodeDaemon, "The port %d of the agent listener is not free.", cfg.Agent.Port))
+	}
+	defer agents.Close()
+	cfg.Boot.AgentPort, cfg.Boot.AgentPin = cfg.Agent.Port, string(h.listener.Pin())
+	events := newRecorder(h.db, log)
+	boots := &pxe.Server{Config: cfg.Boot, Director: director{h.service, log}, Recorder: events, Leases: leases{h.db}, Files: h.boot, Log: log}
+	if err := boots.Listen(ctx); err != nil {
+		return err
+	}
+	socket, err := listenSocket(cfg.Data)
+	if err != nil {
+		return err
+	}
+	log.Info().Str("data", cfg.Data).Strs("interfaces", cfg.Boot.Interfaces).Int("agent_port", cfg.Agent.Port).Str("pin", string(h.listener.Pin())).Msg("ingot is ready")
+	return serve(ctx, log,
+		boots.Serve,
+		h.service.Run,
+		events.run,
+		overHTTP(agents, h.listener.Server(h.service.Handler())),
+		overHTTP(socket, apiServer(h.api)),
+	)
+}
+
+// serve runs the parts until ctx ends or one fails; then all end.
+func serve(ctx context.Context, log zerolog.Logger, parts ...func(context.Context) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range parts {
+		g.Go(func() error { return p(ctx) })
+	}
+	err := g.Wait()
+	log.Info().Msg("ingot has stopped")
+	return err
+}
+
+// shutdownTime is how long open requests may take to end; streams are cut then and asked for again.
+const shutdownTime = 3 * time.Second
+
+// overHTTP serves one listener.
+func overHTTP(l net.Listener, s *http.Server) func(context.Context) error {
+	return func(ctx context.Context) error {
+		s.BaseContext = func(net.Listener) context.Context { return ctx }
+		ended := make(chan error, 1)
+		go func() { ended <- s.Serve(l) }() // ends by Shutdown or Close below
+		select {
+		case err := <-ended:
+			return fmt.Errorf("serve %s: %w", l.Addr(), err)
+		case <-ctx.Done():
+		}
+		late, cancel := context.WithTimeout(context.Background(), shutdownTime)
+		defer cancel()
+		if err := s.Shutdown(late); err != nil {
+			s.Close()
+		}
+		<-ended
+		if u, ok := l.Addr().(*net.UnixAddr); ok {
+			os.Remove(u.Name) // Close of the listener removes it too; a socket that is gone already is no error
+		}
+		return nil
+	}
+}

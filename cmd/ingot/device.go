@@ -1,0 +1,223 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+func (a *app) deviceCommand() *cobra.Command {
+	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle())
+}
+
+func (a *app) deviceList() *cobra.Command {
+	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the devices; waiting laptops with their code come first", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(false, func(cl *client) error {
+				all, err := get[[]store.DeviceView](c.Context(), cl, "devices")
+				if err != nil {
+					return err
+				}
+				return show(a, all, func(d store.DeviceView) string { return d.ID },
+					column[store.DeviceView]{head: "DEVICE", cell: func(d store.DeviceView) string { return d.Label() }},
+					column[store.DeviceView]{head: "STATE", cell: func(d store.DeviceView) string { return stateWord(d) }},
+					column[store.DeviceView]{head: "CODE", cell: func(d store.DeviceView) string { return d.Code }},
+					column[store.DeviceView]{head: "SERIAL", cell: func(d store.DeviceView) string { return d.Serial }},
+					column[store.DeviceView]{head: "MODEL", cell: func(d store.DeviceView) string { return d.Model }},
+					column[store.DeviceView]{head: "HOLDS", cell: func(d store.DeviceView) string { return holdsWord(d) }},
+					column[store.DeviceView]{head: "DRIVES", cell: func(d store.DeviceView) string { return drivesWord(d.Drives) }},
+					column[store.DeviceView]{head: "ID", wide: true, cell: func(d store.DeviceView) string { return d.ID }},
+					column[store.DeviceView]{head: "UUID", wide: true, cell: func(d store.DeviceView) string { return d.UUID }},
+					column[store.DeviceView]{head: "MAC", wide: true, cell: func(d store.DeviceView) string { return strings.Join(d.MACs, " ") }},
+					column[store.DeviceView]{head: "ASSET", wide: true, cell: func(d store.DeviceView) string { return d.Asset }},
+					column[store.DeviceView]{head: "ROLE", wide: true, cell: func(d store.DeviceView) string { return d.Role }},
+					column[store.DeviceView]{head: "SEEN", wide: true, cell: func(d store.DeviceView) string { return when(d.Seen) }},
+				)
+			})
+		}})
+}
+
+func stateWord(d store.DeviceView) string {
+	switch {
+	case d.Code != "":
+		return "waiting"
+	case d.Job != nil:
+		return string(d.State) + ", job " + string(d.Job.State)
+	}
+	return string(d.State)
+}
+
+func holdsWord(d store.DeviceView) string {
+	if d.Holds == nil || d.State != store.Deployed {
+		return ""
+	}
+	return d.Holds.Image.String()
+}
+
+func drivesWord(drives []job.Drive) string {
+	var out []string
+	for _, d := range drives {
+		if !d.Removable {
+			out = append(out, fmt.Sprintf("%s %s", d.Serial, size(d.SizeBytes)))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (a *app) deviceShow() *cobra.Command {
+	return a.outputFlag(&cobra.Command{Use: "show DEVICE", Short: "Show what is on a device, since when, by whom and how it was proven",
+		Long: "DEVICE is an id, a name, a serial, or the code that a waiting laptop shows.", Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			return a.with(false, func(cl *client) error {
+				d, err := get[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(given[0]))
+				if err != nil {
+					return err
+				}
+				switch a.output {
+				case "json":
+					return a.json(d)
+				case "name":
+					_, err := fmt.Fprintln(a.out, d.ID)
+					return err
+				}
+				return a.showDevice(d)
+			})
+		}})
+}
+
+// showDevice answers the five questions of a record, then tells the rest.
+func (a *app) showDevice(d store.DeviceView) error {
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	row := func(head, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", head, orDash(printable(fmt.Sprintf(format, args...))))
+	}
+	row("Device", "%s (%s)", d.Label(), d.ID)
+	row("State", "%s, since %s", stateWord(d), when(d.Changed))
+	if d.Conflict != "" {
+		row("Conflict", "%s", d.Conflict)
+	}
+	if d.Code != "" {
+		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
+	}
+	row("Laptop", "%s %s, serial %s, UUID %s", d.Manufacturer, d.Model, d.Serial, d.UUID)
+	row("Firmware", "%s, secure boot %s, memory %s", d.Firmware, onOff(d.SecureBoot), size(d.MemoryBytes))
+	for _, x := range d.Drives {
+		row("Drive", "%s, %s, %s %s%s", x.Serial, size(x.SizeBytes), x.Transport, x.Model, removableWord(x))
+	}
+	row("Asset", "%s", d.Asset)
+	row("Role", "%s", d.Role)
+	row("Seen", "%s, %s", when(d.Seen), strings.Join(d.MACs, " "))
+	for _, warn := range d.Warnings {
+		row("Warning", "%s", warn)
+	}
+	if d.Job != nil {
+		row("Job", "%s: %s to %s, by %s", d.Job.ID, d.Job.Image, d.Job.State, d.Job.Operator)
+	}
+	if d.Holds == nil {
+		row("Holds", "nothing that Ingot put there")
+	} else {
+		holdsRows(row, d)
+	}
+	return w.Flush()
+}
+
+// holdsRows: what, since when, by whom, proven how, observed as whom.
+func holdsRows(row func(string, string, ...any), d store.DeviceView) {
+	dep := d.Holds
+	if d.State != store.Deployed {
+		row("Held", "%s before; it is not known to be there any more", dep.Image)
+	} else {
+		row("Holds", "%s, content %s", dep.Image, dep.Image.Manifest.Short())
+	}
+	row("Since", "%s", when(dep.Finished))
+	row("Put there by", "%s, approved %s", dep.Operator, when(dep.Approved))
+	if dep.NameWritten {
+		row("Name", "%s, written", dep.Name)
+	} else {
+		row("Name", "%s, name reserved, not written", dep.Name)
+	}
+	row("Took", "%.0f s; fetched %s, wrote %s, kept %s", dep.Seconds, size(dep.FetchedBytes), size(dep.WrittenBytes), size(dep.KeptBytes))
+	if c := dep.Proof.Content; c != nil {
+		row("Proof: content", "%d data and %d zero extents read back (%s); %d free extents are no part of the image", c.DataExtents, c.ZeroExtents, size(c.ReadBytes), c.FreeExtents)
+	}
+	if p := dep.Proof.Personalised; p != nil {
+		row("Proof: personalised", "%d files read back after unmounting", len(p.Files))
+	} else {
+		row("Proof: personalised", "not personalised")
+	}
+	if c := dep.Proof.Commit; c != nil {
+		row("Proof: commit", "partition tables read back (%s)%s", c.Head.Short(), prefixed(", ", c.BootEntry))
+	}
+	switch o := dep.Observed; {
+	case o == nil:
+		row("Proof: observed", "not yet: the system has not called home")
+	case o.Hostname == dep.Name:
+		row("Proof: observed", "runs under its name %s since %s (%s)", o.Hostname, when(o.Time), o.OS)
+	default:
+		row("Proof: observed", "runs under the name %s instead of %s since %s (%s)", o.Hostname, dep.Name, when(o.Time), o.OS)
+	}
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func removableWord(d job.Drive) string {
+	if d.Removable {
+		return ", removable: never a target"
+	}
+	return ""
+}
+
+func (a *app) deviceAdopt() *cobra.Command {
+	var in store.Adoption
+	c := &cobra.Command{Use: "adopt CODE", Short: "Approve the laptop that shows this code", Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			in.Code = given[0]
+			return a.with(false, func(cl *client) error {
+				d, err := post[store.DeviceView](c.Context(), cl, "devices/adopt", in)
+				if err != nil {
+					return err
+				}
+				return show(a, []store.DeviceView{d}, func(d store.DeviceView) string { return d.ID },
+					column[store.DeviceView]{head: "DEVICE", cell: func(d store.DeviceView) string { return d.Label() }},
+					column[store.DeviceView]{head: "STATE", cell: func(d store.DeviceView) string { return stateWord(d) }},
+					column[store.DeviceView]{head: "SERIAL", cell: func(d store.DeviceView) string { return d.Serial }},
+					column[store.DeviceView]{head: "ID", cell: func(d store.DeviceView) string { return d.ID }})
+			})
+		}}
+	c.Flags().StringVar(&in.Name, "name", "", "name to reserve for it")
+	c.Flags().StringVar(&in.Role, "role", "", "role that it gets; its pattern makes the name")
+	c.Flags().StringVar(&in.Asset, "asset", "", "asset tag")
+	return a.outputFlag(c)
+}
+
+func (a *app) deviceSettle() *cobra.Command {
+	return &cobra.Command{Use: "settle DEVICE", Short: "End a quarantine: this record is a laptop of its own", Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			return a.with(false, func(cl *client) error {
+				d, err := post[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(given[0])+"/settle", nil)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.out, "%s is %s\n", d.Label(), d.State)
+				return err
+			})
+		}}
+}

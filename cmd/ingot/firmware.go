@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"ingot/firmware"
+	"ingot/imaging/job"
+)
+
+// firmwareCommand works on the folder DATA/boot alone: it needs no daemon and disturbs none that runs.
+func (a *app) firmwareCommand() *cobra.Command {
+	return group("firmware", "The boot bundle: what a bare laptop runs", a.firmwareBuild(), a.firmwareVerify(), a.firmwareShow())
+}
+
+func (a *app) firmwareBuild() *cobra.Command {
+	var debs, agent string
+	c := &cobra.Command{Use: "build", Short: "Build the boot bundle from the distribution's packages",
+		Long: "The packages are downloaded with this host's apt (or taken from --debs) and unpacked in the data folder; nothing is installed.\n" +
+			"Equal packages and an equal agent give an equal bundle. A running daemon serves the new bundle from the next start of a laptop on.",
+		Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := a.bootDir()
+			if err != nil {
+				return err
+			}
+			if agent == "" {
+				if agent, err = besideProgram("ingot-agent"); err != nil {
+					return err
+				}
+			}
+			b, err := firmware.Build(c.Context(), firmware.Options{Dir: dir, Debs: debs, Agent: agent, Log: a.stepLog()})
+			if err != nil {
+				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(err.Error(), "build boot bundle: "))
+			}
+			return a.showBundle(b)
+		}}
+	c.Flags().StringVar(&debs, "debs", "", "build offline from this folder of .deb files")
+	c.Flags().StringVar(&agent, "agent", "", "the agent's program (default ingot-agent beside this program)")
+	return a.outputFlag(c)
+}
+
+func (a *app) firmwareVerify() *cobra.Command {
+	return &cobra.Command{Use: "verify", Short: "Read the boot bundle again and name what is wrong; exit code 3 when something is",
+		Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+			dir, err := a.bootDir()
+			if err != nil {
+				return err
+			}
+			if _, err := firmware.Open(dir); errors.Is(err, firmware.ErrNoBundle) {
+				return job.Faultf(job.CodeBundle, "There is none yet.")
+			}
+			problems := firmware.Verify(dir)
+			for _, p := range problems {
+				fmt.Fprintln(a.out, printable(p.String()))
+			}
+			if len(problems) > 0 {
+				return partly{job.Faultf(job.CodeBundle, "Wrong: %d.", len(problems))}
+			}
+			_, err = fmt.Fprintln(a.out, "boot bundle: every file is as built")
+			return err
+		}}
+}
+
+func (a *app) firmwareShow() *cobra.Command {
+	return a.outputFlag(&cobra.Command{Use: "show", Short: "Show what the boot bundle is made of (-o json: every file with package, version and digest)",
+		Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+			dir, err := a.bootDir()
+			if err != nil {
+				return err
+			}
+			b, err := firmware.Open(dir)
+			if err != nil {
+				return job.Faultf(job.CodeBundle, "%s.", err)
+			}
+			return a.showBundle(b)
+		}})
+}
+
+// bootDir is the boot folder of the configured data folder.
+func (a *app) bootDir() (string, error) {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cfg.Data, "boot"), nil
+}
+
+// besideProgram finds a program in the folder of this one.
+func besideProgram(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", name, err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", fmt.Errorf("find %s: %w", name, err)
+	}
+	return filepath.Join(filepath.Dir(self), name), nil
+}
+
+// stepLog tells the steps of a long command on stderr, without times.
+func (a *app) stepLog() zerolog.Logger {
+	return zerolog.New(zerolog.ConsoleWriter{Out: a.err, NoColor: true, PartsOrder: []string{zerolog.MessageFieldName}})
+}
+
+func (a *app) showBundle(b *firmware.Bundle) error {
+	r := b.Record()
+	if a.output == "json" {
+		return a.json(r)
+	}
+	if n := len(r.MissingFirmware); n > 0 && a.output != "name" {
+		fmt.Fprintf(a.err, "%d firmware files that network adapters may ask for are in no package given (%s, ...); most adapters work without.\n", n, r.MissingFirmware[0])
+	}
+	type col = column[firmware.Entry]
+	return show(a, r.Files, func(e firmware.Entry) string { return e.Name },
+		col{head: "FILE", cell: func(e firmware.Entry) string { return e.Name }},
+		col{head: "BYTES", cell: func(e firmware.Entry) string { return fmt.Sprint(e.Size) }},
+		col{head: "PACKAGE", cell: func(e firmware.Entry) string { return e.Package }},
+		col{head: "VERSION", cell: func(e firmware.Entry) string { return e.Source.Version }},
+		col{head: "SHA-256", wide: true, cell: func(e firmware.Entry) string { return e.SHA256 }})
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"ingot/imaging/deploy"
+	"ingot/imaging/job"
+	"ingot/imaging/sign"
+	"ingot/store"
+	"ingot/web"
+)
+
+// house is an open data folder with everything that works on it. One process has it at a time.
+//
+//	DATA/ingot.lock        held by that process
+//	DATA/ingot.db          records
+//	DATA/packs, manifests  images
+//	DATA/keys              agent.key (TLS), jobs.key (signatures)
+//	DATA/boot              the boot bundle
+//	DATA/ingot.sock        the API, while a daemon runs
+type house struct {
+	cfg      config
+	lock     *os.File
+	db       *store.DB
+	listener *deploy.Listener
+	service  *deploy.Service
+	boot     *bundle
+	api      *web.API
+}
+
+// errInUse says that another process has the data folder.
+var errInUse = errors.New("the data folder is in use by another ingot")
+
+// openHouse takes the data folder. create makes it when it is absent.
+func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error) {
+	if _, err := os.Stat(cfg.Data); errors.Is(err, os.ErrNotExist) && !create {
+		return nil, job.Faultf(job.CodeDaemon, "There is no data folder %s.", cfg.Data)
+	}
+	for _, dir := range []string{cfg.Data, filepath.Join(cfg.Data, "keys"), filepath.Join(cfg.Data, "boot")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make data folder: %w", err)
+		}
+	}
+	h := &house{cfg: cfg, boot: &bundle{dir: filepath.Join(cfg.Data, "boot")}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if h.lock, err = takeLock(filepath.Join(cfg.Data, "ingot.lock")); err != nil {
+		return nil, err
+	}
+	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{}); err != nil {
+		return nil, openWords(err)
+	}
+	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
+		return nil, err
+	}
+	signer, err := sign.LoadOrCreate(filepath.Join(cfg.Data, "keys", "jobs.key"))
+	if err != nil {
+		return nil, err
+	}
+	h.service, err = deploy.New(deploy.Config{
+		DB: h.db, Signer: signer, Boot: h.boot,
+		Log: log, AgentURL: "https://" + net.JoinHostPort(advertised(cfg), strconv.Itoa(cfg.Agent.Port)), AgentPin: h.listener.Pin(),
+		PagesURL: cfg.Pages.URL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.api = &web.API{Bench: h.service, Version: version, Cause: causeOf,
+		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
+	return h, nil
+}
+
+// openWords turns the store's reasons into a person's.
+func openWords(err error) error {
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database is in use by another process."))
+	case errors.Is(err, store.ErrNewer):
+		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database was written by a newer Ingot."))
+	case errors.Is(err, store.ErrDamaged):
+		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database is damaged: %v.", err))
+	}
+	return err
+}
+
+// takeLock holds the data folder for this process; the kernel lets go when the process ends, however it ends.
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(errInUse, job.Faultf(job.CodeDaemon, "Another ingot is using the data folder %s.", filepath.Dir(path)), f.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock data folder: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// close lets everything go, in the order opposite to opening.
+func (h *house) close() error {
+	var errs []error
+	if h.db != nil {
+		errs = append(errs, h.db.Close())
+	}
+	if h.lock != nil {
+		errs = append(errs, h.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// advertised is the address under which deployed systems find this daemon.
+func advertised(cfg config) string {
+	if cfg.Agent.Advertise != "" {
+		return cfg.Agent.Advertise
+	}
+	for _, name := range cfg.Boot.Interfaces {
+		if addrs, err := addressesOf(name); err == nil && len(addrs) > 0 {
+			return addrs[0].Addr().String()
+		}
+	}
+	return "127.0.0.1"
+}
+
+// addressesOf lists an interface's IPv4 addresses with their networks.
+func addressesOf(name string) ([]netip.Prefix, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	var out []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ingot/store"
+)
+
+func (a *app) imageCommand() *cobra.Command {
+	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.imageCheck())
+}
+
+// teller prints progress to stderr, at most twice a second.
+func (a *app) teller() func(store.Work) {
+	var last time.Time
+	return func(w store.Work) {
+		if time.Since(last) < 500*time.Millisecond {
+			return
+		}
+		last = time.Now()
+		line := fmt.Sprintf("%s %s", w.Phase, size(w.DoneBytes))
+		if w.TotalBytes > 0 {
+			line += fmt.Sprintf(" of %s", size(w.TotalBytes))
+		}
+		line += fmt.Sprintf(", %s/s", size(w.BytesPerSec))
+		if w.SecondsLeft >= 0 {
+			line += fmt.Sprintf(", %d s left", w.SecondsLeft)
+		}
+		fmt.Fprintln(a.err, line)
+	}
+}
+
+func (a *app) imageImport() *cobra.Command {
+	var in store.Import
+	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw or qcow2)", Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) (err error) {
+			if in.File, err = filepath.Abs(given[0]); err != nil {
+				return usage{err}
+			}
+			return a.with(true, func(cl *client) error {
+				got, err := stream[store.Work, store.Imported](c.Context(), cl, http.MethodPost, "images/import", in, a.teller())
+				if err != nil {
+					return err
+				}
+				if got.Known {
+					fmt.Fprintf(a.err, "%s holds exactly this already; nothing was added\n", got.Version.Ref())
+				}
+				return a.showVersions([]store.Version{got.Version})
+			})
+		}}
+	c.Flags().StringVar(&in.Image, "image", "", "name of the image")
+	c.Flags().StringVar(&in.Label, "label", "", "label of the version, such as 2026-11")
+	c.Flags().StringVar(&in.Note, "note", "", "what changed")
+	c.Flags().IntVar(&in.Grow, "grow-partition", 0, "number of the partition that takes the room of a larger drive (default: the root partition)")
+	must(c, "image")
+	return a.outputFlag(c)
+}
+
+func (a *app) imageList() *cobra.Command {
+	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the versions of all images", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(false, func(cl *client) error {
+				all, err := get[[]store.Version](c.Context(), cl, "images")
+				if err != nil {
+					return err
+				}
+				return a.showVersions(all)
+			})
+		}})
+}
+
+func (a *app) showVersions(all []store.Version) error {
+	return show(a, all, func(v store.Version) string { return v.Ref().String() },
+		column[store.Version]{head: "IMAGE", cell: func(v store.Version) string { return v.Ref().String() }},
+		column[store.Version]{head: "LABEL", cell: func(v store.Version) string { return v.Label }},
+		column[store.Version]{head: "STATE", cell: func(v store.Version) string { return string(v.State) }},
+		column[store.Version]{head: "SYSTEM", cell: func(v store.Version) string { return v.OS }},
+		column[store.Version]{head: "DISK", cell: func(v store.Version) string { return size(v.DiskSize) }},
+		column[store.Version]{head: "DATA", cell: func(v store.Version) string { return size(v.DataBytes) }},
+		column[store.Version]{head: "ADDED", cell: func(v store.Version) string { return size(v.StoredBytes) }},
+		column[store.Version]{head: "CREATED", cell: func(v store.Version) string { return when(v.Created) }},
+		column[store.Version]{head: "CONTENT", wide: true, cell: func(v store.Version) string { return v.Manifest.String() }},
+		column[store.Version]{head: "BY", wide: true, cell: func(v store.Version) string { return v.By }},
+		column[store.Version]{head: "NOTE", wide: true, cell: func(v store.Version) string { return v.Note }})
+}
+
+func (a *app) imageShow() *cobra.Command {
+	return a.outputFlag(&cobra.Command{Use: "show NAME[@VERSION]", Short: "Show one version, or all of an image", Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			return a.with(false, func(cl *client) error {
+				found, err := a.findVersions(c.Context(), cl, given[0])
+				if err != nil {
+					return err
+				}
+				if a.output == "json" || a.output == "name" {
+					return a.showVersions(found)
+				}
+				return a.describe(found)
+			})
+		}})
+}
+
+func (a *app) findVersions(ctx context.Context, cl *client, ref string) ([]store.Version, error) {
+	all, err := get[[]store.Version](ctx, cl, "images")
+	if err != nil {
+		return nil, err
+	}
+	var found []store.Version
+	for _, v := range all {
+		if ref == v.Image || ref == v.Ref().String() || v.Label != "" && ref == v.Image+"@"+v.Label {
+			found = append(found, v)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no image %q", ref)
+	}
+	return found, nil
+}
+
+func (a *app) describe(found []store.Version) error {
+	for _, v := range found {
+		for _, row := range [][2]string{
+			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", string(v.State)}, {"Content", v.Manifest.String()},
+			{"Imported", when(v.Created) + " by " + v.By + " from " + v.Source}, {"System", v.OS},
+			{"Disk", fmt.Sprintf("%s (%d bytes), sectors of %d, table %s", size(v.DiskSize), v.DiskSize, v.SectorSize, v.Table)},
+			{"Needs", fmt.Sprintf("a drive of at least %d bytes", v.NeedBytes)},
+			{"Data", fmt.Sprintf("%s in %d extents", size(v.DataBytes), v.DataExtents)},
+			{"Zero", fmt.Sprintf("%s in %d extents", size(v.ZeroBytes), v.ZeroExtents)},
+			{"Free", fmt.Sprintf("%s in %d extents", size(v.FreeBytes), v.FreeExtents)},
+			{"Added", size(v.StoredBytes) + " to the store"},
+			{"Partitions", fmt.Sprintf("root %d, grows %d, swap behind it %d", v.RootPart, v.GrowPart, v.SwapPart)},
+		} {
+			if _, err := fmt.Fprintf(a.out, "%-12s%s\n", row[0], orDash(printable(row[1]))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) imageExport() *cobra.Command {
+	return &cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file and prove it", Args: args(cobra.ExactArgs(2)),
+		RunE: func(c *cobra.Command, given []string) error {
+			path, err := filepath.Abs(given[1])
+			if err != nil {
+				return usage{err}
+			}
+			return a.with(false, func(cl *client) error {
+				got, err := stream[store.Work, store.Exported](c.Context(), cl, http.MethodPost, "images/export", store.Export{Image: given[0], File: path}, a.teller())
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.out, "%s: %d data bytes proven by digest, %d zero bytes read back, %d free bytes written as zeros (no part of the image)\n",
+					got.Version.Ref(), got.DataBytes, got.ZeroBytes, got.FreeBytes)
+				return err
+			})
+		}}
+}
+
+func (a *app) imageCheck() *cobra.Command {
+	var readData bool
+	c := &cobra.Command{Use: "check", Short: "Check the image store; exit code 3 names damage", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			path := "images/check"
+			if readData {
+				path += "?read-data=1"
+			}
+			return a.with(false, func(cl *client) error {
+				got, err := stream[store.Work, store.Checked](c.Context(), cl, http.MethodPost, path, nil, a.teller())
+				if err != nil {
+					return err
+				}
+				return a.tellCheck(got)
+			})
+		}}
+	c.Flags().BoolVar(&readData, "read-data", false, "read every stored byte and compare digests")
+	return a.outputFlag(c)
+}
+
+func (a *app) tellCheck(got store.Checked) error {
+	if a.output == "json" {
+		if err := a.json(got); err != nil {
+			return err
+		}
+	} else {
+		for _, d := range got.Damage {
+			hit := "no version"
+			if len(d.Versions) > 0 {
+				hit = fmt.Sprint(d.Versions)
+			}
+			fmt.Fprintf(a.out, "damage: %s; hits %s\n", printable(d.What), hit)
+		}
+		fmt.Fprintf(a.out, "%d versions, %d chunks, %s read, %d faults\n", got.Versions, got.Chunks, size(got.Bytes), len(got.Damage))
+	}
+	if len(got.Damage) > 0 {
+		return partly{fmt.Errorf("the image store is damaged")}
+	}
+	return nil
+}

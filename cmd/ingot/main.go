@@ -1,0 +1,152 @@
+// Ingot turns a bench, a switch and a stack of laptops into finished devices.
+//
+//	ingot daemon                      answer the laptops and keep the record
+//	ingot firmware build | verify     the boot bundle, from the distribution's packages
+//	ingot image import FILE --image NAME --label L --note "..."
+//	ingot image list | show | export | check [--read-data]
+//	ingot device list | show | adopt | settle
+//	ingot role add | list
+//	ingot deploy DEVICE... --image NAME[@VERSION] | --role R [--name N]
+//	ingot job list | show | watch | cancel
+//	ingot boot log [MAC]
+//	ingot bench open | close | show
+//	ingot auto-deploy on | off | show
+//	ingot version
+//
+// Every command but daemon speaks the JSON API: over DATA/ingot.sock when a daemon runs on the data folder,
+// else in its own process over the same handler. Data goes to stdout, progress and words to stderr.
+//
+// Exit codes: 0 done, 1 failed, 2 not understood, 3 done in part or damage found.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ingot/imaging/job"
+)
+
+// version is set by the build (-ldflags -X main.version=...).
+var version = "development"
+
+func main() { os.Exit(mainCode()) }
+
+// mainCode is main with its exit code returned, so that tests can run it as a command.
+func mainCode() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+}
+
+// app is one run of the command line: its streams and the flags that every command has.
+type app struct {
+	out, err io.Writer
+	in       io.Reader
+	config   string // path of the configuration file
+	data     string // data folder; overrides the file's
+	output   string // table, wide, json or name
+}
+
+// partly is the error of a command that did only a part, or that found damage: exit code 3.
+type partly struct{ error }
+
+func (p partly) Unwrap() error { return p.error }
+
+// usage is the error of a command line that was not understood: exit code 2.
+type usage struct{ error }
+
+func (u usage) Unwrap() error { return u.error }
+
+// run is the whole program but the process.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	a := &app{out: out, err: errs, in: in}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(errs, "ingot: "+words(err))
+	return exitCode(err)
+}
+
+// words is an error as a person reads it. Outside the daemon a raw error is still better than none.
+func words(err error) string {
+	var f *job.Fault
+	if errors.As(err, &f) {
+		return f.Error()
+	}
+	return err.Error()
+}
+
+func exitCode(err error) int {
+	var p partly
+	var u usage
+	var f *job.Fault
+	switch {
+	case errors.As(err, &p):
+		return 3
+	case errors.As(err, &u), errors.As(err, &f) && f.Code == job.CodeBadRequest:
+		return 2
+	}
+	return 1
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use: "ingot", Short: "Network boot, imaging and records for a helpdesk's laptops",
+		SilenceUsage: true, SilenceErrors: true, Version: version,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage{fmt.Errorf("unknown command %q; see \"ingot --help\"", args[0])}
+			}
+			return c.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default /etc/ingot/ingot.toml when it is there)")
+	root.PersistentFlags().StringVar(&a.data, "data", "", "data folder (default /var/lib/ingot)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),
+		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand())
+	return root
+}
+
+// group makes a noun whose verbs are its subcommands; a verb that is not there is a usage error.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage{fmt.Errorf("unknown command %q; see \"%s --help\"", args[0], c.CommandPath())}
+		}
+		return c.Help()
+	}}
+	c.AddCommand(verbs...)
+	return c
+}
+
+// args wraps a cobra check of arguments so that it ends in exit code 2.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, given []string) error {
+		if err := check(c, given); err != nil {
+			return usage{fmt.Errorf("%w; see \"%s --help\"", err, c.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+		_, err := fmt.Fprintf(a.out, "ingot %s, agent protocol %d\n", version, job.Version)
+		return err
+	}}
+}
