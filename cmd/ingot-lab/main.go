@@ -95,19 +95,19 @@ func cases(ctx context.Context, cache string, args []string, out io.Writer) (int
 	if err != nil {
 		return 2, err
 	}
+	runner, err := newRunner(cache, out)
+	if err != nil {
+		return 1, err
+	}
+	runner.Keep, runner.Limit = *keep, *limit
 	if !lab.Inside() {
-		if err := e2e.Prepare(ctx, cache, out, chosen); err != nil {
+		if err := e2e.Prepare(ctx, cache, runner.Bin, out, chosen); err != nil {
 			return 1, err
 		}
 	}
 	if code, ran, err := lab.Enter(); ran || err != nil {
 		return code, err
 	}
-	runner, err := newRunner(cache, out)
-	if err != nil {
-		return 1, err
-	}
-	runner.Keep, runner.Limit = *keep, *limit
 	failed := 0
 	for _, c := range chosen {
 		if ctx.Err() != nil {

@@ -31,7 +31,7 @@ type Case struct {
 // Cases lists every case, group by group.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]Case{labCases()} {
+	for _, group := range [][]Case{bootCases(), labCases()} {
 		all = append(all, group...)
 	}
 	return all
@@ -149,7 +149,10 @@ func goldenBuilder(cache string, out io.Writer) golden.Builder {
 
 // Prepare makes what the cases need from the network. It runs before the lab is entered: from inside there is
 // no way out.
-func Prepare(ctx context.Context, cache string, out io.Writer, cases []Case) error {
+func Prepare(ctx context.Context, cache, bin string, out io.Writer, cases []Case) error {
+	if err := prepareBundle(ctx, cache, bin, out); err != nil {
+		return err
+	}
 	for _, c := range cases {
 		for _, f := range c.Needs {
 			if _, err := goldenBuilder(cache, out).Image(ctx, f); err != nil {
