@@ -46,7 +46,7 @@ func (f *fetcher) fetch(ctx context.Context, numbers []uint64, take func(ctx con
 		if !mayRetry(err) {
 			return err
 		}
-		if f.quiet.over() {
+		if f.quiet.failed() {
 			return fmt.Errorf("fetch extents from %d: %w: %w", numbers[0], err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", f.quiet.limit))
 		}
 		if err := pause(ctx, backoff); err != nil {
@@ -144,7 +144,7 @@ func Persist(ctx context.Context, f func(context.Context) error) error {
 		if !mayRetry(err) || errors.Is(err, imaging.ErrManifest) {
 			return manifestFault(err)
 		}
-		if q.over() {
+		if q.failed() {
 			return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", q.limit))
 		}
 		if err := pause(ctx, backoff); err != nil {

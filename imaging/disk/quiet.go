@@ -5,15 +5,25 @@ import (
 	"time"
 )
 
-// quiet measures how long nothing has arrived, over all connections of a run.
+// quiet measures for how long every request of a run has failed, over all connections. Time in which nothing
+// was asked for does not count.
 type quiet struct {
 	limit time.Duration
 	start time.Time
-	last  atomic.Int64 // nanoseconds since start
+	since atomic.Int64 // nanoseconds from start to the first failure behind the last success; 0: none
 }
 
 func newQuiet(limit time.Duration) *quiet { return &quiet{limit: limit, start: time.Now()} }
 
-func (q *quiet) heard() { q.last.Store(int64(time.Since(q.start))) }
+// heard notes that something arrived.
+func (q *quiet) heard() { q.since.Store(0) }
 
-func (q *quiet) over() bool { return time.Since(q.start)-time.Duration(q.last.Load()) > q.limit }
+// failed notes a failure and reports whether patience has ended.
+func (q *quiet) failed() bool {
+	now := int64(time.Since(q.start)) + 1 // never 0
+	if q.since.CompareAndSwap(0, now) {
+		return false
+	}
+	since := q.since.Load()
+	return since != 0 && now-since > int64(q.limit)
+}

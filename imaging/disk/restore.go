@@ -147,7 +147,7 @@ func (r *run) bearManifest(ctx context.Context, err error, backoff time.Duration
 	if errors.Is(err, imaging.ErrManifest) || !mayRetry(err) {
 		return manifestFault(err)
 	}
-	if r.fetcher.quiet.over() {
+	if r.fetcher.quiet.failed() {
 		return fmt.Errorf("read manifest: %w: %w", err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", r.fetcher.quiet.limit))
 	}
 	return pause(ctx, backoff)
