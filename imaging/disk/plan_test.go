@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -192,4 +193,62 @@ func TestAPartitionBelowOneMiBIsWrittenInItsPlace(t *testing.T) {
 	if out := sgdisk(t, "-v", path); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
+}
+
+// stopping lets some writes through and then cuts the power.
+type stopping struct {
+	medium
+	left *int
+}
+
+func (s stopping) WriteAt(p []byte, off int64) (int, error) {
+	if *s.left--; *s.left < 0 {
+		return 0, errors.New("power cut")
+	}
+	return s.medium.WriteAt(p, off)
+}
+
+// TestACommitThatIsCutShortLeavesADiskThatDoesNotBoot cuts the power before each of commit's writes: until the
+// last one there is no protective MBR, without which no firmware looks at a GPT.
+func TestACommitThatIsCutShortLeavesADiskThatDoesNotBoot(t *testing.T) {
+	im := gptImage(t, 40*mib, rootLast...)
+	plan, err := planFor(t, im, 50*mib, job.Grow{Partition: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes := 0
+	for ; ; writes++ {
+		path := fileDrive(t, 50*mib, nil)
+		left := writes
+		d := disk.New(job.Drive{Path: path, SizeBytes: 50 * mib, SectorSize: 512}, stopping{medium{open(t, path)}, &left}, true)
+		_, err := d.Commit(plan)
+		if err == nil {
+			break
+		}
+		wantCode(t, err, job.CodeDriveWrite)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(b[:4096], make([]byte, 4096)) {
+			t.Errorf("after %d writes the first sectors are not zero", writes)
+		}
+	}
+	if writes != 3 {
+		t.Errorf("commit made %d writes; want second table, head, first table", writes)
+	}
+}
+
+// TestACommitThatDidNotReachTheDriveIsFound drops commit's last write.
+func TestACommitThatDidNotReachTheDriveIsFound(t *testing.T) {
+	im := gptImage(t, 40*mib, rootLast...)
+	plan, err := planFor(t, im, 50*mib, job.Grow{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := fileDrive(t, 50*mib, nil)
+	l := &lying{medium: medium{open(t, path)}, at: 0}
+	d := disk.New(job.Drive{Path: path, SizeBytes: 50 * mib, SectorSize: 512}, l, true)
+	_, err = d.Commit(plan)
+	wantCode(t, err, job.CodeCommit)
 }
