@@ -19,7 +19,8 @@ type Wish struct {
 // PlanBoot decides the writes that leave exactly one entry for the drive.
 //
 // An entry is the drive's when it leads through the drive's ESP or through a partition that the drive held
-// before, or when it carries our label and leads through a partition that no other drive holds. One such entry is
+// before, or when it carries our label and leads through a partition that no other drive holds; an entry that says
+// exactly what is wanted is always taken, also where two drives hold copies of one image. One such entry is
 // rewritten in place, preferably one that already says what is wanted; the others are deleted. An entry that
 // stood in BootOrder keeps its place there. A new one goes behind the network entries that lead the order, and
 // before everything else, so that a machine set to network first stays so and one set to its drive first finds
@@ -33,7 +34,7 @@ func PlanBoot(s BootState, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	mine := s.entriesOf(w)
+	mine := s.entriesOf(w, value)
 	p := Plan{}
 	if len(mine) == 0 {
 		if p.Entry, err = s.freeNumber(); err != nil {
@@ -61,11 +62,15 @@ func PlanBoot(s BootState, w Wish) (Plan, error) {
 }
 
 // entriesOf gives the numbers of the drive's entries, lowest first.
-func (s BootState) entriesOf(w Wish) []uint16 {
+func (s BootState) entriesOf(w Wish, value []byte) []uint16 {
 	var mine []uint16
 	for _, n := range s.numbersOf() {
 		o := s.Entries[n]
 		part, ok := o.Path.Partition()
+		if sameOption(o, value) {
+			mine = append(mine, n)
+			continue
+		}
 		if !ok || o.Network() || slices.Contains(w.Others, part.GUID) {
 			continue
 		}

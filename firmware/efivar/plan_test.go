@@ -147,6 +147,19 @@ func TestPlanBootRefusesWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+func TestTwoDrivesWithCopiesOfOneImageKeepOneEntry(t *testing.T) {
+	w := wish
+	w.Others = []efivar.GUID{espNow.GUID}
+	s := menu("pxe", "Ingot", "debian")
+	p, err := efivar.PlanBoot(s, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := after(t, s, p); words(got) != "pxe Ingot debian" || p.Entry != 1 {
+		t.Errorf("order %q, entry %d; want the entry that is there and nothing deleted", words(got), p.Entry)
+	}
+}
+
 func TestANumberThatIsTakenIsNotUsed(t *testing.T) {
 	s := menu("pxe")
 	s.Unreadable = map[uint16]bool{1: true}
