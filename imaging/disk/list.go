@@ -131,12 +131,30 @@ func removable(dir, name string) bool {
 	if strings.HasPrefix(name, "mmcblk") && attr(dir, "device/type") != "MMC" {
 		return true
 	}
-	for up := filepath.Dir(dir); len(up) > len("/sys/devices"); up = filepath.Dir(up) {
-		if attr(up, "removable") == "removable" {
-			return true
+	for _, place := range append(controllers(dir), dir) {
+		for up := filepath.Dir(place); len(up) > len("/sys/devices"); up = filepath.Dir(up) {
+			if attr(up, "removable") == "removable" {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// controllers finds where an NVMe drive is plugged in when the kernel shows it by its subsystem (native
+// multipath): the drive's own path is a virtual one then.
+func controllers(dir string) []string {
+	links, err := filepath.Glob(filepath.Join(dir, "device", "nvme[0-9]*"))
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, l := range links {
+		if p, err := filepath.EvalSymlinks(l); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func attr(dir, name string) string { return clean(rawAttr(dir, name)) }

@@ -79,6 +79,39 @@ func TestListTellsEachKindOfDriveFromSysfs(t *testing.T) {
 	}
 }
 
+// TestADriveBehindAnOutsidePortIsRemovable plugs one NVMe drive in by Thunderbolt, as a controller and as a
+// subsystem with a virtual path.
+func TestADriveBehindAnOutsidePortIsRemovable(t *testing.T) {
+	root := sysfs(t, map[string]map[string]string{
+		"pci0/0000:00:1c.0": {"removable": "removable\n"},
+		"pci0/0000:00:1c.0/0000:03:00.0/nvme/nvme0/nvme0n1": drive("2000", "device/serial", "OUT1"),
+		"virtual/nvme-subsystem/nvme-subsys1/nvme1n1":       drive("2000"),
+		"pci0/0000:00:1d.0/0000:04:00.0/nvme/nvme2/nvme2n1": drive("2000", "device/serial", "IN1"),
+	})
+	sub := filepath.Join(root, "devices/virtual/nvme-subsystem/nvme-subsys1")
+	for link, to := range map[string]string{
+		filepath.Join(sub, "nvme1n1/device"): sub,
+		filepath.Join(sub, "nvme0"):          filepath.Join(root, "devices/pci0/0000:00:1c.0/0000:03:00.0/nvme/nvme0"),
+	} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := disk.List(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{"/dev/nvme0n1": true, "/dev/nvme1n1": true, "/dev/nvme2n1": false}
+	for _, d := range got {
+		if d.Removable != want[d.Path] {
+			t.Errorf("%s removable = %v; want %v", d.Path, d.Removable, want[d.Path])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("List found %d drives; want %d", len(got), len(want))
+	}
+}
+
 func TestADrivesStringsAreMadeHarmless(t *testing.T) {
 	root := sysfs(t, map[string]map[string]string{
 		"pci/nvme/nvme0/nvme0n1":   drive("2000", "device/serial", "A\x1b[2J\x00\xffB"+strings.Repeat("x", 4000), "queue/logical_block_size", "junk", "size", "99999999999999999999"),
