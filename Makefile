@@ -1,0 +1,74 @@
+# Ingot's tasks. Every task that needs programs of the host installs what is missing first, after saying what,
+# how much and how long (scripts/install). Run it as root, or as a user with sudo.
+#
+#   make demo              a laptop on a virtual bench, from power-on to its recorded name
+#   make test              unit tests, then the end-to-end cases of CASES
+#   make e2e CASE=x        one end-to-end case, or several, or "all"; "make cases" names them
+#   make fuzz TIME=5m      each fuzz target for that long
+#   make bench             the benchmarks of the image format and the disk engine
+#   make lint build clean
+#   make fresh             demo and test in a clean Debian 12, as root and as a user with sudo
+
+CASES ?= uefi deploy-secureboot-nvme resume-agent
+CASE  ?= uefi
+TIME  ?= 1m
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+export XDG_CACHE_HOME ?= $(HOME)/.cache
+# A Go that is older than go.mod's toolchain line fetches that toolchain; a newer one is used as it is.
+export GOTOOLCHAIN = auto
+# A plain user's PATH often lacks the folders of mkfs, sgdisk and ip.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$$PATH" "XDG_CACHE_HOME=$$XDG_CACHE_HOME")
+LAB  = $(SUDO) bin/ingot-lab
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w"
+
+.PHONY: all build demo test unit e2e cases fuzz bench lint clean fresh tools gotools
+
+all: build
+
+# What building needs, and what the lab needs on top of it.
+gotools:
+	@scripts/install go
+tools:
+	@scripts/install go lab
+
+build: gotools
+	$(GOBUILD) -o bin/ ./cmd/ingot ./cmd/ingot-agent ./cmd/ingot-lab
+
+demo: tools build
+	$(LAB) demo
+
+test: unit
+	$(LAB) e2e $(CASES)
+
+unit: tools build
+	go vet ./...
+	go test ./...
+
+e2e: tools build
+	$(LAB) e2e $(CASE)
+
+cases: build
+	@bin/ingot-lab list
+
+fuzz: tools
+	scripts/fuzz $(TIME)
+
+bench: tools
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint: gotools
+	@out=$$(gofmt -l $$(git ls-files '*.go')) && if [ -n "$$out" ]; then echo "gofmt:"; echo "$$out"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+# The golden images and the boot bundle are dear to make; clean removes them too.
+clean:
+	rm -rf bin
+	$(SUDO) rm -rf "$$XDG_CACHE_HOME/ingot"
+
+fresh: tools
+	$(SUDO) scripts/fresh
