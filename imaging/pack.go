@@ -143,8 +143,10 @@ func (p *PackWriter) Append(d Digest, plain int, frame []byte) (int64, error) {
 	return at, p.write(frame)
 }
 
-// Size is the number of bytes so far, Count the number of chunks.
-func (p *PackWriter) Size() int64   { return p.size }
+// Size is the number of bytes so far.
+func (p *PackWriter) Size() int64 { return p.size }
+
+// Count is the number of chunks so far.
 func (p *PackWriter) Count() uint64 { return p.count }
 
 // Finish writes the end record and returns the pack's name, the BLAKE3 of all its bytes, and its size.

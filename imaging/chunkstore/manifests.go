@@ -1,0 +1,128 @@
+package chunkstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"ingot/imaging"
+	"ingot/imaging/job"
+)
+
+// CreateManifest makes an empty temporary file in the store for an imaging.ManifestWriter. PutManifest or
+// DropManifest must follow; a file that a killed program leaves is removed by the next Open.
+func (s *Store) CreateManifest() (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Join(s.dir, "manifests"), tmpPrefix+"*")
+	if err != nil {
+		return nil, fmt.Errorf("create manifest: %w", full(err))
+	}
+	return f, nil
+}
+
+// DropManifest closes and removes a file of CreateManifest that will not be put.
+func (s *Store) DropManifest(f *os.File) error {
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// PutManifest takes a finished file of CreateManifest into the store, once every record of it is proven and
+// every chunk that it names is held with the length that it says. The file is closed in any case, and removed
+// when it is refused. A manifest that the store has already is accepted again.
+func (s *Store) PutManifest(f *os.File) (imaging.Digest, error) {
+	d, err := s.acceptable(f)
+	if err == nil {
+		err = full(publish(f, s.manifestPath(d)))
+	}
+	if err != nil {
+		return imaging.Digest{}, fmt.Errorf("put manifest: %w", errors.Join(err, s.DropManifest(f)))
+	}
+	return d, f.Close()
+}
+
+func (s *Store) acceptable(f *os.File) (imaging.Digest, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return imaging.Digest{}, err
+	}
+	m, err := imaging.OpenManifest(f, st.Size())
+	if err != nil {
+		return imaging.Digest{}, err
+	}
+	if err := m.Verify(); err != nil {
+		return imaging.Digest{}, err
+	}
+	for e, err := range m.All() {
+		if err != nil {
+			return imaging.Digest{}, err
+		}
+		if e.Kind != imaging.Data {
+			continue
+		}
+		if err := s.holds(e.Extent); err != nil {
+			return imaging.Digest{}, fmt.Errorf("extent %d: %w", e.N, err)
+		}
+	}
+	return m.Digest(), nil
+}
+
+// holds checks that some copy of an extent's chunk has the extent's length.
+func (s *Store) holds(e imaging.Extent) error {
+	_, err := s.copyOf(e)
+	return err
+}
+
+// copyOf gives a copy of an extent's chunk that has the extent's length.
+func (s *Store) copyOf(e imaging.Extent) (l location, err error) {
+	right := false
+	if _, err := s.locate(e.Digest, func(c location) bool {
+		l, right = c, uint64(c.plain) == e.Length
+		return right
+	}); err != nil {
+		return l, err
+	}
+	if !right {
+		return l, fmt.Errorf("chunk %s of %d bytes: %w", e.Digest, e.Length, ErrMissing)
+	}
+	return l, nil
+}
+
+// OpenManifest opens a manifest of the store; its head is proven by d. The caller closes it.
+func (s *Store) OpenManifest(d imaging.Digest) (*imaging.Manifest, error) {
+	f, err := os.Open(s.manifestPath(d))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("manifest %s: %w: %w", d, ErrMissing, job.Faultf(job.CodeNotFound, "Manifest %s.", d.Short()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open manifest: %w", err)
+	}
+	m, err := openManifest(f, d)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open manifest %s: %w", d.Short(), err)
+	}
+	return m, nil
+}
+
+func openManifest(f *os.File, d imaging.Digest) (*imaging.Manifest, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	m, err := imaging.OpenManifest(f, st.Size())
+	if err == nil && m.Digest() != d {
+		err = fmt.Errorf("%w: its head has the digest %s", imaging.ErrManifest, m.Digest().Short())
+	}
+	if errors.Is(err, imaging.ErrManifest) {
+		err = fmt.Errorf("%w: %w", err, job.Faultf(job.CodeManifest, "Manifest %s.", d.Short()))
+	}
+	return m, err
+}
+
+// Manifests lists the manifests of the store.
+func (s *Store) Manifests() ([]imaging.Digest, error) {
+	list, err := s.named("manifests", manifestExt)
+	if err != nil {
+		return nil, fmt.Errorf("list manifests: %w", err)
+	}
+	return list, nil
+}

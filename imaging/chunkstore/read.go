@@ -1,0 +1,127 @@
+package chunkstore
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"ingot/imaging"
+	"ingot/imaging/job"
+)
+
+// location is one copy of a chunk in a pack.
+type location struct {
+	pack *packFile
+	entry
+}
+
+// bucketBufs hold one bucket during a lookup.
+var bucketBufs = sync.Pool{New: func() any { b := make([]byte, 2*perBucket*entrySize); return &b }}
+
+// locate calls fn for each copy of a chunk that is not known to be damaged, until fn says that it suffices.
+func (s *Store) locate(d imaging.Digest, fn func(location) (enough bool)) (found bool, err error) {
+	buf := bucketBufs.Get().(*[]byte)
+	defer bucketBufs.Put(buf)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, r := range s.runs {
+		enough, err := r.find(d, *buf, func(e entry) bool {
+			l := location{r.packs[e.pack], e}
+			if _, bad := s.bad[place{l.pack, e.off}]; bad || !l.pack.holds(e) {
+				return false
+			}
+			found = true
+			return fn(l)
+		})
+		if err != nil || enough {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// first gives the first copy of a chunk, or an error wrapping ErrMissing.
+func (s *Store) first(d imaging.Digest) (l location, err error) {
+	found, err := s.locate(d, func(c location) bool { l = c; return true })
+	if err == nil && !found {
+		err = fmt.Errorf("chunk %s: %w", d, ErrMissing)
+	}
+	return l, err
+}
+
+// Has reports whether the store holds a chunk. One that was found damaged since Open is not held, so that
+// importing its image again mends the store.
+func (s *Store) Has(d imaging.Digest) (bool, error) {
+	return s.locate(d, func(location) bool { return true })
+}
+
+// Frame reads the stored frame of a chunk and checks its CRC. Where a copy is damaged it takes another; when
+// none is left the error carries a job.Fault of CodeChunk. A chunk that was never stored is ErrMissing too.
+func (s *Store) Frame(d imaging.Digest) ([]byte, error) {
+	frame, _, err := s.frame(d)
+	return frame, err
+}
+
+func (s *Store) frame(d imaging.Digest) (frame []byte, plain int, err error) {
+	var copies []location
+	if _, err := s.locate(d, func(l location) bool { copies = append(copies, l); return false }); err != nil {
+		return nil, 0, err
+	}
+	errs := []error{job.Faultf(job.CodeChunk, "Chunk %s.", d.Short())}
+	if len(copies) == 0 {
+		errs = append(errs, fmt.Errorf("chunk %s: %w", d, ErrMissing))
+	}
+	for _, l := range copies {
+		b := make([]byte, imaging.ChunkHeadSize+int(l.stored))
+		err := s.readAt(l.pack, b, int64(l.off))
+		if err == nil {
+			err = l.check(b)
+		}
+		if err == nil {
+			return b[imaging.ChunkHeadSize:], int(l.plain), nil
+		}
+		s.markBad(l)
+		errs = append(errs, l.wrap(err))
+	}
+	return nil, 0, errors.Join(errs...)
+}
+
+func (l location) wrap(err error) error {
+	return fmt.Errorf("chunk %s in pack %s at %d: %w", l.digest.Short(), l.pack.name.Short(), l.off, err)
+}
+
+// check compares what was read at a location, head and frame, with the index and with itself.
+func (l location) check(b []byte) error {
+	h, err := imaging.ParseChunkHead(b)
+	if err != nil {
+		return err
+	}
+	if h.Digest != l.digest || h.Stored != l.stored || h.Plain != l.plain {
+		return fmt.Errorf("%w: another chunk lies there", imaging.ErrPack)
+	}
+	return h.CheckFrame(b[imaging.ChunkHeadSize : imaging.ChunkHeadSize+int(h.Stored)])
+}
+
+// markBad remembers a damaged place.
+func (s *Store) markBad(l location) { s.markPlace(place{l.pack, l.off}) }
+
+func (s *Store) markPlace(p place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bad) < maxBad {
+		s.bad[p] = struct{}{}
+	}
+}
+
+// ReadChunk reads a chunk's plain bytes and proves them by its digest.
+func (s *Store) ReadChunk(d imaging.Digest) ([]byte, error) {
+	frame, plain, err := s.frame(d)
+	if err != nil {
+		return nil, fmt.Errorf("read chunk: %w", err)
+	}
+	b, err := imaging.DecodeChunk(frame, nil, d, plain)
+	if err != nil {
+		return nil, fmt.Errorf("read chunk: %w: %w", job.Faultf(job.CodeChunk, "Chunk %s.", d.Short()), err)
+	}
+	return b, nil
+}
