@@ -162,19 +162,20 @@ func (b *builder) stages(ctx context.Context, agent picked) error {
 		return ctx.Err()
 	}
 	b.Log.Info().Int("modules", len(x.byName)).Msg("packing stage 1")
-	raw, members, first, missing, err := stage1(b.tree, x, b.record.KernelVersion, agent)
+	first, err := stage1(b.tree, x, b.record.KernelVersion, agent)
 	if err != nil {
 		return err
 	}
-	b.record.MissingFirmware = missing
-	if err := b.put(Entry{Name: Stage1, Source: made, Members: members}, raw); err != nil {
+	b.record.MissingFirmware = first.missing
+	if err := b.put(Entry{Name: Stage1, Source: made, Members: first.members}, first.raw); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	b.Log.Info().Int("bytes", len(raw)).Msg("packing stage 2")
-	if raw, members, err = stage2(b.tree, x, b.record.KernelVersion, first); err != nil {
+	b.Log.Info().Int("stage1_bytes", len(first.raw)).Msg("packing stage 2")
+	raw, members, err := stage2(b.tree, x, b.record.KernelVersion, first.modules)
+	if err != nil {
 		return err
 	}
 	return b.put(Entry{Name: Stage2, Source: made, Members: members}, raw)

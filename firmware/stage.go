@@ -115,27 +115,38 @@ func rootNodes() []node {
 	return nodes
 }
 
+// packedStage1 is the first archive and what was learnt while it was made.
+type packedStage1 struct {
+	raw     []byte
+	members []Member
+	modules []string // by name
+	missing []string // firmware files that no package held
+}
+
 // stage1 packs what GRUB loads: the agent and the network.
-func stage1(t *tree, x *moduleIndex, version string, agent picked) (raw []byte, members []Member, modules, missing []string, err error) {
-	if modules, err = x.closure(stage1Modules); err != nil {
-		return nil, nil, nil, nil, err
+func stage1(t *tree, x *moduleIndex, version string, agent picked) (packedStage1, error) {
+	var s packedStage1
+	var err error
+	if s.modules, err = x.closure(stage1Modules); err != nil {
+		return s, err
 	}
-	files, err := chosenModules(t, x, version, modules, modules)
+	files, err := chosenModules(t, x, version, s.modules, s.modules)
 	if err != nil {
-		return nil, nil, nil, nil, err
+		return s, err
 	}
-	blobs, missing, err := nicFirmware(t, x, modules)
+	blobs, missing, err := nicFirmware(t, x, s.modules)
 	if err != nil {
-		return nil, nil, nil, nil, err
+		return s, err
 	}
+	s.missing = missing
 	files = append(append(files, blobs...), agent)
-	if raw, members, err = archive(files, rootNodes()); err != nil {
-		return nil, nil, nil, nil, err
+	if s.raw, s.members, err = archive(files, rootNodes()); err != nil {
+		return s, err
 	}
-	if len(raw) > maxStage1 {
-		return nil, nil, nil, nil, fmt.Errorf("stage 1 has %d bytes, at most %d are allowed: %s", len(raw), maxStage1, largest(members))
+	if len(s.raw) > maxStage1 {
+		return s, fmt.Errorf("stage 1 has %d bytes, at most %d are allowed: %s", len(s.raw), maxStage1, largest(s.members))
 	}
-	return raw, members, modules, missing, nil
+	return s, nil
 }
 
 // largest names the three largest members, for who must make room.
