@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -24,31 +25,63 @@ type client struct {
 	close func() error
 }
 
-// connect finds the daemon of the data folder. create lets the data folder be made when nobody has yet.
-func (a *app) connect(create bool) (*client, error) {
+// patience is how long a command waits for a data folder that another one is using: a daemon that starts or
+// stops, or a command that works by itself.
+const patience = 5 * time.Second
+
+// connect finds the daemon of the data folder, or opens the folder in this process. create lets the folder be
+// made when nobody has yet.
+func (a *app) connect(ctx context.Context, create bool) (*client, error) {
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(cfg.Data, socketName)
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return over(func(ctx context.Context) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
-		}, func() error { return nil }), nil
-	} else if errors.Is(err, os.ErrPermission) {
+	for end := time.Now().Add(patience); ; {
+		c, err := dialDaemon(filepath.Join(cfg.Data, socketName))
+		if err != nil || c != nil {
+			return c, err
+		}
+		c, err = a.openInside(cfg, create)
+		if !errors.Is(err, errInUse) {
+			return c, err
+		}
+		if time.Now().After(end) {
+			return nil, job.Faultf(job.CodeDaemon, "Another ingot is using %s and does not answer on its socket.", cfg.Data)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// dialDaemon gives a client of the daemon behind a socket, or nil when none listens there.
+func dialDaemon(path string) (*client, error) {
+	c, err := net.Dial("unix", path)
+	if errors.Is(err, os.ErrPermission) {
 		return nil, job.Faultf(job.CodePolicy, "You may not use %s: try sudo.", path)
 	}
-	h, err := openHouse(cfg, zerolog.New(a.err).Level(zerolog.WarnLevel).With().Timestamp().Logger(), create)
-	if errors.Is(err, errInUse) {
-		return nil, job.Faultf(job.CodeDaemon, "Another ingot is using %s and does not answer on its socket.", cfg.Data)
+	if err != nil {
+		return nil, nil
 	}
+	if err := c.Close(); err != nil {
+		return nil, err
+	}
+	return over(func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}, func() error { return nil }), nil
+}
+
+// openInside opens the data folder in this process and serves the API over a pipe.
+func (a *app) openInside(cfg config, create bool) (*client, error) {
+	h, err := openHouse(cfg, zerolog.New(a.err).Level(zerolog.WarnLevel).With().Timestamp().Logger(), create)
 	if err != nil {
 		return nil, err
 	}
 	l, server := newInside(), apiServer(h.api)
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() { ended <- server.Serve(l) }() // ends by the Close below
 	return over(l.dial, func() error {
 		err := server.Close()
 		if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
@@ -65,7 +98,7 @@ func over(dial func(context.Context) (net.Conn, error), end func() error) *clien
 
 // with runs f over a connection.
 func (a *app) with(create bool, f func(*client) error) error {
-	c, err := a.connect(create)
+	c, err := a.connect(a.ctx, create)
 	if err != nil {
 		return err
 	}

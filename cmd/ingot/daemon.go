@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -160,7 +161,7 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := openHouse(cfg, log, true)
+	h, err := takeHouse(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -191,6 +192,25 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		overHTTP(agents, h.listener.Server(h.service.Handler())),
 		overHTTP(socket, apiServer(h.api)),
 	)
+}
+
+// takeHouse opens the data folder for the daemon. A command that works by itself at this moment is waited for;
+// a daemon that answers on its socket is not.
+func takeHouse(ctx context.Context, cfg config, log zerolog.Logger) (*house, error) {
+	for end := time.Now().Add(patience); ; {
+		h, err := openHouse(cfg, log, true)
+		if !errors.Is(err, errInUse) || time.Now().After(end) {
+			return h, err
+		}
+		if c, _ := dialDaemon(filepath.Join(cfg.Data, socketName)); c != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // serve runs the parts until ctx ends or one fails; then all end.

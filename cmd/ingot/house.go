@@ -12,8 +12,10 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"ingot/imaging/chunkstore"
 	"ingot/imaging/deploy"
 	"ingot/imaging/job"
+	"ingot/imaging/library"
 	"ingot/imaging/sign"
 	"ingot/store"
 	"ingot/web"
@@ -26,11 +28,13 @@ import (
 //	DATA/packs, manifests  images
 //	DATA/keys              agent.key (TLS), jobs.key (signatures)
 //	DATA/boot              the boot bundle
+//	DATA/tmp               files under way; emptied at each opening
 //	DATA/ingot.sock        the API, while a daemon runs
 type house struct {
 	cfg      config
 	lock     *os.File
 	db       *store.DB
+	chunks   *chunkstore.Store
 	listener *deploy.Listener
 	service  *deploy.Service
 	boot     *bundle
@@ -59,8 +63,15 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.lock, err = takeLock(filepath.Join(cfg.Data, "ingot.lock")); err != nil {
 		return nil, err
 	}
+	temp, err := freshFolder(filepath.Join(cfg.Data, "tmp"))
+	if err != nil {
+		return nil, err
+	}
 	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{}); err != nil {
 		return nil, openWords(err)
+	}
+	if h.chunks, err = chunkstore.Open(cfg.Data); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
 		return nil, err
@@ -70,16 +81,24 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	h.service, err = deploy.New(deploy.Config{
-		DB: h.db, Signer: signer, Boot: h.boot,
+		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
 		Log: log, AgentURL: "https://" + net.JoinHostPort(advertised(cfg), strconv.Itoa(cfg.Agent.Port)), AgentPin: h.listener.Pin(),
 		PagesURL: cfg.Pages.URL,
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.api = &web.API{Bench: h.service, Version: version, Cause: causeOf,
+	h.api = &web.API{Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks, Temp: temp}, Version: version, Cause: causeOf,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
+}
+
+// freshFolder makes an empty folder; what a killed process left in it goes.
+func freshFolder(path string) (string, error) {
+	if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o700)); err != nil {
+		return "", fmt.Errorf("make %s: %w", path, err)
+	}
+	return path, nil
 }
 
 // openWords turns the store's reasons into a person's.
@@ -114,6 +133,9 @@ func takeLock(path string) (*os.File, error) {
 // close lets everything go, in the order opposite to opening.
 func (h *house) close() error {
 	var errs []error
+	if h.chunks != nil {
+		errs = append(errs, h.chunks.Close())
+	}
 	if h.db != nil {
 		errs = append(errs, h.db.Close())
 	}

@@ -47,6 +47,7 @@ func mainCode() int {
 
 // app is one run of the command line: its streams and the flags that every command has.
 type app struct {
+	ctx      context.Context // of the whole run
 	out, err io.Writer
 	in       io.Reader
 	config   string // path of the configuration file
@@ -66,7 +67,7 @@ func (u usage) Unwrap() error { return u.error }
 
 // run is the whole program but the process.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{out: out, err: errs, in: in}
+	a := &app{ctx: ctx, out: out, err: errs, in: in}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(in)

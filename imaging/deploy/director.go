@@ -98,11 +98,11 @@ func (s *Service) OpenBench(_ context.Context, operator string, b store.Bench) (
 		return b, job.Faultf(job.CodeBadRequest, "A bench is open for at most 7 weeks.")
 	}
 	err := s.update(func(tx *store.Tx) error {
-		act := "bench close"
+		act, text := "bench close", "Unknown machines are refused."
 		if b.Open(tx.Now()) {
-			act = "bench open"
+			act, text = "bench open", "Until "+b.OpenUntil.Format("2006-01-02 15:04 MST")+"."
 		}
-		return errors.Join(tx.PutBench(b), tx.Audit(operator, act, "bench", "Until "+b.OpenUntil.Format("2006-01-02 15:04 MST")+"."))
+		return errors.Join(tx.PutBench(b), tx.Audit(operator, act, "bench", text))
 	})
 	return b, err
 }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ingot": main})
+}
+
+// TestCommandLine runs the scripts of testdata/script against the real program, daemons included.
+func TestCommandLine(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		"await": await, "mkdisk": makeDisk, "flip": flip,
+	}, Condition: func(cond string) (bool, error) {
+		if cond == "root" {
+			return os.Getuid() == 0, nil
+		}
+		return false, fmt.Errorf("unknown condition %s", cond)
+	}, Setup: func(e *testscript.Env) error {
+		port, err := freePort()
+		e.Setenv("PORT", strconv.Itoa(port))
+		e.Setenv("DATA", e.WorkDir+"/data")
+		return err
+	}})
+}
+
+// freePort finds a TCP port that nobody listens on at this moment.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// await waits until a daemon answers on a socket.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if c, err := net.Dial("unix", path); err == nil {
+			ts.Check(c.Close())
+			return
+		}
+	}
+	ts.Fatalf("nobody answers on %s after 20 s", path)
+}
+
+// makeDisk writes a raw disk file of ARG1 bytes with some data in it.
+func makeDisk(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	ts.Check(f.Truncate(n))
+	b := make([]byte, 1<<20)
+	for i := range b {
+		b[i] = byte(i * i >> 7)
+	}
+	_, err = f.WriteAt(b, n/2)
+	ts.Check(err)
+}
+
+// flip changes one bit in the middle of each file that is named.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	for _, a := range args {
+		path := ts.MkAbs(a)
+		b, err := os.ReadFile(path)
+		ts.Check(err)
+		b[len(b)/2] ^= 1
+		ts.Check(os.Chmod(path, 0o600))
+		ts.Check(os.WriteFile(path, b, 0o600))
+	}
+}
