@@ -28,12 +28,33 @@ type fetcher struct {
 	quiet    *quiet
 }
 
-// fetch calls take for each extent that numbers names (ascending), in order and exactly once.
-func (f *fetcher) fetch(ctx context.Context, numbers []uint64, take func(ctx context.Context, frame []byte) error) error {
+// wish is one extent that is wanted.
+type wish struct {
+	n     uint64
+	joins bool // between the wish before and this one lies no data extent: one span may cover both
+}
+
+// wishes turns ascending indices of data extents into what to ask for.
+func wishes(first uint64, extents []imaging.Extent, idx []int) []wish {
+	out := make([]wish, 0, len(idx))
+	at := 0 // extents before it have been looked at
+	for k, i := range idx {
+		joins := k > 0
+		for ; at < i; at++ {
+			joins = joins && extents[at].Kind != imaging.Data
+		}
+		at = i + 1
+		out = append(out, wish{first + uint64(i), joins})
+	}
+	return out
+}
+
+// fetch calls take for each extent that is wanted (ascending), in order and exactly once.
+func (f *fetcher) fetch(ctx context.Context, want []wish, take func(ctx context.Context, frame []byte) error) error {
 	backoff := firstBackoff
-	for len(numbers) > 0 {
-		got, err := f.once(ctx, numbers, take)
-		numbers = numbers[got:]
+	for len(want) > 0 {
+		got, err := f.once(ctx, want, take)
+		want = want[got:]
 		if got > 0 {
 			backoff = firstBackoff
 		}
@@ -47,7 +68,7 @@ func (f *fetcher) fetch(ctx context.Context, numbers []uint64, take func(ctx con
 			return err
 		}
 		if f.quiet.failed() {
-			return fmt.Errorf("fetch extents from %d: %w: %w", numbers[0], err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", f.quiet.limit))
+			return fmt.Errorf("fetch extents from %d: %w: %w", want[0].n, err, job.Faultf(job.CodeStream, "Nothing arrived for %s.", f.quiet.limit))
 		}
 		if err := pause(ctx, backoff); err != nil {
 			return err
@@ -66,8 +87,8 @@ type taken struct{ error }
 func (t taken) Unwrap() error { return t.error }
 
 // once makes one request and returns how many extents it brought.
-func (f *fetcher) once(ctx context.Context, numbers []uint64, take func(ctx context.Context, frame []byte) error) (int, error) {
-	spans, asked := spansOf(numbers)
+func (f *fetcher) once(ctx context.Context, want []wish, take func(ctx context.Context, frame []byte) error) (int, error) {
+	spans, asked := spansOf(want)
 	rctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(silence, func() { cancel(errSilence) })
@@ -75,7 +96,7 @@ func (f *fetcher) once(ctx context.Context, numbers []uint64, take func(ctx cont
 	got := 0
 	stored, err := f.source.Fetch(rctx, f.manifest, spans, func(n uint64, frame []byte) error {
 		watch.Stop() // our own slowness is not the sender's
-		if got == asked || n != numbers[got] {
+		if got == asked || n != want[got].n {
 			return fmt.Errorf("extent %d arrived out of turn", n)
 		}
 		f.quiet.heard()
@@ -93,7 +114,7 @@ func (f *fetcher) once(ctx context.Context, numbers []uint64, take func(ctx cont
 	if err == nil {
 		return got, nil
 	}
-	return got, fmt.Errorf("fetch extents from %d: %w", numbers[0], err)
+	return got, fmt.Errorf("fetch extents from %d: %w", want[0].n, err)
 }
 
 // mayRetry tells a broken connection from a broken image: what the daemon refuses in words, a damaged chunk,
@@ -114,15 +135,15 @@ func mayRetry(err error) bool {
 	return true
 }
 
-// spansOf covers a prefix of ascending numbers with at most maxSpans runs, and says how long the prefix is.
-func spansOf(numbers []uint64) (spans []Span, covered int) {
-	for _, n := range numbers {
-		if k := len(spans); k > 0 && spans[k-1].Last+1 == n {
-			spans[k-1].Last = n
+// spansOf covers a prefix of what is wanted with at most maxSpans spans, and says how long the prefix is.
+func spansOf(want []wish) (spans []Span, covered int) {
+	for _, w := range want {
+		if k := len(spans); k > 0 && w.joins {
+			spans[k-1].Last = w.n
 		} else if k == maxSpans {
 			break
 		} else {
-			spans = append(spans, Span{n, n})
+			spans = append(spans, Span{First: w.n, Last: w.n})
 		}
 		covered++
 	}
@@ -170,22 +191,25 @@ func pause(ctx context.Context, d time.Duration) error {
 func FetchHead(ctx context.Context, src Source, m *imaging.Manifest) (head []byte, stored uint64, err error) {
 	h := m.Header()
 	head = make([]byte, HeadSize(h))
-	var numbers []uint64
-	var extents []imaging.Extent
+	var data []imaging.Numbered
 	err = Persist(ctx, func(context.Context) error {
 		if err := checkTail(m, h); err != nil {
 			return err
 		}
-		numbers, extents, err = headExtents(m, uint64(len(head)))
+		data, err = headExtents(m, uint64(len(head)))
 		return err
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	f := fetcher{source: src, manifest: m.Digest(), count: func(n uint64) { stored += n }, quiet: newQuiet(patience)}
-	err = f.fetch(ctx, numbers, func(_ context.Context, frame []byte) error {
-		e := extents[0]
-		extents = extents[1:]
+	want := make([]wish, len(data))
+	for i, e := range data {
+		want[i] = wish{n: e.N, joins: i > 0} // the head's data extents, all of them
+	}
+	err = f.fetch(ctx, want, func(_ context.Context, frame []byte) error {
+		e := data[0]
+		data = data[1:]
 		plain, err := imaging.DecodeChunk(frame, nil, e.Digest, int(e.Length))
 		if err != nil {
 			return fmt.Errorf("decode the head at %d: %w: %w", e.Offset, err, job.Faultf(job.CodeChunk, "Chunk %s, at byte %d.", e.Digest.Short(), e.Offset))
@@ -197,19 +221,19 @@ func FetchHead(ctx context.Context, src Source, m *imaging.Manifest) (head []byt
 }
 
 // headExtents lists the data extents that begin within the head.
-func headExtents(m *imaging.Manifest, head uint64) (numbers []uint64, extents []imaging.Extent, err error) {
+func headExtents(m *imaging.Manifest, head uint64) (data []imaging.Numbered, err error) {
 	for e, err := range m.All() {
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if e.Offset >= head {
 			break
 		}
 		if e.Kind == imaging.Data {
-			numbers, extents = append(numbers, e.N), append(extents, e.Extent)
+			data = append(data, e)
 		}
 	}
-	return numbers, extents, nil
+	return data, nil
 }
 
 // checkTail holds the rule that an image's own second GPT is not an extent: written, it would be the old table

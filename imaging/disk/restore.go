@@ -183,11 +183,7 @@ func (r *run) bringOne(ctx context.Context, w *window) error {
 		return err
 	}
 	fill := r.newFiller(w, plan.pieces)
-	numbers := make([]uint64, len(w.write))
-	for i, x := range w.write {
-		numbers[i] = w.number(x)
-	}
-	if err := r.fetcher.fetch(ctx, numbers, fill.add); err != nil {
+	if err := r.fetcher.fetch(ctx, wishes(w.first, w.extents, w.write), fill.add); err != nil {
 		return err
 	}
 	return fill.wait(ctx)
