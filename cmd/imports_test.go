@@ -30,6 +30,7 @@ var tiers = map[string]int{
 	"ingot/store":               2,
 	"ingot/imaging/agent":       3,
 	"ingot/imaging/deploy":      3,
+	"ingot/imaging/library":     3,
 	"ingot/pxe":                 3,
 	"ingot/web":                 3,
 }

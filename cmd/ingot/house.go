@@ -28,7 +28,6 @@ import (
 //	DATA/packs, manifests  images
 //	DATA/keys              agent.key (TLS), jobs.key (signatures)
 //	DATA/boot              the boot bundle
-//	DATA/tmp               files under way; emptied at each opening
 //	DATA/ingot.sock        the API, while a daemon runs
 type house struct {
 	cfg      config
@@ -63,10 +62,6 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.lock, err = takeLock(filepath.Join(cfg.Data, "ingot.lock")); err != nil {
 		return nil, err
 	}
-	temp, err := freshFolder(filepath.Join(cfg.Data, "tmp"))
-	if err != nil {
-		return nil, err
-	}
 	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{}); err != nil {
 		return nil, openWords(err)
 	}
@@ -88,17 +83,9 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if err != nil {
 		return nil, err
 	}
-	h.api = &web.API{Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks, Temp: temp}, Version: version, Cause: causeOf,
+	h.api = &web.API{Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Cause: causeOf,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
-}
-
-// freshFolder makes an empty folder; what a killed process left in it goes.
-func freshFolder(path string) (string, error) {
-	if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o700)); err != nil {
-		return "", fmt.Errorf("make %s: %w", path, err)
-	}
-	return path, nil
 }
 
 // openWords turns the store's reasons into a person's.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 // TestCommandLine runs the scripts of testdata/script against the real program, daemons included.
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"await": await, "mkdisk": makeDisk, "flip": flip,
+		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks,
 	}, Condition: func(cond string) (bool, error) {
 		if cond == "root" {
 			return os.Getuid() == 0, nil
@@ -69,10 +70,11 @@ func makeDisk(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// flip changes one bit in the middle of each file that is named.
-func flip(ts *testscript.TestScript, _ bool, args []string) {
-	for _, a := range args {
-		path := ts.MkAbs(a)
+// flipPacks changes one bit in the middle of each file of a folder.
+func flipPacks(ts *testscript.TestScript, _ bool, args []string) {
+	paths, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*"))
+	ts.Check(err)
+	for _, path := range paths {
 		b, err := os.ReadFile(path)
 		ts.Check(err)
 		b[len(b)/2] ^= 1

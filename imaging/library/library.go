@@ -1,0 +1,141 @@
+package library
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ingot/imaging"
+	"ingot/imaging/capture"
+	"ingot/imaging/chunkstore"
+	"ingot/imaging/diskfile"
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// Library joins the records and the chunks. Its methods may be called from any goroutine.
+type Library struct {
+	DB    *store.DB
+	Store *chunkstore.Store
+}
+
+// Images lists the versions of all images.
+func (l *Library) Images(context.Context) (out []store.Version, err error) {
+	err = l.DB.View(func(tx *store.Tx) error { out, err = tx.Versions(""); return err })
+	return out, err
+}
+
+// Import makes a Version of a disk file. A file whose content the image holds already adds nothing.
+func (l *Library) Import(ctx context.Context, operator string, in store.Import, tell func(store.Work)) (store.Imported, error) {
+	if err := checkImport(in); err != nil {
+		return store.Imported{}, err
+	}
+	file, err := openDisk(in.File)
+	if err != nil {
+		return store.Imported{}, err
+	}
+	res, stats, err := l.capture(ctx, file, in, tell)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return store.Imported{}, err
+	}
+	v, err := l.describe(res, stats)
+	if err != nil {
+		return store.Imported{}, err
+	}
+	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Released
+	var out store.Imported
+	err = l.DB.Update(func(tx *store.Tx) error {
+		added, isNew, err := tx.AddVersion(v)
+		out = store.Imported{Version: added, Known: !isNew}
+		if err != nil || !isNew {
+			return err
+		}
+		return tx.Audit(operator, "import", added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short()))
+	})
+	return out, err
+}
+
+func checkImport(in store.Import) error {
+	if err := store.CheckLabel("an image", in.Image); err != nil {
+		return err
+	}
+	if strings.Contains(in.Label, "@") || len(in.Label) > 60 || len(in.Note) > 1000 {
+		return job.Faultf(job.CodeBadRequest, "A label has at most 60 characters and no @, a note at most 1000.")
+	}
+	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 {
+		return job.Faultf(job.CodeBadRequest, "The file must be named by its whole path, the partition by its number.")
+	}
+	return nil
+}
+
+// openDisk opens the file and puts the reasons against it into words.
+func openDisk(path string) (*diskfile.File, error) {
+	f, err := diskfile.Open(path)
+	var r *diskfile.Refusal
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.As(err, &r):
+		return nil, errors.Join(err, job.Faultf(job.CodeImageInvalid, "%s: %s.", filepath.Base(path), r.Why))
+	case errors.Is(err, os.ErrNotExist):
+		return nil, errors.Join(err, job.Faultf(job.CodeNotFound, "No file %s.", path))
+	case errors.Is(err, os.ErrPermission):
+		return nil, errors.Join(err, job.Faultf(job.CodePolicy, "The file %s may not be read.", path))
+	}
+	return nil, errors.Join(err, job.Faultf(job.CodeImageInvalid, "%s cannot be read.", filepath.Base(path)))
+}
+
+func (l *Library) capture(ctx context.Context, file *diskfile.File, in store.Import, tell func(store.Work)) (capture.Result, chunkstore.Stats, error) {
+	batch := l.Store.NewBatch()
+	res, err := capture.Run(ctx, file, capture.Sink{Chunks: batch, Manifests: l.Store}, capture.Options{GrowPartition: in.Grow, Progress: func(p capture.Progress) {
+		tell(store.Work{Phase: "importing", DoneBytes: p.Done, TotalBytes: p.Total, BytesPerSec: uint64(p.BytesPerSec), SecondsLeft: p.SecondsLeft})
+	}})
+	return res, batch.Stats(), err
+}
+
+// describe reads from the stored manifest what a Version tells: what cannot be read back is not recorded.
+func (l *Library) describe(res capture.Result, stats chunkstore.Stats) (store.Version, error) {
+	m, err := l.Store.OpenManifest(res.Manifest)
+	if err != nil {
+		return store.Version{}, fmt.Errorf("read back manifest: %w", err)
+	}
+	h := m.Header()
+	v := store.Version{
+		Manifest: res.Manifest, DiskSize: h.DiskSize, SectorSize: h.SectorSize, Table: h.Table, DataExtents: h.DataExtents,
+		DataBytes: h.DataBytes, ZeroBytes: h.ZeroBytes, FreeBytes: h.FreeBytes, StoredBytes: stats.StoredBytes, OS: h.OS.Name,
+		Personalise: h.OS.Personalise, Firmware: h.Firmware, RootPart: h.RootPartition, GrowPart: h.GrowPartition, SwapPart: h.SwapPartition,
+	}
+	var lastData uint64
+	for n, err := range m.All() {
+		if err != nil {
+			return v, errors.Join(err, m.Close())
+		}
+		switch n.Kind {
+		case imaging.Data:
+			lastData = n.End()
+		case imaging.Zero:
+			v.ZeroExtents++
+		case imaging.Free:
+			v.FreeExtents++
+		}
+	}
+	v.NeedBytes = need(h, lastData)
+	return v, m.Close()
+}
+
+// need is the smallest drive that holds the image: with a GPT, which moves to the drive's end, the last
+// partition or data and the second table behind it; else the imaged disk's size.
+func need(h imaging.Header, lastData uint64) uint64 {
+	if h.Table != "gpt" {
+		return h.DiskSize
+	}
+	end := lastData
+	for _, p := range h.Partitions {
+		end = max(end, (p.LastLBA+1)*uint64(h.SectorSize))
+	}
+	const entries = 128 * 128 // bytes of the partition entries (UEFI 2.10, 5.3.1: at least 16 KiB)
+	return min(h.DiskSize, end+entries+uint64(h.SectorSize))
+}
