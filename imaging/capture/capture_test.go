@@ -24,10 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAGoldenDiskBecomesAnImage(t *testing.T) {
 	d := golden(t)
-	sink := newSink()
-	res := run(t, d.path, sink, capture.Options{})
-	if sink.digest != res.Manifest || len(res.Notes) != 0 {
-		t.Errorf("manifest %s, notes %v; want the sink's %s and none", res.Manifest, res.Notes, sink.digest)
+	st := newStore(t)
+	res := run(t, d.path, st, capture.Options{})
+	if len(res.Notes) != 0 {
+		t.Errorf("notes %v; want none", res.Notes)
 	}
 	h := res.Header
 	if h.Table != "gpt" || h.RootPartition != 3 || h.GrowPartition != 3 || h.SwapPartition != 4 || !slices.Equal(h.Firmware, []string{"uefi", "bios"}) {
@@ -45,17 +45,16 @@ func TestAGoldenDiskBecomesAnImage(t *testing.T) {
 	if h.FreeBytes < 70*mib || h.DataBytes+h.ZeroBytes+h.FreeBytes != 120*mib {
 		t.Errorf("data %d, zero %d, free %d bytes", h.DataBytes, h.ZeroBytes, h.FreeBytes)
 	}
-	checkRestored(t, d, sink)
+	checkRestored(t, d, st.restore(t, res.Manifest))
 }
 
 // checkRestored holds a disk rebuilt from the image against the original, in everything that is used.
-func checkRestored(t *testing.T, d disk, sink *memSink) {
+func checkRestored(t *testing.T, d disk, got []byte) {
 	t.Helper()
 	was, err := os.ReadFile(d.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _ := sink.restore(t)
 	tab, err := gpt.ReadTable(bytes.NewReader(was), int64(len(was)), 512)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +71,9 @@ func checkRestored(t *testing.T, d disk, sink *memSink) {
 	off, tail, err := tab.Backup()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if rest := got[off : (off/4096+1)*4096]; !bytes.Equal(rest, make([]byte, len(rest))) {
+		t.Error("a part of the second GPT is in the block that it shares")
 	}
 	copy(got[off:], tail)
 	restored := filepath.Join(t.TempDir(), "restored.raw")
@@ -97,7 +99,7 @@ func checkRestored(t *testing.T, d disk, sink *memSink) {
 
 func TestTheSameDiskGivesTheSameManifest(t *testing.T) {
 	d := golden(t)
-	first := newSink()
+	first := newStore(t)
 	want := run(t, d.path, first, capture.Options{Workers: 1})
 	qcow := filepath.Join(t.TempDir(), "d.qcow2")
 	tool(t, "qemu-img", "convert", "-c", "-O", "qcow2", d.path, qcow)
@@ -106,8 +108,8 @@ func TestTheSameDiskGivesTheSameManifest(t *testing.T) {
 		if res.Manifest != want.Manifest {
 			t.Errorf("%s: manifest %s; want %s", name, res.Manifest, want.Manifest)
 		}
-		if res.NewChunks != 0 || res.NewBytes != 0 || res.KnownChunks != res.Header.DataExtents {
-			t.Errorf("%s: %d chunks were stored twice", name, res.NewChunks)
+		if first.stats.NewChunks != 0 || first.stats.Chunks != res.Header.DataExtents {
+			t.Errorf("%s: %d chunks were stored twice", name, first.stats.NewChunks)
 		}
 	}
 }
@@ -118,10 +120,11 @@ func TestAnUnusedQuarterTerabyteCostsNothing(t *testing.T) {
 	tool(t, "mkfs.ext4", "-q", "-F", "-E", "offset=22020096", d.path, "240G")
 	d.put(245781, swap(t, 8192))
 	start := time.Now()
-	res := run(t, d.path, newSink(), capture.Options{})
+	st := newStore(t)
+	res := run(t, d.path, st, capture.Options{})
 	t.Logf("captured in %v, read %d MiB", time.Since(start), res.ReadBytes/mib)
-	if res.ReadBytes > 64*mib || res.NewBytes > 4*mib {
-		t.Errorf("read %d bytes, stored %d", res.ReadBytes, res.NewBytes)
+	if res.ReadBytes > 64*mib || st.stats.StoredBytes > 4*mib {
+		t.Errorf("read %d bytes, stored %d", res.ReadBytes, st.stats.StoredBytes)
 	}
 	if took := time.Since(start); took > time.Minute {
 		t.Errorf("took %v", took)
@@ -133,15 +136,15 @@ func TestAnUnusedQuarterTerabyteCostsNothing(t *testing.T) {
 
 func TestFreeSpaceIsFreeEvenWhereItHoldsOldData(t *testing.T) {
 	d := golden(t)
-	before := run(t, d.path, newSink(), capture.Options{})
+	before := run(t, d.path, newStore(t), capture.Options{})
 	rubbish := bytes.Repeat([]byte("secret of a former user "), 50_000)
 	d.write(70*mib, rubbish) // in the root's free part
-	sink := newSink()
-	after := run(t, d.path, sink, capture.Options{})
+	st := newStore(t)
+	after := run(t, d.path, st, capture.Options{})
 	if after.Manifest != before.Manifest {
 		t.Error("data in free blocks changes the manifest")
 	}
-	for _, c := range sink.chunks {
+	for _, c := range st.chunks(t, after.Manifest) {
 		if bytes.Contains(c, []byte("secret of a former user")) {
 			t.Fatal("data of free blocks is in a chunk")
 		}
@@ -219,7 +222,7 @@ func TestADisksKindsAreToldApart(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			res := run(t, c.disk(t), newSink(), c.opts)
+			res := run(t, c.disk(t), newStore(t), c.opts)
 			if !c.want(res.Header) {
 				t.Errorf("header = %+v", res.Header)
 			}
@@ -273,15 +276,10 @@ func TestADiskThatMakesABadImageIsRefusedInWords(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			sink := newSink()
-			c.opts.TempDir = t.TempDir()
-			res, err := capture.Run(context.Background(), open(t, c.disk(t)), sink, c.opts)
+			err := try(context.Background(), t, open(t, c.disk(t)), newStore(t), c.opts)
 			var f *job.Fault
 			if !errors.As(err, &f) || f.Code != job.CodeImageInvalid || !strings.Contains(f.Fact, c.want) {
-				t.Errorf("Run = %+v, %v; want a Fault with %q", res, err, c.want)
-			}
-			if len(sink.chunks) != 0 || sink.manifest != nil {
-				t.Error("something was stored")
+				t.Errorf("Run = %v; want a Fault with %q", err, c.want)
 			}
 		})
 	}
@@ -297,32 +295,55 @@ func mbrWith(t *testing.T, n byte) string {
 
 func TestAFileThatIsWrittenMeanwhileGivesNoImage(t *testing.T) {
 	d := golden(t)
-	sink := newSink()
-	src := open(t, d.path)
-	o := capture.Options{TempDir: t.TempDir(), Progress: func(capture.Progress) { os.Chtimes(d.path, time.Time{}, time.Unix(1, 0)) }}
-	_, err := capture.Run(context.Background(), src, sink, o)
+	o := capture.Options{Progress: func(capture.Progress) { os.Chtimes(d.path, time.Time{}, time.Unix(1, 0)) }}
+	err := try(context.Background(), t, open(t, d.path), newStore(t), o)
 	var f *job.Fault
-	if !errors.As(err, &f) || !strings.Contains(f.Fact, "changed while it was read") || sink.manifest != nil {
-		t.Errorf("Run = %v; want a Fault and no manifest", err)
+	if !errors.As(err, &f) || !strings.Contains(f.Fact, "changed while it was read") {
+		t.Errorf("Run = %v; want a Fault", err)
 	}
 }
 
+// broken is a batch that cannot store.
+type broken struct {
+	capture.Chunks
+	err error
+}
+
+func (b broken) Put([]byte) (imaging.Digest, error) { return imaging.Digest{}, b.err }
+
 func TestAFailingSinkOrACancelEndsTheCapture(t *testing.T) {
 	d := golden(t)
-	full := errors.New("disk full")
-	sink := newSink()
-	sink.putErr = full
-	if _, err := capture.Run(context.Background(), open(t, d.path), sink, capture.Options{TempDir: t.TempDir()}); !errors.Is(err, full) || sink.manifest != nil {
+	st, full := newStore(t), errors.New("disk full")
+	_, err := capture.Run(context.Background(), open(t, d.path), capture.Sink{Chunks: broken{st.NewBatch(), full}, Manifests: st}, capture.Options{})
+	if !errors.Is(err, full) || !st.empty(t) {
 		t.Errorf("Run with a failing sink = %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	o := capture.Options{TempDir: t.TempDir(), Progress: func(capture.Progress) { cancel() }}
-	sink = newSink()
-	if _, err := capture.Run(ctx, open(t, d.path), sink, o); !errors.Is(err, context.Canceled) || sink.manifest != nil {
+	o := capture.Options{Progress: func(capture.Progress) { cancel() }}
+	if err := try(ctx, t, open(t, d.path), newStore(t), o); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run after a cancel = %v", err)
 	}
-	if left, _ := os.ReadDir(o.TempDir); len(left) != 0 {
-		t.Errorf("the temporary folder keeps %v", left)
+}
+
+// unreadable is a disk with a bad place.
+type unreadable struct{ capture.Source }
+
+func (u unreadable) ReadAt(b []byte, off int64) (int, error) {
+	if off <= 40*mib && 40*mib < off+int64(len(b)) {
+		return 0, errors.New("medium error")
+	}
+	return u.Source.ReadAt(b, off)
+}
+
+// NextData says that everything is stored, as of a drive.
+func (u unreadable) NextData(off int64) (int64, int64, error) { return off, u.Size(), nil }
+
+func TestADiskThatCannotBeReadGivesNoImage(t *testing.T) {
+	d := gptDisk(t, 80, "70 0700") // not understood, so all of it is read
+	err := try(context.Background(), t, unreadable{open(t, d.path)}, newStore(t), capture.Options{})
+	var f *job.Fault
+	if !errors.As(err, &f) || !strings.Contains(f.Fact, "medium error") {
+		t.Errorf("Run = %v; want a Fault", err)
 	}
 }
 
@@ -330,7 +351,7 @@ func TestProgressEndsAtItsTotal(t *testing.T) {
 	d := golden(t)
 	var all []capture.Progress
 	now := time.Unix(0, 0)
-	run(t, d.path, newSink(), capture.Options{
+	run(t, d.path, newStore(t), capture.Options{
 		Progress: func(p capture.Progress) { all = append(all, p) },
 		Now:      func() time.Time { now = now.Add(time.Second); return now },
 	})

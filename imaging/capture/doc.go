@@ -6,7 +6,7 @@
 //	maps      which bytes does each file system use?            (imaging/fs)
 //	holes     which of those did nobody ever write?             (the Source's NextData)
 //	split     blocks become runs: data, zero, free              (imaging.Splitter)
-//	encode    each data run becomes a chunk, several at a time
+//	put       each data run becomes a chunk, several at a time
 //	manifest  the runs in disk order, with what is known about the disk
 //
 // A block is free only when a file system's own map proves it, or when it holds the image's own second GPT,

@@ -5,17 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"ingot/imaging"
 	"ingot/imaging/capture"
+	"ingot/imaging/chunkstore"
 	"ingot/imaging/diskfile"
 )
 
@@ -152,74 +151,86 @@ func golden(t testing.TB) disk {
 	return d
 }
 
-// memSink is a Sink in memory that proves what it is given.
-type memSink struct {
-	mu        sync.Mutex
-	chunks    map[imaging.Digest][]byte // plain
-	committed bool
-	manifest  []byte
-	digest    imaging.Digest
-	putErr    error
+// store is a real one, with a batch that can be made to fail.
+type store struct {
+	*chunkstore.Store
+	dir   string
+	stats chunkstore.Stats // of the last run
 }
 
-func newSink() *memSink { return &memSink{chunks: map[imaging.Digest][]byte{}} }
-
-func (s *memSink) Has(d imaging.Digest) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.chunks[d]
-	return ok, nil
-}
-
-func (s *memSink) Put(d imaging.Digest, plain int, frame []byte) error {
-	if s.putErr != nil {
-		return s.putErr
-	}
-	b, err := imaging.DecodeChunk(frame, nil, d, plain)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.chunks[d] = b
-	return nil
-}
-
-func (s *memSink) Commit() error { s.committed = true; return nil }
-
-func (s *memSink) PutManifest(f *os.File, d imaging.Digest) error {
-	if !s.committed {
-		return errors.New("the manifest comes before the chunks are durable")
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	var err error
-	s.digest = d
-	s.manifest, err = io.ReadAll(f)
-	return err
-}
-
-// restore writes the image over a disk full of rubbish: free places keep it.
-func (s *memSink) restore(t testing.TB) (disk []byte, m *imaging.Manifest) {
+func newStore(t testing.TB) *store {
 	t.Helper()
-	m, err := imaging.OpenManifest(bytes.NewReader(s.manifest), int64(len(s.manifest)))
+	dir := t.TempDir()
+	s, err := chunkstore.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk = bytes.Repeat([]byte{0xA5}, int(m.Header().DiskSize))
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &store{Store: s, dir: dir}
+}
+
+// empty reports whether the store holds no manifest and nothing half-written.
+func (s *store) empty(t testing.TB) bool {
+	t.Helper()
+	l, err := os.ReadDir(filepath.Join(s.dir, "manifests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(l) == 0
+}
+
+// chunks reads every chunk of a manifest.
+func (s *store) chunks(t testing.TB, d imaging.Digest) (out [][]byte) {
+	t.Helper()
+	m, err := s.OpenManifest(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for e, err := range m.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == imaging.Data {
+			b, err := s.ReadChunk(e.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// restore writes an image over a disk full of rubbish: free places keep it.
+func (s *store) restore(t testing.TB, d imaging.Digest) []byte {
+	t.Helper()
+	m, err := s.OpenManifest(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	disk := bytes.Repeat([]byte{0xA5}, int(m.Header().DiskSize))
 	for e, err := range m.All() {
 		if err != nil {
 			t.Fatal(err)
 		}
 		switch out := disk[e.Offset:e.End()]; e.Kind {
 		case imaging.Data:
-			copy(out, s.chunks[e.Digest])
+			b, err := s.ReadChunk(e.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(out, b)
 		case imaging.Zero:
 			clear(out)
 		}
 	}
-	return disk, m
+	return disk
 }
 
 func open(t testing.TB, path string) *diskfile.File {
@@ -232,17 +243,26 @@ func open(t testing.TB, path string) *diskfile.File {
 	return f
 }
 
-func run(t testing.TB, path string, sink capture.Sink, o capture.Options) capture.Result {
+func run(t testing.TB, path string, s *store, o capture.Options) capture.Result {
 	t.Helper()
-	if o.TempDir == "" {
-		o.TempDir = t.TempDir()
-	}
-	res, err := capture.Run(context.Background(), open(t, path), sink, o)
+	b := s.NewBatch()
+	res, err := capture.Run(context.Background(), open(t, path), capture.Sink{Chunks: b, Manifests: s}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := os.ReadDir(o.TempDir); len(left) != 0 {
-		t.Errorf("the temporary folder keeps %v", left)
-	}
+	s.stats = b.Stats()
 	return res
+}
+
+// try is run for captures that must fail.
+func try(ctx context.Context, t testing.TB, src capture.Source, s *store, o capture.Options) error {
+	t.Helper()
+	res, err := capture.Run(ctx, src, capture.Sink{Chunks: s.NewBatch(), Manifests: s}, o)
+	if err == nil {
+		t.Errorf("Run = %+v; want an error", res)
+	}
+	if !s.empty(t) {
+		t.Error("the store keeps a manifest")
+	}
+	return err
 }

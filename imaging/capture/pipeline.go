@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,10 +14,10 @@ import (
 // readSize is how much of the disk is read at once.
 const readSize = 1 << 20
 
-// pipeline is one reader that splits, several workers that encode, and one writer that puts the manifest in
+// pipeline is one reader that splits, several workers that put chunks, and one writer that puts the manifest in
 // order. Memory is bounded by the slots: a chunk holds one from the splitter to the manifest.
 type pipeline struct {
-	sink   Sink
+	chunks Chunks
 	w      *imaging.ManifestWriter
 	params imaging.Params
 	meter  meter
@@ -27,8 +26,6 @@ type pipeline struct {
 	jobs    chan *pending
 	ordered chan *pending
 	workers int
-
-	newChunks, newBytes, known atomic.Uint64
 }
 
 // pending is an extent on its way; done is closed when its digest is known, nil for zero and free.
@@ -38,13 +35,13 @@ type pending struct {
 	done   chan struct{}
 }
 
-func newPipeline(sink Sink, w *imaging.ManifestWriter, o Options) *pipeline {
+func newPipeline(chunks Chunks, w *imaging.ManifestWriter, o Options) *pipeline {
 	n := o.Workers
 	if n <= 0 {
 		n = min(runtime.GOMAXPROCS(0), 16)
 	}
 	p := &pipeline{
-		sink: sink, w: w, params: o.params(), workers: n, meter: meter{report: o.Progress, now: o.Now},
+		chunks: chunks, w: w, params: o.params(), workers: n, meter: meter{report: o.Progress, now: o.Now},
 		slots: make(chan []byte, 8*n), jobs: make(chan *pending, 8*n), ordered: make(chan *pending, 1024),
 	}
 	if p.meter.now == nil {
@@ -67,7 +64,7 @@ func (p *pipeline) run(ctx context.Context, src Source, l *layout) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.read(ctx, src, l) })
 	for range p.workers {
-		g.Go(func() error { return p.encode(ctx) })
+		g.Go(func() error { return p.put(ctx) })
 	}
 	g.Go(func() error { return p.write(ctx) })
 	return g.Wait()
@@ -147,9 +144,8 @@ func (p *pipeline) emit(ctx context.Context, r imaging.Run) error {
 	}
 }
 
-// encode turns data runs into chunks until there are no more.
-func (p *pipeline) encode(ctx context.Context) error {
-	var frame []byte
+// put turns data runs into chunks until there are no more.
+func (p *pipeline) put(ctx context.Context) error {
 	for {
 		select {
 		case e, ok := <-p.jobs:
@@ -157,36 +153,14 @@ func (p *pipeline) encode(ctx context.Context) error {
 				return nil
 			}
 			var err error
-			if frame, err = p.store(e, frame); err != nil {
-				return err
+			if e.extent.Digest, err = p.chunks.Put(e.plain); err != nil {
+				return fmt.Errorf("store chunk at %d of the disk: %w", e.extent.Offset, err)
 			}
 			close(e.done)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-// store gives the sink a chunk that it does not have. frame is memory to use again.
-func (p *pipeline) store(e *pending, frame []byte) ([]byte, error) {
-	e.extent.Digest = imaging.Sum(e.plain)
-	has, err := p.sink.Has(e.extent.Digest)
-	if err != nil {
-		return frame, fmt.Errorf("look for chunk %s: %w", e.extent.Digest.Short(), err)
-	}
-	if has {
-		p.known.Add(1)
-		return frame, nil
-	}
-	if frame, err = imaging.EncodeChunk(frame[:0], e.plain); err != nil {
-		return frame, err
-	}
-	if err := p.sink.Put(e.extent.Digest, len(e.plain), frame); err != nil {
-		return frame, fmt.Errorf("store chunk %s: %w", e.extent.Digest.Short(), err)
-	}
-	p.newChunks.Add(1)
-	p.newBytes.Add(uint64(len(frame)))
-	return frame, nil
 }
 
 // write appends the extents in the order of the disk.
@@ -216,10 +190,4 @@ func (p *pipeline) settle(ctx context.Context, e *pending) error {
 		p.slots <- e.plain // never blocks: it came from there
 	}
 	return p.w.Append(e.extent)
-}
-
-func (p *pipeline) result() Result {
-	return Result{
-		ReadBytes: uint64(p.meter.done), NewChunks: p.newChunks.Load(), NewBytes: p.newBytes.Load(), KnownChunks: p.known.Load(),
-	}
 }

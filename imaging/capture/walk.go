@@ -29,6 +29,9 @@ func (l *layout) walk(ctx context.Context, src Source, to steps) error {
 			return err
 		}
 		start, end = max(pos, start/block*block), min(l.size, (end+block-1)/block*block)
+		if end <= pos {
+			return fmt.Errorf("walk the disk at %d: the next used run ends at %d", pos, end)
+		}
 		if start > pos {
 			if err := to.free(start - pos); err != nil {
 				return err
