@@ -477,6 +477,16 @@ func TestTwoLiveLaptopsUnderOneIdentityAreQuarantined(t *testing.T) {
 	if d := b.device("PC-1"); d.State != store.Quarantined {
 		t.Errorf("device is %s; want quarantined", d.State)
 	}
+	for _, s := range []job.State{job.Flushed, job.Verified, job.Personalised, job.Committing, job.Committed} {
+		l.seq++
+		_, err := l.c.State(context.Background(), j.ID, job.StateEvent{Seq: l.seq, State: s})
+		must(t, err)
+	}
+	_, err = l.c.Result(context.Background(), j.ID, result(j))
+	must(t, err)
+	if d := b.device("PC-1"); d.State != store.Quarantined || d.Holds == nil {
+		t.Errorf("after its job device is %s; want quarantined until a person settles it, with its record", d.State)
+	}
 }
 
 func TestIdentity(t *testing.T) {

@@ -238,8 +238,11 @@ func (s *Service) record(tx *store.Tx, j store.Job, d *store.Device, r job.Resul
 	if dep.Observed != nil {
 		dep.SecretHash = ""
 	}
-	if err := d.Become(store.Deployed, tx.Now()); err != nil {
-		return err
+	// A device that was quarantined or reported lost meanwhile stays so until a person says otherwise.
+	if d.State == store.Deploying {
+		if err := d.Become(store.Deployed, tx.Now()); err != nil {
+			return err
+		}
 	}
 	d.Deployment = dep.ID
 	return tx.PutDeployment(dep)

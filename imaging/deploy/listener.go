@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"ingot/imaging/job"
@@ -125,5 +126,37 @@ func (l *Listener) Listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tls.NewListener(ln, l.TLS()), nil
+	return tls.NewListener(&bounded{Listener: ln, slots: make(chan struct{}, maxConns)}, l.TLS()), nil
+}
+
+// maxConns bounds the connections at once: some forty for each of 50 laptops.
+const maxConns = 2048
+
+// bounded is a listener that takes a connection only when there is room for it; the kernel holds the rest.
+type bounded struct {
+	net.Listener
+	slots chan struct{}
+}
+
+// Accept implements net.Listener.
+func (b *bounded) Accept() (net.Conn, error) {
+	b.slots <- struct{}{}
+	c, err := b.Listener.Accept()
+	if err != nil {
+		<-b.slots
+		return nil, err
+	}
+	return &boundedConn{Conn: c, free: sync.OnceFunc(func() { <-b.slots })}, nil
+}
+
+// boundedConn gives its place back when it is closed.
+type boundedConn struct {
+	net.Conn
+	free func()
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	defer c.free()
+	return c.Conn.Close()
 }

@@ -1,0 +1,126 @@
+package library_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"ingot/imaging/chunkstore"
+	"ingot/imaging/library"
+	"ingot/store"
+)
+
+func mustLibrary(t *testing.T) *library.Library {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(filepath.Join(dir, "ingot.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	chunks, err := chunkstore.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chunks.Close() })
+	return &library.Library{DB: db, Store: chunks}
+}
+
+func quiet(store.Work) {}
+
+// disk makes a raw disk with a GPT and one ext4 of real files, whose free space holds old data.
+func disk(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.raw")
+	old := bytes.Repeat([]byte("the former user's letters "), 64<<20/26+1)[:64<<20]
+	if err := os.WriteFile(path, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := t.TempDir()
+	if err := os.WriteFile(filepath.Join(files, "hello"), bytes.Repeat([]byte("hello "), 200_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][]string{
+		{"sgdisk", "--zap-all", "--clear", "--new=1:2048:0", "--typecode=1:8304", path},
+		{"mkfs.ext4", "-q", "-F", "-E", "offset=1048576,nodiscard", "-d", files, path, "60M"},
+	} {
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", c, err, out)
+		}
+	}
+	return path
+}
+
+func TestAnExportedImageHoldsTheDataAndNothingOfTheFreeSpace(t *testing.T) {
+	l, path, ctx := mustLibrary(t), disk(t), context.Background()
+	got, err := l.Import(ctx, "anna", store.Import{File: path, Image: "sales", Label: "one"}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := got.Version
+	if v.Number != 1 || v.FreeBytes == 0 || v.DataBytes == 0 || v.DataBytes+v.ZeroBytes+v.FreeBytes != v.DiskSize || v.Table != "gpt" || v.By != "anna" {
+		t.Fatalf("imported %+v", v)
+	}
+	if v.NeedBytes == 0 || v.NeedBytes > v.DiskSize {
+		t.Errorf("needs %d of %d bytes", v.NeedBytes, v.DiskSize)
+	}
+	out := filepath.Join(t.TempDir(), "out.raw")
+	x, err := l.Export(ctx, "anna", store.Export{Image: "sales", File: out}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.DataBytes != v.DataBytes || x.ZeroBytes != v.ZeroBytes || x.FreeBytes != v.FreeBytes {
+		t.Errorf("exported %+v; want the version's bytes", x)
+	}
+	fs := filepath.Join(t.TempDir(), "fs")
+	if out, err := exec.Command("dd", "if="+out, "of="+fs, "bs=1M", "skip=1", "status=none").CombinedOutput(); err != nil {
+		t.Fatalf("dd: %v: %s", err, out)
+	}
+	if out, err := exec.Command("e2fsck", "-fn", fs).CombinedOutput(); err != nil {
+		t.Errorf("e2fsck: %v: %s", err, out)
+	}
+	b, err := os.ReadFile(fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(b, []byte("hello hello")) {
+		t.Error("the export lacks the file")
+	}
+	if n := bytes.Count(b[:60<<20], []byte("former user")); n > 200_000 {
+		t.Errorf("%d pieces of the free space were kept", n)
+	}
+}
+
+func TestTheSameDiskIsStoredOnce(t *testing.T) {
+	l, path, ctx := mustLibrary(t), disk(t), context.Background()
+	if _, err := l.Import(ctx, "anna", store.Import{File: path, Image: "sales"}, quiet); err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.Import(ctx, "anna", store.Import{File: path, Image: "sales"}, quiet)
+	if err != nil || !again.Known || again.Version.Number != 1 {
+		t.Errorf("again: %+v, %v; want the version that is there", again, err)
+	}
+	other, err := l.Import(ctx, "anna", store.Import{File: path, Image: "lab"}, quiet)
+	if err != nil || other.Known || other.Version.StoredBytes != 0 {
+		t.Errorf("another image: %+v, %v; want a version that adds no bytes", other, err)
+	}
+	c, err := l.Check(ctx, true, quiet)
+	if err != nil || len(c.Damage) != 0 || c.Versions != 2 {
+		t.Errorf("check %+v, %v", c, err)
+	}
+}
+
+func TestACancelledImportLeavesNoVersion(t *testing.T) {
+	l, path := mustLibrary(t), disk(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := l.Import(ctx, "anna", store.Import{File: path, Image: "sales"}, quiet); err == nil {
+		t.Fatal("a cancelled import passed")
+	}
+	if all, err := l.Images(context.Background()); err != nil || len(all) != 0 {
+		t.Errorf("%d versions, %v", len(all), err)
+	}
+}
