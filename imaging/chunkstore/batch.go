@@ -234,7 +234,7 @@ func (s *Store) register(name imaging.Digest, size int64) (p *packFile, known bo
 		s.packs[name] = p
 		return p, false
 	}
-	p.size, p.have = size, size
+	p.size, p.have, p.bad, p.distrusted = size, size, 0, false
 	s.handles.drop(p)
 	for k := range s.bad {
 		if k.pack == p {

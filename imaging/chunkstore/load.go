@@ -111,12 +111,21 @@ func (s *Store) sortRuns() {
 	sort.SliceStable(s.runs, func(i, j int) bool { return s.runs[i].count > s.runs[j].count })
 }
 
-// indexPack scans a pack and adds its index. Of a damaged pack what can still be read is indexed; Check names
-// the rest.
+// indexPack scans a pack and adds its index.
 func (s *Store) indexPack(p *packFile) error {
-	f, err := os.Open(p.path)
+	entries, err := scanEntries(p)
 	if err != nil {
 		return err
+	}
+	return s.addRun(p, entries)
+}
+
+// scanEntries makes the entries of a pack by its heads. Of a damaged pack what can still be read is indexed;
+// Check names the rest.
+func scanEntries(p *packFile) ([]entry, error) {
+	f, err := os.Open(p.path)
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	var entries []entry
@@ -127,9 +136,9 @@ func (s *Store) indexPack(p *packFile) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("scan pack %s: %w", p.name.Short(), err)
+		return nil, fmt.Errorf("scan pack %s: %w", p.name.Short(), err)
 	}
-	return s.addRun(p, entries)
+	return entries, nil
 }
 
 // addRun writes the index of one pack, makes it visible, and merges runs of like size.
@@ -145,12 +154,21 @@ func (s *Store) addRun(p *packFile, entries []entry) error {
 	s.runs = append(s.runs, r)
 	s.sortRuns()
 	s.mu.Unlock()
+	return s.mergeAll(dir)
+}
+
+// mergeAll merges until each run is at least twice as large as the next. The caller holds mergeMu.
+func (s *Store) mergeAll(dir string) error {
 	for {
 		a, b := s.mergePair()
 		if a == nil {
 			return nil
 		}
-		if err := s.merge(dir, a, b); err != nil {
+		err := s.merge(dir, a, b)
+		if errors.Is(err, errIndex) {
+			err = errors.Join(s.remake(dir, a), s.remake(dir, b))
+		}
+		if err != nil {
 			return full(err)
 		}
 	}
@@ -184,4 +202,42 @@ func (s *Store) merge(dir string, a, b *run) error {
 	s.runs = append(kept, m)
 	s.sortRuns()
 	return errors.Join(a.f.Close(), b.f.Close(), os.Remove(a.path), os.Remove(b.path))
+}
+
+// remake replaces a run that is damaged, or may be, by runs made anew from its packs. The caller holds
+// mergeMu. A pack that is missing leaves the index then; only its manifests still know of it.
+func (s *Store) remake(dir string, old *run) error {
+	var fresh []*run
+	for _, p := range old.packs {
+		if p.have < 0 {
+			continue
+		}
+		entries, err := scanEntries(p)
+		if err != nil {
+			return err
+		}
+		r, err := writeRun(dir, p, entries)
+		if err != nil {
+			return err
+		}
+		fresh = append(fresh, r)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := fresh
+	stays := false // the index of a single pack keeps its name
+	for _, r := range fresh {
+		stays = stays || r.path == old.path
+	}
+	for _, r := range s.runs {
+		if r != old {
+			kept = append(kept, r)
+		}
+	}
+	s.runs = kept
+	s.sortRuns()
+	if stays {
+		return old.f.Close()
+	}
+	return errors.Join(old.f.Close(), os.Remove(old.path))
 }

@@ -88,22 +88,33 @@ func (s *Store) copyOf(e imaging.Extent) (l location, err error) {
 
 // OpenManifest opens a manifest of the store; its head is proven by d. The caller closes it.
 func (s *Store) OpenManifest(d imaging.Digest) (*imaging.Manifest, error) {
+	m, err := s.openManifest(d)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		err = fmt.Errorf("manifest %s: %w: %w", d, ErrMissing, job.Faultf(job.CodeNotFound, "Manifest %s.", d.Short()))
+	case errors.Is(err, imaging.ErrManifest):
+		err = fmt.Errorf("open manifest %s: %w: %w", d.Short(), err, job.Faultf(job.CodeManifest, "Manifest %s.", d.Short()))
+	case err != nil:
+		err = fmt.Errorf("open manifest %s: %w", d.Short(), err)
+	}
+	return m, err
+}
+
+// openManifest is OpenManifest without words for people.
+func (s *Store) openManifest(d imaging.Digest) (*imaging.Manifest, error) {
 	f, err := os.Open(s.manifestPath(d))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("manifest %s: %w: %w", d, ErrMissing, job.Faultf(job.CodeNotFound, "Manifest %s.", d.Short()))
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open manifest: %w", err)
+		return nil, err
 	}
-	m, err := openManifest(f, d)
+	m, err := openAs(f, d)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open manifest %s: %w", d.Short(), err)
+		return nil, err
 	}
 	return m, nil
 }
 
-func openManifest(f *os.File, d imaging.Digest) (*imaging.Manifest, error) {
+func openAs(f *os.File, d imaging.Digest) (*imaging.Manifest, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -111,9 +122,6 @@ func openManifest(f *os.File, d imaging.Digest) (*imaging.Manifest, error) {
 	m, err := imaging.OpenManifest(f, st.Size())
 	if err == nil && m.Digest() != d {
 		err = fmt.Errorf("%w: its head has the digest %s", imaging.ErrManifest, m.Digest().Short())
-	}
-	if errors.Is(err, imaging.ErrManifest) {
-		err = fmt.Errorf("%w: %w", err, job.Faultf(job.CodeManifest, "Manifest %s.", d.Short()))
 	}
 	return m, err
 }

@@ -13,7 +13,10 @@ type packFile struct {
 	name imaging.Digest
 	path string
 	size int64 // as the index tells it
-	have int64 // as the folder tells it; -1 when the file is missing
+	have int64 // as the folder tells it; -1 when the file is missing. Guarded by Store.mu, as what follows
+
+	bad        int  // damaged places found since Open
+	distrusted bool // too many of them
 }
 
 // holds reports whether the file reaches as far as a chunk.

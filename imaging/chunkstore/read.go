@@ -20,6 +20,16 @@ var bucketBufs = sync.Pool{New: func() any { b := make([]byte, 2*perBucket*entry
 
 // locate calls fn for each copy of a chunk that is not known to be damaged, until fn says that it suffices.
 func (s *Store) locate(d imaging.Digest, fn func(location) (enough bool)) (found bool, err error) {
+	err = s.copies(d, func(l location, usable bool) bool {
+		found = found || usable
+		return usable && fn(l)
+	})
+	return found, err
+}
+
+// copies calls fn for each copy of a chunk that the index knows, until fn says that it suffices. fn runs under
+// the read lock.
+func (s *Store) copies(d imaging.Digest, fn func(l location, usable bool) (enough bool)) error {
 	buf := bucketBufs.Get().(*[]byte)
 	defer bucketBufs.Put(buf)
 	s.mu.RLock()
@@ -27,26 +37,22 @@ func (s *Store) locate(d imaging.Digest, fn func(location) (enough bool)) (found
 	for _, r := range s.runs {
 		enough, err := r.find(d, *buf, func(e entry) bool {
 			l := location{r.packs[e.pack], e}
-			if _, bad := s.bad[place{l.pack, e.off}]; bad || !l.pack.holds(e) {
-				return false
-			}
-			found = true
-			return fn(l)
+			return fn(l, s.usable(l))
 		})
+		if errors.Is(err, errIndex) {
+			err = fmt.Errorf("%w: %w", err, job.Faultf(job.CodeStoreDamaged, "Its index is damaged."))
+		}
 		if err != nil || enough {
-			return found, err
+			return err
 		}
 	}
-	return found, nil
+	return nil
 }
 
-// first gives the first copy of a chunk, or an error wrapping ErrMissing.
-func (s *Store) first(d imaging.Digest) (l location, err error) {
-	found, err := s.locate(d, func(c location) bool { l = c; return true })
-	if err == nil && !found {
-		err = fmt.Errorf("chunk %s: %w", d, ErrMissing)
-	}
-	return l, err
+// usable reports whether nothing speaks against a copy. The caller holds mu.
+func (s *Store) usable(l location) bool {
+	_, bad := s.bad[place{l.pack, l.off}]
+	return !bad && !l.pack.distrusted && l.pack.holds(l.entry)
 }
 
 // Has reports whether the store holds a chunk. One that was found damaged since Open is not held, so that
@@ -80,7 +86,7 @@ func (s *Store) frame(d imaging.Digest) (frame []byte, plain int, err error) {
 		if err == nil {
 			return b[imaging.ChunkHeadSize:], int(l.plain), nil
 		}
-		s.markBad(l)
+		s.markBad(place{l.pack, l.off})
 		errs = append(errs, l.wrap(err))
 	}
 	return nil, 0, errors.Join(errs...)
@@ -102,14 +108,16 @@ func (l location) check(b []byte) error {
 	return h.CheckFrame(b[imaging.ChunkHeadSize : imaging.ChunkHeadSize+int(h.Stored)])
 }
 
-// markBad remembers a damaged place.
-func (s *Store) markBad(l location) { s.markPlace(place{l.pack, l.off}) }
-
-func (s *Store) markPlace(p place) {
+// markBad remembers a damaged place. A pack with too many of them is distrusted as a whole.
+func (s *Store) markBad(p place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.bad) < maxBad {
-		s.bad[p] = struct{}{}
+	if _, known := s.bad[p]; known {
+		return
+	}
+	s.bad[p] = struct{}{}
+	if p.pack.bad++; p.pack.bad > maxBad {
+		p.pack.distrusted = true
 	}
 }
 

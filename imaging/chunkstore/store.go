@@ -19,7 +19,7 @@ const (
 	manifestExt = ".manifest"
 	indexExt    = ".idx"
 	tmpPrefix   = "tmp-"
-	maxBad      = 100_000 // remembered damaged places
+	maxBad      = 1000 // damaged places of one pack, before it is distrusted as a whole
 )
 
 // ErrMissing says that the store does not hold a chunk or a manifest.

@@ -186,7 +186,7 @@ func (t *sender) record(g wanted, stored []byte, end int, err error) error {
 	}
 	frame := stored[imaging.ChunkHeadSize:]
 	if err != nil {
-		t.s.markBad(g.l)
+		t.s.markBad(place{g.l.pack, g.l.off})
 		if frame, err = t.s.Frame(g.l.digest); err != nil {
 			return fmt.Errorf("extent %d: %w: %w", g.n, job.Faultf(job.CodeChunk, "Extent %d, chunk %s, pack %s at %d.",
 				g.n, g.l.digest.Short(), g.l.pack.name.Short(), g.l.off), err)
