@@ -24,7 +24,7 @@ func bootCases() []Case {
 	}
 }
 
-var helloLine = regexp.MustCompile(`ingot: hello accepted code (\S*)`)
+var helloLine = regexp.MustCompile(`ingot: hello accepted code (\S+)\n`)
 
 // startBench starts a daemon as the bench's only DHCP server and lets unknown laptops in.
 func startBench(ctx context.Context, e *Env) (*Daemon, error) {

@@ -3,6 +3,9 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"strings"
+
+	"ingot/imaging/job"
 )
 
 // same compares what was found with what must be.
@@ -23,3 +26,9 @@ func that(ok bool, format string, args ...any) error {
 
 // checks gathers all that is wrong.
 func checks(errs ...error) error { return errors.Join(errs...) }
+
+// asExit reports whether err is a command line's refusal.
+func asExit(err error, exit **ExitError) bool { return errors.As(err, exit) }
+
+// containsCode looks for a code in a person's words.
+func containsCode(words string, c job.Code) bool { return strings.Contains(words, string(c)) }

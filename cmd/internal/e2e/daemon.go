@@ -88,6 +88,15 @@ func size(path string) (int64, error) {
 	return info.Size(), nil
 }
 
+// lastWords is what a daemon that ended told the person who started it.
+func (d *Daemon) lastWords() string {
+	line := d.Proc.Tail(1)
+	if !strings.HasPrefix(line, "ingot: ") {
+		return ""
+	}
+	return line
+}
+
 // Stop ends the daemon as a service manager does.
 func (d *Daemon) Stop() error { return d.Proc.Stop(20 * time.Second) }
 
