@@ -10,3 +10,6 @@ func OpenAs(path string, schema int, steps map[int]func(*bbolt.Tx) error) (*DB, 
 	}
 	return open(path, Options{}, schema, m)
 }
+
+// Expand makes the Name that the pattern gives, without reserving it.
+func (p Pattern) Expand(d Device, seq uint64) (string, error) { return p.expand(d, seq) }
