@@ -118,7 +118,7 @@ func (b Builder) build(ctx context.Context, f Flavour, path string) error {
 }
 
 func (b Builder) tree(ctx context.Context, f Flavour, dir string) error {
-	mirror, security, err := archives(ctx)
+	mirror, security, err := Archives(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,8 +139,8 @@ func (b Builder) say(format string, args ...any) {
 	fmt.Fprintf(b.Progress, "golden: "+format+"\n", args...)
 }
 
-// archives asks the host's apt which Debian archive it uses. The repository names none.
-func archives(ctx context.Context) (mirror, security string, err error) {
+// Archives asks the host's apt which Debian archive it uses. The repository names none.
+func Archives(ctx context.Context) (mirror, security string, err error) {
 	out, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI) $(COMPONENT)", "Created-By: Packages").Output()
 	if err != nil {
 		return "", "", fmt.Errorf("ask apt for its archives: %w", err)

@@ -21,12 +21,13 @@ const (
 type Bench struct {
 	Dir string // logs, sockets and laptops' drives of this bench
 
-	mu    sync.Mutex
-	taps  int
-	hosts []*Host
-	procs []*Process
-	stop  context.CancelFunc
-	wg    sync.WaitGroup
+	mu       sync.Mutex
+	taps     int
+	hosts    []*Host
+	segments []string // further switches
+	procs    []*Process
+	stop     context.CancelFunc
+	wg       sync.WaitGroup
 }
 
 // NewBench makes the bridge with the server's address and starts router advertisements on it. One bench at a
@@ -70,7 +71,9 @@ func (b *Bench) Close() error {
 	for i := range b.taps {
 		errs = append(errs, run("ip", "link", "del", tapName(i)))
 	}
-	errs = append(errs, run("ip", "link", "del", Bridge))
+	for _, name := range append(b.segments, Bridge) {
+		errs = append(errs, run("ip", "link", "del", name))
+	}
 	return errors.Join(errs...)
 }
 
@@ -89,8 +92,8 @@ func (b *Bench) adopt(p *Process) {
 	b.procs = append(b.procs, p)
 }
 
-// tap adds a switch port for one network card.
-func (b *Bench) tap(ctx context.Context) (string, error) {
+// tap adds a port on a switch for one network card.
+func (b *Bench) tap(ctx context.Context, segment string) (string, error) {
 	b.mu.Lock()
 	name := tapName(b.taps)
 	b.taps++
@@ -98,7 +101,7 @@ func (b *Bench) tap(ctx context.Context) (string, error) {
 	if _, err := Command(ctx, "ip", "tuntap", "add", "dev", name, "mode", "tap"); err != nil {
 		return "", err
 	}
-	_, err := Command(ctx, "ip", "link", "set", name, "master", Bridge, "up")
+	_, err := Command(ctx, "ip", "link", "set", name, "master", segment, "up")
 	return name, err
 }
 

@@ -25,6 +25,7 @@ type Drive struct {
 	SectorSize int    // logical, bytes; 0 means 512
 	Cache      string // QEMU's cache mode; "" means unsafe (fast); "none" lets a kill lose what was not written
 	Source     string // what lies under the drive instead of its file: an NBD URL
+	WriteLimit int64  // bytes per second that the drive takes; 0 means as fast as the host
 
 	path string
 }
@@ -64,6 +65,10 @@ func (d *Drive) args(n, bootIndex int) ([]string, error) {
 	if d.SectorSize != 0 {
 		tail += fmt.Sprintf(",logical_block_size=%d,physical_block_size=%d", d.SectorSize, d.SectorSize)
 	}
+	limit := ""
+	if d.WriteLimit != 0 {
+		limit = fmt.Sprintf(",throttling.bps-write=%d", d.WriteLimit)
+	}
 	var device string
 	switch d.Bus {
 	case NVMe:
@@ -78,7 +83,7 @@ func (d *Drive) args(n, bootIndex int) ([]string, error) {
 		return nil, fmt.Errorf("a drive on bus %q is not known", d.Bus)
 	}
 	return []string{
-		"-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=%s,discard=unmap,detect-zeroes=off,cache=%s", file, id, cache),
+		"-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=%s,discard=unmap,detect-zeroes=off,cache=%s", file, id, cache) + limit,
 		"-device", device,
 	}, nil
 }

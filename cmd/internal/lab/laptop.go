@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -20,10 +21,13 @@ type Laptop struct {
 	Manufacturer string
 	Model        string
 	AssetTag     string
-	MemoryMB     int  // 0 means 1024
-	TPM          bool // a TPM 2.0 whose state persists
-	DiskFirst    bool // the drive stands before the network in the boot order
-	Offline      bool // no card is fitted
+	MemoryMB     int    // 0 means 1024
+	TPM          bool   // a TPM 2.0 whose state persists
+	DiskFirst    bool   // the drive stands before the network in the boot order
+	Offline      bool   // no card is fitted
+	Segment      string // the switch that its cards are plugged into; "" means the server's, Bridge
+	Kernel       string // a program that QEMU starts instead of the firmware's boot entries: a start by hand (BIOS only)
+	KernelWords  string // what the program is told
 	Drives       []*Drive
 
 	bench *Bench
@@ -44,7 +48,7 @@ func (b *Bench) Fit(ctx context.Context, l *Laptop) error {
 		}
 	}
 	for range l.macs() {
-		tap, err := b.tap(ctx)
+		tap, err := b.tap(ctx, cmp.Or(l.Segment, Bridge))
 		if err != nil {
 			return fmt.Errorf("plug %s in: %w", l.Name, err)
 		}
@@ -90,6 +94,9 @@ func (l *Laptop) args() ([]string, error) {
 			return nil, err
 		}
 		args = append(args, drive...)
+	}
+	if l.Kernel != "" {
+		args = append(args, "-kernel", l.Kernel, "-append", l.KernelWords)
 	}
 	if l.TPM {
 		args = append(args, "-chardev", "socket,id=tpmc,path="+l.socket("tpm"), "-tpmdev", "emulator,id=tpm0,chardev=tpmc", "-device", "tpm-crb,tpmdev=tpm0")

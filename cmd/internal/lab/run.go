@@ -134,6 +134,12 @@ func (r *Run) Cable(in bool) error {
 	return err
 }
 
+// Unlimit takes the write limit off the first drive.
+func (r *Run) Unlimit() error {
+	_, err := r.monitor.human("block_set_io_throttle d0 0 0 0 0 0 0")
+	return err
+}
+
 // Screenshot saves what the screen shows as a PNG file.
 func (r *Run) Screenshot(path string) error {
 	_, err := r.monitor.do("screendump", map[string]any{"filename": path, "format": "png"})
