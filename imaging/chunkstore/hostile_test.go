@@ -199,15 +199,37 @@ func TestADamagedChunkEndsTheStreamWithItsName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flip(t, files(t, dir, "packs", ".pack")[0], 30_000, 4)
+	hit := flipChunk(t, files(t, dir, "packs", ".pack")[0], m, m.Count()/2)
 	var sent uint64
 	_, err = c.Fetch(t.Context(), d, all(m), func(uint64, []byte) error { sent++; return nil })
 	if f := job.FaultOf(err); f.Code != job.CodeChunk || !strings.Contains(f.Fact, "pack") {
 		t.Errorf("Fetch = %v; want %s with the pack", err, job.CodeChunk)
 	}
-	if sent == 0 || sent >= m.Header().DataExtents {
-		t.Errorf("%d extents came before the damage", sent)
+	if !strings.Contains(job.FaultOf(err).Fact, hit.Short()) || sent == 0 || sent >= m.Header().DataExtents {
+		t.Errorf("Fetch = %v after %d extents; want chunk %s named behind some", err, sent, hit.Short())
 	}
+}
+
+// flipChunk damages the frame of the first chunk, from extent n on, that no earlier extent has.
+func flipChunk(t *testing.T, pack string, m *imaging.Manifest, n uint64) imaging.Digest {
+	t.Helper()
+	seen := map[imaging.Digest]bool{}
+	for e, err := range m.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.N >= n && e.Kind == imaging.Data && !seen[e.Digest] {
+			for _, h := range packHeads(t, pack) {
+				if h.digest == e.Digest {
+					flip(t, pack, h.end-3, 4)
+					return e.Digest
+				}
+			}
+		}
+		seen[e.Digest] = true
+	}
+	t.Fatal("no chunk to damage")
+	return imaging.Digest{}
 }
 
 func TestAManifestThatLiesIsRefusedByTheClient(t *testing.T) {
