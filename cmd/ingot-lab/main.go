@@ -4,6 +4,7 @@
 //
 //	ingot-lab list                 name the cases
 //	ingot-lab e2e [--keep] CASE... carry cases out ("all" for every one)
+//	ingot-lab demo                 the main job, told as it happens
 //	ingot-lab golden [FLAVOUR]     build a golden image and print its path
 //
 // It runs as root, in network, mount and process namespaces of its own: nothing of the host's network is
@@ -31,7 +32,7 @@ import (
 	"ingot/cmd/internal/lab"
 )
 
-var errUsage = errors.New("say what to do: list, e2e or golden")
+var errUsage = errors.New("say what to do: list, demo, e2e or golden")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -58,8 +59,8 @@ func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 		}
 	case "golden":
 		err = goldenImage(ctx, cache, args[1:], out)
-	case "e2e":
-		return cases(ctx, cache, args[1:], out)
+	case "e2e", "demo":
+		return cases(ctx, cache, args, out)
 	default:
 		return 2, errUsage
 	}
@@ -85,15 +86,18 @@ func goldenImage(ctx context.Context, cache string, args []string, out io.Writer
 // cases carries the named cases out, one after another, and goes on after a failed one. What they need from
 // the network is made first, outside the lab.
 func cases(ctx context.Context, cache string, args []string, out io.Writer) (int, error) {
-	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	keep := flags.Bool("keep", false, "leave the case's folder behind")
 	limit := flags.Duration("limit", 40*time.Minute, "longest time of one case")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args[1:]); err != nil {
 		return 2, err
 	}
-	chosen, err := choose(flags.Args())
-	if err != nil {
-		return 2, err
+	chosen := []e2e.Case{e2e.Demo()}
+	if args[0] == "e2e" {
+		var err error
+		if chosen, err = choose(flags.Args()); err != nil {
+			return 2, err
+		}
 	}
 	runner, err := newRunner(cache, out)
 	if err != nil {
