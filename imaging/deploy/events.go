@@ -14,6 +14,7 @@ import (
 // and the Ack says so.
 func (s *Service) State(_ context.Context, key job.KeyID, id job.ID, e job.StateEvent) (job.Ack, error) {
 	s.hear(key)
+	e.Fault = e.Fault.Clean()
 	ack := job.Ack{Seq: e.Seq}
 	err := s.update(func(tx *store.Tx) error {
 		j, err := bound(tx, key, id)
@@ -131,6 +132,7 @@ func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Resu
 	if r.Proof.Personalised != nil && len(r.Proof.Personalised.Files) > 1000 {
 		return job.Ack{}, job.Faultf(job.CodeBadRequest, "The proof lists %d files.", len(r.Proof.Personalised.Files))
 	}
+	r.Fault = r.Fault.Clean()
 	var recorded job.State
 	var fault *job.Fault
 	err := s.update(func(tx *store.Tx) error {
@@ -173,7 +175,7 @@ func verdictOf(j store.Job, r job.Result, fileDisks bool) (job.State, *job.Fault
 	case r.State == job.Cancelled && !job.MayFollow(j.State, job.Cancelled):
 		return job.Indeterminate, job.Faultf(job.CodeIndeterminate, "It was cancelled while being committed.")
 	case r.Fault != nil:
-		return r.State, job.Faultf(r.Fault.Code, "%s", r.Fault.Fact)
+		return r.State, r.Fault
 	case r.State == job.Cancelled:
 		return r.State, &job.Fault{Code: job.CodeCancelled}
 	}

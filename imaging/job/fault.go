@@ -3,6 +3,9 @@ package job
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Code names one thing that a person can see going wrong. It is short enough to read over the phone.
@@ -40,7 +43,7 @@ func (c Code) Words() Words {
 
 // Faultf makes a Fault with a formatted fact.
 func Faultf(c Code, format string, args ...any) *Fault {
-	return &Fault{Code: c, Fact: clip(fmt.Sprintf(format, args...), 300)}
+	return &Fault{Code: c, Fact: clip(fmt.Sprintf(format, args...), maxFact)}
 }
 
 // FaultOf finds the Fault in an error's chain; any other error becomes CodeInternal, without its raw text.
@@ -52,9 +55,34 @@ func FaultOf(err error) *Fault {
 	return &Fault{Code: CodeInternal}
 }
 
+// Clean is a Fault that a stranger sent, made fit for a record: a fact of at most 300 characters without control
+// characters, and a code of the form E123. Any other code becomes CodeInternal. Nil stays nil.
+func (f *Fault) Clean() *Fault {
+	if f == nil {
+		return nil
+	}
+	c := f.Code
+	if len(c) != 4 || c[0] != 'E' || strings.Trim(string(c[1:]), "0123456789") != "" {
+		c = CodeInternal
+	}
+	fact := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, clip(f.Fact, maxFact))
+	return &Fault{Code: c, Fact: clip(fact, maxFact)}
+}
+
+const maxFact = 300 // bytes
+
+// clip cuts s to at most n bytes, at a whole character.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
 	}
 	return s[:n]
 }

@@ -101,3 +101,26 @@ func TestARawErrorNeverReachesAPerson(t *testing.T) {
 		t.Errorf("a fact of %d characters; want at most 300", len(long.Fact))
 	}
 }
+
+// TestAStrangersFaultIsMadeFitForARecord: bounds, control characters, whole characters, and codes that are none.
+func TestAStrangersFaultIsMadeFitForARecord(t *testing.T) {
+	if got := (*job.Fault)(nil).Clean(); got != nil {
+		t.Errorf("nil became %v", got)
+	}
+	for name, c := range map[string]struct{ in, want job.Fault }{
+		"a good one":           {job.Fault{Code: job.CodeReadBack, Fact: "At byte 4096."}, job.Fault{Code: job.CodeReadBack, Fact: "At byte 4096."}},
+		"control characters":   {job.Fault{Code: "E305", Fact: "a\x1b[2J\nb\x7f"}, job.Fault{Code: "E305", Fact: "a?[2J?b?"}},
+		"bytes that are none":  {job.Fault{Code: "E305", Fact: "a\xffb"}, job.Fault{Code: "E305", Fact: "a?b"}},
+		"a long fact":          {job.Fault{Code: "E305", Fact: strings.Repeat("é", 400)}, job.Fault{Code: "E305", Fact: strings.Repeat("é", 150)}},
+		"cut within a letter":  {job.Fault{Code: "E305", Fact: "x" + strings.Repeat("é", 400)}, job.Fault{Code: "E305", Fact: "x" + strings.Repeat("é", 149)}},
+		"a code to come":       {job.Fault{Code: "E999"}, job.Fault{Code: "E999"}},
+		"no code":              {job.Fault{}, job.Fault{Code: job.CodeInternal}},
+		"a code in small type": {job.Fault{Code: "e305"}, job.Fault{Code: job.CodeInternal}},
+		"a code with a tail":   {job.Fault{Code: "E305 <script>"}, job.Fault{Code: job.CodeInternal}},
+		"a signed code":        {job.Fault{Code: "E+05"}, job.Fault{Code: job.CodeInternal}},
+	} {
+		if got := c.in.Clean(); *got != c.want {
+			t.Errorf("%s: %q %q; want %q %q", name, got.Code, got.Fact, c.want.Code, c.want.Fact)
+		}
+	}
+}
