@@ -42,7 +42,7 @@ func demonstrate(ctx context.Context, e *Env) error {
 
 // printRecord prints what an operator asks the record, with its answers.
 func printRecord(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) error {
-	for _, args := range [][]string{{"device", "list"}, {"device", "show", demoName}, {"boot", "log", l.MAC}, {"audit", "list"}} {
+	for _, args := range [][]string{{"device", "list"}, {"device", "show", demoName}, {"boot", "log", l.MAC}, {"audit"}} {
 		out, err := d.CLI(ctx, args...)
 		if err != nil {
 			return err

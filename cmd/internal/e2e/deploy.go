@@ -84,7 +84,7 @@ func (d *Daemon) waitJob(ctx context.Context, id job.ID) (store.JobView, error) 
 		if err != nil {
 			return j, err
 		}
-		if s := string(j.State); s != last {
+		if s := stepOf(j); s != last {
 			d.env.Say("job %s", s)
 			last = s
 		}
@@ -95,6 +95,15 @@ func (d *Daemon) waitJob(ctx context.Context, id job.ID) (store.JobView, error) 
 			return j, fmt.Errorf("%w; it is %s", err, j.State)
 		}
 	}
+}
+
+// stepOf is where a job is, in steps large enough to print.
+func stepOf(j store.JobView) string {
+	s := string(j.State)
+	if p := j.Progress; p != nil && p.TotalBytes > 0 && j.State == job.Writing {
+		s += fmt.Sprintf(" %d%%", p.DoneBytes*5/p.TotalBytes*20)
+	}
+	return s
 }
 
 var failedLine = regexp.MustCompile(`ingot: failed (E\d+[^\n]*)`)
