@@ -13,11 +13,10 @@ import (
 // again. When an operator wishes the job to stop and the disk is not being committed, the step is not taken
 // and the Ack says so.
 func (s *Service) State(_ context.Context, key job.KeyID, id job.ID, e job.StateEvent) (job.Ack, error) {
-	s.hear(key)
 	e.Fault = e.Fault.Clean()
 	ack := job.Ack{Seq: e.Seq}
 	err := s.update(func(tx *store.Tx) error {
-		j, err := bound(tx, key, id)
+		j, err := s.bound(tx, key, id)
 		if err != nil {
 			return err
 		}
@@ -34,8 +33,9 @@ func (s *Service) State(_ context.Context, key job.KeyID, id job.ID, e job.State
 	return ack, err
 }
 
-// bound reads a job for the key that it is bound to; for any other key there is no such job.
-func bound(tx *store.Tx, key job.KeyID, id job.ID) (store.Job, error) {
+// bound reads a job for the key that it is bound to, which is thereby heard; for any other key there is no such
+// job, and it is not remembered.
+func (s *Service) bound(tx *store.Tx, key job.KeyID, id job.ID) (store.Job, error) {
 	j, err := tx.Job(id)
 	if err != nil {
 		return j, err
@@ -43,6 +43,7 @@ func bound(tx *store.Tx, key job.KeyID, id job.ID) (store.Job, error) {
 	if key == "" || j.AgentKey != key {
 		return j, job.Faultf(job.CodeJobKey, "Job %s is not bound to this start of the laptop.", id)
 	}
+	s.hear(key)
 	return j, nil
 }
 
@@ -87,9 +88,8 @@ func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel boo
 
 // Progress takes what the board shows. It is not durable, except that once a minute the sign of life is.
 func (s *Service) Progress(_ context.Context, key job.KeyID, id job.ID, p job.Progress) (job.Ack, error) {
-	s.hear(key)
 	var j store.Job
-	if err := s.db.View(func(tx *store.Tx) (err error) { j, err = bound(tx, key, id); return err }); err != nil {
+	if err := s.db.View(func(tx *store.Tx) (err error) { j, err = s.bound(tx, key, id); return err }); err != nil {
 		return job.Ack{}, err
 	}
 	if j.State.Final() {
@@ -106,7 +106,7 @@ func (s *Service) Progress(_ context.Context, key job.KeyID, id job.ID, p job.Pr
 	s.mu.Unlock()
 	if keep {
 		err := s.db.Update(func(tx *store.Tx) error {
-			fresh, err := bound(tx, key, id)
+			fresh, err := s.bound(tx, key, id)
 			if err != nil || fresh.State.Final() {
 				return err
 			}
@@ -125,7 +125,6 @@ func (s *Service) Progress(_ context.Context, key job.KeyID, id job.ID, p job.Pr
 // acknowledged again. A Result that claims done without its whole proof ends the job as indeterminate and is
 // answered with that.
 func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Result) (job.Ack, error) {
-	s.hear(key)
 	if !r.State.Final() || r.Job != id {
 		return job.Ack{}, job.Faultf(job.CodeBadRequest, "That is not a result of job %s.", id)
 	}
@@ -136,7 +135,7 @@ func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Resu
 	var recorded job.State
 	var fault *job.Fault
 	err := s.update(func(tx *store.Tx) error {
-		j, err := bound(tx, key, id)
+		j, err := s.bound(tx, key, id)
 		if err != nil {
 			return err
 		}

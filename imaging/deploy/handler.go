@@ -96,11 +96,11 @@ func keyed(next func(http.ResponseWriter, *http.Request, job.KeyID)) http.Handle
 // stream lets a key read only what its running job names.
 func (s *Service) stream(next http.Handler) http.HandlerFunc {
 	return keyed(func(w http.ResponseWriter, r *http.Request, key job.KeyID) {
-		s.hear(key)
 		if err := s.mayRead(key, r.PathValue("digest")); err != nil {
 			reply(w, nil, err)
 			return
 		}
+		s.hear(key)
 		next.ServeHTTP(&stalling{ResponseWriter: w, control: http.NewResponseController(w)}, r)
 	})
 }

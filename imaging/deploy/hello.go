@@ -18,7 +18,6 @@ func (s *Service) Hello(_ context.Context, key job.KeyID, h job.Hello) (job.Hell
 	if err := checkHello(h); err != nil {
 		return job.HelloReply{}, err
 	}
-	s.hear(key)
 	var a store.Agent
 	var d store.Device
 	err := s.update(func(tx *store.Tx) error {
@@ -46,6 +45,7 @@ func (s *Service) Hello(_ context.Context, key job.KeyID, h job.Hello) (job.Hell
 	if err != nil {
 		return job.HelloReply{}, fmt.Errorf("hello: %w", err)
 	}
+	s.hear(key)
 	s.log.Info().Str("device", d.ID).Str("serial", d.Serial).Str("state", string(d.State)).Msg("laptop says hello")
 	return job.HelloReply{Version: job.Version, Code: a.Code, Device: d.ID, Name: d.Name, SigningKey: s.cfg.Signer.Public(), Say: greeting(a, d)}, nil
 }

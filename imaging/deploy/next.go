@@ -17,11 +17,13 @@ func (s *Service) Next(ctx context.Context, key job.KeyID) (job.Next, error) {
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Second) // silence and windows pass without any event
 	defer tick.Stop()
-	s.hear(key)
 	var first *job.Next
 	for {
 		changed := s.changes()
 		n, err := s.answer(key)
+		if err == nil && first == nil {
+			s.hear(key)
+		}
 		if err != nil || n.Order != job.Wait {
 			return n, err
 		}
@@ -133,7 +135,6 @@ func (s *Service) bind(tx *store.Tx, sc *scene) error {
 	j := sc.job
 	was := j.AgentKey
 	j.AgentKey, j.Nonce, j.Sequence, j.Contact = sc.agent.Key, sc.agent.Hello.Nonce, 0, tx.Now()
-	j.PersonalKey = ""
 	j.Bindings++
 	if j.Bindings == 1 {
 		j.Bound = tx.Now()

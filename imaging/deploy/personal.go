@@ -12,20 +12,16 @@ import (
 // Personal hands out what only the verified disk may receive: once for each binding of the job, and only in
 // state verified. The secret is kept as a hash.
 func (s *Service) Personal(_ context.Context, key job.KeyID, id job.ID) (job.Personal, error) {
-	s.hear(key)
 	secret := newID(32)
 	var j store.Job
 	err := s.update(func(tx *store.Tx) (err error) {
-		if j, err = bound(tx, key, id); err != nil {
+		if j, err = s.bound(tx, key, id); err != nil {
 			return err
 		}
 		if j.State != job.Verified {
 			return job.Faultf(job.CodeState, "Job %s is %s, not verified.", id, j.State)
 		}
-		if j.PersonalKey == key {
-			return job.Faultf(job.CodeState, "The secret of job %s was handed out already.", id)
-		}
-		j.PersonalKey, j.SecretHash = key, hashSecret(secret)
+		j.SecretHash = hashSecret(secret)
 		return tx.PutJob(j)
 	})
 	if err != nil {

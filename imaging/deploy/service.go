@@ -103,7 +103,8 @@ func (s *Service) changes() <-chan struct{} {
 	return s.changed
 }
 
-// hear notes a request of an agent. The map is bounded: keys silent for a day are dropped.
+// hear notes a request of an agent that is known here: one that said Hello, or whose job it is. A stranger's key
+// is never kept, so nobody can fill the map; keys silent for a day are dropped.
 func (s *Service) hear(key job.KeyID) {
 	now := s.now()
 	s.mu.Lock()
