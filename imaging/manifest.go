@@ -20,7 +20,7 @@ const (
 	fixedSize     = 32 // magic to record count
 	windowEntry   = 40 // first offset and digest of one window
 	windowBytes   = WindowSize * RecordSize
-	heldWindows   = 4 // verified windows that an open Manifest keeps
+	heldWindows   = 2 // verified windows that an open Manifest keeps
 )
 
 // ErrManifest says that a manifest is damaged or is not one.
@@ -37,7 +37,7 @@ type Numbered struct {
 }
 
 // Manifest reads a manifest window by window and keeps only the list of windows and the last few that were
-// read: about 80 KiB and 800 KiB for 8 million extents. It serves many goroutines.
+// read: about 80 KiB and 400 KiB for 8 million extents. It serves many goroutines.
 type Manifest struct {
 	r       io.ReaderAt
 	header  Header

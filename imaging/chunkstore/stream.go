@@ -19,8 +19,8 @@ const (
 	errorRecord = 1<<64 - 2
 	maxFault    = 4 << 10 // bytes of an error record's body
 
-	// sendBuffer is what one stream holds: 50 of them take 25 MiB. It is also the largest read from a pack.
-	sendBuffer = 512 << 10
+	// sendBuffer is what one stream holds: 50 of them take 13 MiB. It is also the largest read from a pack.
+	sendBuffer = 256 << 10
 	lookAhead  = 256 // extents read from the manifest at once
 )
 
