@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path"
 	"time"
 
 	"ingot/imaging"
@@ -63,7 +64,13 @@ func (s *Service) Handler() http.Handler {
 	}))
 	mux.HandleFunc("GET /v1/manifests/{digest}", s.stream(s.cfg.Manifests))
 	mux.HandleFunc("GET /v1/chunks/{digest}", s.stream(s.cfg.Chunks))
+	mux.HandleFunc("/", notHere)
 	return s.limited(mux)
+}
+
+// notHere answers what no path of the protocol is, in words as everything else.
+func notHere(w http.ResponseWriter, r *http.Request) {
+	reply(w, nil, job.Faultf(job.CodeNotFound, "%s %.60q.", clip(r.Method), r.URL.Path))
 }
 
 // limited bounds the requests at once and the body of each.
@@ -75,6 +82,10 @@ func (s *Service) limited(next http.Handler) http.Handler {
 			defer func() { <-slots }()
 		default:
 			reply(w, nil, job.Faultf(job.CodeBusy, "Too many laptops ask at once."))
+			return
+		}
+		if p := r.URL.EscapedPath(); path.Clean(p) != p { // the mux would send the agent elsewhere
+			notHere(w, r)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, job.MaxBody)
