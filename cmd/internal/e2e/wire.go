@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -253,6 +252,4 @@ func (c *client) dial(ctx context.Context, network, addr string) (conn net.Conn,
 }
 
 // url is a file of the boot listener.
-func url(name string) string {
-	return "http://" + net.JoinHostPort(lab.ServerIP, strconv.Itoa(80)) + "/" + name
-}
+func url(name string) string { return "http://" + lab.ServerIP + "/" + name }
