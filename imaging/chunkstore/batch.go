@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"ingot/imaging"
@@ -216,11 +217,63 @@ func (s *Store) adopt(p *openPack) (size int64, err error) {
 	if err := p.f.Close(); err != nil {
 		return 0, err
 	}
-	pf, known := s.register(name, size)
+	return size, s.enter(name, size, p.entries)
+}
+
+// enter puts a pack that has its final name into the index. Two imports of one disk at once may write the same
+// pack; the second waits here until the first has indexed it.
+func (s *Store) enter(name imaging.Digest, size int64, entries []entry) error {
+	s.mergeMu.Lock()
+	defer s.mergeMu.Unlock()
+	p, known := s.register(name, size)
 	if known {
-		return size, nil
+		return s.reenter(p, entries)
 	}
-	return size, s.addRun(pf, p.entries)
+	if err := s.addRun(p, entries); err != nil {
+		s.mu.Lock()
+		delete(s.packs, name) // the next Open indexes it
+		s.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// reenter makes sure that the index knows every chunk of a pack that was there before: it may have been made
+// from damaged bytes.
+func (s *Store) reenter(p *packFile, entries []entry) error {
+	for _, e := range entries {
+		there := false
+		err := s.copies(e.digest, func(l location, _ bool) bool {
+			there = there || (l.pack == p && l.off == e.off)
+			return there
+		})
+		if err != nil && !errors.Is(err, errIndex) {
+			return err
+		}
+		if !there {
+			return s.reindex(p, entries)
+		}
+	}
+	return nil
+}
+
+func (s *Store) reindex(p *packFile, entries []entry) error {
+	s.mu.RLock()
+	var old *run
+	for _, r := range s.runs {
+		if slices.Contains(r.packs, p) {
+			old = r
+		}
+	}
+	s.mu.RUnlock()
+	if old == nil {
+		return s.addRun(p, entries)
+	}
+	dir := filepath.Join(s.dir, "index")
+	if err := s.remake(dir, old); err != nil {
+		return err
+	}
+	return s.mergeAll(dir)
 }
 
 // register notes a pack that has its final name. One that the index knew already was missing or damaged, and

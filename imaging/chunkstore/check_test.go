@@ -216,3 +216,46 @@ func TestImportingAgainMendsTheStore(t *testing.T) {
 		t.Errorf("Check = %+v; want the damage named and nothing hit", r.Problems)
 	}
 }
+
+func TestImportingAgainMendsALostPack(t *testing.T) {
+	disk := bytes.Repeat([]byte("one chunk!"), 4096)[:8*imaging.BlockSize]
+	for name, lose := range map[string]func(t *testing.T, dir string){
+		"the pack is gone":            func(t *testing.T, dir string) { os.Remove(files(t, dir, "packs", ".pack")[0]) },
+		"the pack is cut to its head": func(t *testing.T, dir string) { os.Truncate(files(t, dir, "packs", ".pack")[0], 70) },
+		"pack cut, and index gone": func(t *testing.T, dir string) {
+			os.Truncate(files(t, dir, "packs", ".pack")[0], 70)
+			os.Remove(files(t, dir, "index", ".idx")[0])
+		},
+		"pack gone, and index damaged": func(t *testing.T, dir string) {
+			os.Remove(files(t, dir, "packs", ".pack")[0])
+			flipEnd(t, files(t, dir, "index", ".idx")[0])
+		},
+		"pack gone, and index gone as well": func(t *testing.T, dir string) {
+			os.Remove(files(t, dir, "packs", ".pack")[0])
+			os.Remove(files(t, dir, "index", ".idx")[0])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openStore(t, dir)
+			d, _ := importDisk(t, s, disk)
+			s.Close()
+			lose(t, dir)
+			s = openStore(t, dir)
+			if r := check(t, s, chunkstore.CheckOptions{}); r.OK() {
+				t.Fatal("Check saw nothing")
+			}
+			importDisk(t, s, disk)
+			for _, reopened := range []bool{false, true} {
+				if !bytes.Equal(rebuild(t, s, d), disk) {
+					t.Errorf("the disk differs, reopened %v", reopened)
+				}
+				if r := check(t, s, chunkstore.CheckOptions{ReadData: true}); !r.OK() {
+					t.Errorf("Check, reopened %v: %v", reopened, r.Problems)
+				}
+				s.Close()
+				s = openStore(t, dir)
+			}
+		})
+	}
+}

@@ -113,23 +113,30 @@ func (s *Store) sortRuns() {
 
 // indexPack scans a pack and adds its index.
 func (s *Store) indexPack(p *packFile) error {
-	entries, err := scanEntries(p)
+	entries, err := scanEntries(p, s.have(p))
 	if err != nil {
 		return err
 	}
 	return s.addRun(p, entries)
 }
 
-// scanEntries makes the entries of a pack by its heads. Of a damaged pack what can still be read is indexed;
-// Check names the rest.
-func scanEntries(p *packFile) ([]entry, error) {
+// have is the size of a pack's file, -1 when it is missing.
+func (s *Store) have(p *packFile) int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return p.have
+}
+
+// scanEntries makes the entries of a pack of size bytes by its heads. Of a damaged pack what can still be read
+// is indexed; Check names the rest.
+func scanEntries(p *packFile, size int64) ([]entry, error) {
 	f, err := os.Open(p.path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	var entries []entry
-	err = imaging.WalkPack(f, p.have, func(at int64, h imaging.ChunkHead, damage error) error {
+	err = imaging.WalkPack(f, size, func(at int64, h imaging.ChunkHead, damage error) error {
 		if damage == nil {
 			entries = append(entries, entry{digest: h.Digest, off: uint32(at), stored: h.Stored, plain: h.Plain})
 		}
@@ -141,11 +148,10 @@ func scanEntries(p *packFile) ([]entry, error) {
 	return entries, nil
 }
 
-// addRun writes the index of one pack, makes it visible, and merges runs of like size.
+// addRun writes the index of one pack, makes it visible, and merges runs of like size. The caller holds
+// mergeMu, or is load.
 func (s *Store) addRun(p *packFile, entries []entry) error {
 	dir := filepath.Join(s.dir, "index")
-	s.mergeMu.Lock()
-	defer s.mergeMu.Unlock()
 	r, err := writeRun(dir, p, entries)
 	if err != nil {
 		return full(err)
@@ -209,10 +215,11 @@ func (s *Store) merge(dir string, a, b *run) error {
 func (s *Store) remake(dir string, old *run) error {
 	var fresh []*run
 	for _, p := range old.packs {
-		if p.have < 0 {
+		have := s.have(p)
+		if have < 0 {
 			continue
 		}
-		entries, err := scanEntries(p)
+		entries, err := scanEntries(p, have)
 		if err != nil {
 			return err
 		}
