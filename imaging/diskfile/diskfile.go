@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -38,7 +40,8 @@ type layout interface {
 // Open opens a raw or qcow2 file or a block device for reading. Errors: a *Refusal for a file that is no disk
 // or of a kind that cannot be read for certain, and those of the operating system.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	// A pipe would hold an ordinary open until somebody writes to it.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open disk file: %w", err)
 	}
@@ -56,6 +59,9 @@ func open(f *os.File, path string) (*File, error) {
 	}
 	if fi.IsDir() {
 		return nil, refusef("it is a folder, not a disk file")
+	}
+	if m := fi.Mode(); !m.IsRegular() && (m&fs.ModeDevice == 0 || m&fs.ModeCharDevice != 0) {
+		return nil, refusef("it is neither a file nor a drive")
 	}
 	if inUse(f) {
 		return nil, refusef("a virtual machine is using the file; shut it down first")

@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"ingot/imaging/diskfile"
 )
@@ -390,5 +392,26 @@ func walkFile(t *testing.T, path string) {
 		}
 		_, _ = d.ReadAt(make([]byte, min(end-start, 8192)), start)
 		off = end
+	}
+}
+
+// TestWhatIsNoFileIsRefusedAtOnce: a pipe would hold the import until somebody writes into it.
+func TestWhatIsNoFileIsRefusedAtOnce(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero", "/dev/null", t.TempDir()} {
+		ended := make(chan error, 1)
+		go func() { _, err := diskfile.Open(path); ended <- err }()
+		select {
+		case err := <-ended:
+			var r *diskfile.Refusal
+			if !errors.As(err, &r) || !strings.Contains(r.Why, "neither a file nor a drive") && !strings.Contains(r.Why, "folder") {
+				t.Errorf("Open(%s) = %v; want a refusal in words", path, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("Open(%s) is still waiting", path)
+		}
 	}
 }
