@@ -138,11 +138,14 @@ func (tx *Tx) Version(image string, number int) (Version, error) {
 // newest that may be deployed.
 func (tx *Tx) FindVersion(ref string) (Version, error) {
 	name, want, pinned := strings.Cut(ref, "@")
+	if CheckLabel("an image", name) != nil { // a name with a NUL would reach into the middle of a key
+		return Version{}, job.Faultf(job.CodeNotFound, "No image %.60q.", name)
+	}
 	all, err := tx.Versions(name)
 	if err != nil {
 		return Version{}, err
 	}
-	if name == "" || len(all) == 0 {
+	if len(all) == 0 {
 		return Version{}, job.Faultf(job.CodeNotFound, "No image %.60q.", name)
 	}
 	for i := len(all) - 1; i >= 0; i-- {
