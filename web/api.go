@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"path"
 	"strconv"
 
 	"ingot/imaging/job"
@@ -77,14 +78,24 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/version", func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, map[string]string{"version": a.Version}, nil)
 	})
+	mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if operatorOf(r) == "" {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
 			return
 		}
+		if p := r.URL.EscapedPath(); path.Clean(p) != p { // the mux would send the asker elsewhere
+			a.notHere(w, r)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// notHere answers what no path of the API is, in words as everything else.
+func (a *API) notHere(w http.ResponseWriter, r *http.Request) {
+	a.reply(w, nil, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
 }
 
 func (a *API) deviceRoutes(mux *http.ServeMux) {

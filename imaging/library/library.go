@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"ingot/imaging"
 	"ingot/imaging/capture"
@@ -64,6 +66,9 @@ func checkImport(in store.Import) error {
 	}
 	if strings.Contains(in.Label, "@") || len(in.Label) > 60 || len(in.Note) > 1000 {
 		return job.Faultf(job.CodeBadRequest, "A label has at most 60 characters and no @, a note at most 1000.")
+	}
+	if strings.ContainsFunc(in.Label+in.Note, unicode.IsControl) || !utf8.ValidString(in.Label+in.Note) {
+		return job.Faultf(job.CodeBadRequest, "A label and a note are one line of text each.")
 	}
 	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 {
 		return job.Faultf(job.CodeBadRequest, "The file must be named by its whole path, the partition by its number.")
