@@ -59,7 +59,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err == nil || errors.Is(err, errLeave) {
+	if errors.Is(err, errLeave) {
 		return nil
 	}
 	a.failed(err, "")

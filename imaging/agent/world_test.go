@@ -234,7 +234,6 @@ type laptop struct {
 	views   []agent.View
 	named   []string
 	ended   string
-	opened  int
 	listed  []job.Drive
 	said    chan string
 	nameErr error

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"ingot/imaging/disk"
 	"ingot/imaging/job"
@@ -123,7 +124,7 @@ func TestADrivesStringsAreMadeHarmless(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range got {
-		if len(d.Serial) > 128 || strings.ContainsAny(d.Serial, "\x1b\x00\xff") {
+		if len(d.Serial) > 128 || strings.ContainsAny(d.Serial, "\x1b\x00") || !utf8.ValidString(d.Serial) {
 			t.Errorf("serial %q; want printable and at most 128 characters", d.Serial)
 		}
 		if d.Path == "/dev/sda" && d.Serial != "SHORT" {

@@ -105,7 +105,7 @@ func (x *Index) addAlias(line string) error {
 func (x *Index) addSoftdep(line string) error {
 	w := strings.Fields(line)
 	if len(w) < 3 || w[0] != "softdep" {
-		return fmt.Errorf("%q is not softdep MODULE pre: ... post: ...", line)
+		return fmt.Errorf("%q is no soft dependency (softdep MODULE pre: ... post: ...)", line)
 	}
 	name := underscore(w[1])
 	var into map[string][]string
@@ -116,7 +116,7 @@ func (x *Index) addSoftdep(line string) error {
 		case m == "post:":
 			into = x.post
 		case into == nil:
-			return fmt.Errorf("%q names a module before pre: or post:", line)
+			return fmt.Errorf("%q names a module before \"pre:\" or \"post:\" says when", line)
 		default:
 			into[name] = append(into[name], underscore(m))
 		}
