@@ -106,7 +106,7 @@ func stepOf(j store.JobView) string {
 	return s
 }
 
-var failedLine = regexp.MustCompile(`ingot: failed (E\d+[^\n]*)`)
+var failedLine = regexp.MustCompile(`ingot: failed (E\d+[^\n]*)\n`)
 
 // startsOwnSystem waits for the laptop's own login prompt behind mark and compares the name that it shows.
 func startsOwnSystem(ctx context.Context, e *Env, r *lab.Run, mark int, name string) error {

@@ -2,11 +2,8 @@ package e2e
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
-	"time"
+	"slices"
 
 	"ingot/cmd/internal/golden"
 	"ingot/cmd/internal/lab"
@@ -16,24 +13,9 @@ import (
 
 // faultCases break the deploy in its middle and look at what is left and at what goes on.
 func faultCases() []Case {
-	return []Case{
+	return slices.Concat([]Case{
 		{"resume-agent", "a laptop killed in mid-write goes on at its next start and fetches at most what is missing + 5 %", needPlain, resumeAgent},
-		{"resume-impostor", "after a kill, the same laptop with another drive gets nothing written", needPlain, resumeImpostor},
-		{"resume-daemon", "the daemon killed in mid-write and started again: the deploy ends well", needPlain, resumeDaemon},
-		{"kill-at-commit", "a laptop killed while it commits ends well after its next start", needPlain, func(ctx context.Context, e *Env) error {
-			return killedAt(ctx, e, job.Committing)
-		}},
-		{"kill-after-commit", "a laptop killed right after its commit ends well after its next start", needPlain, func(ctx context.Context, e *Env) error {
-			return killedAt(ctx, e, job.Committed)
-		}},
-		{"corrupt-chunk", "a damaged piece of the image: a plain cause, no Deployment, a drive that does not boot", needPlain, corruptChunk},
-		{"truncated-pack", "a pack cut short: a plain cause, no Deployment, a drive that does not boot", needPlain, truncatedPack},
-		{"small-disk", "a drive smaller than the image is refused before any write", needPlain, smallDisk},
-		{"sector-mismatch", "a drive of another sector size is refused before any write", needPlain, sectorMismatch},
-		{"wrong-disk", "a drive changed after the order is refused before any write", needPlain, wrongDisk},
-		{"cable-pull", "a cable out for 30 s in mid-write: the deploy goes on by itself", needPlain, cablePull},
-		{"cancel", "cancelled before the first write the drive stays bit-equal; after it, it does not boot", needPlain, cancelled},
-	}
+	}, interruptCases(), damageCases(), refusalCases())
 }
 
 // running is a deploy in progress, with all that belongs to it.
@@ -49,6 +31,11 @@ const faultName = "LAB-0007"
 
 // deployUntil starts a deploy on a Secure Boot laptop and returns when its console shows marker.
 func deployUntil(ctx context.Context, e *Env, marker string) (*running, error) {
+	return deployOn(ctx, e, Laptop(7, lab.SecureBoot, lab.NVMe), marker)
+}
+
+// deployOn starts a deploy of the golden image on a laptop and returns when its console shows marker.
+func deployOn(ctx context.Context, e *Env, l *lab.Laptop, marker string) (*running, error) {
 	d, err := startBench(ctx, e)
 	if err != nil {
 		return nil, err
@@ -57,21 +44,23 @@ func deployUntil(ctx context.Context, e *Env, marker string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := Laptop(7, lab.SecureBoot, lab.NVMe)
-	l.Drives[0].Cache = "none" // what QEMU had not written when it was killed is lost
+	if l.Drives[0].Cache == "" {
+		l.Drives[0].Cache = "none" // what QEMU had not written when it was killed is lost
+	}
 	x := &running{d: d, version: v, laptop: l}
-	x.run, x.id, err = adoptAndDeploy(ctx, e, d, order{l, "sales", faultName})
-	if err != nil {
+	if x.run, x.id, err = adoptAndDeploy(ctx, e, d, order{l, "sales", faultName}); err != nil {
 		return nil, err
 	}
+	return x, x.reaches(ctx, marker)
+}
+
+// reaches waits until the laptop's console shows marker; a failure that it shows instead is an error.
+func (x *running) reaches(ctx context.Context, marker string) error {
 	m, err := x.run.Console.WaitAfter(ctx, 0, regexp.MustCompile(regexp.QuoteMeta(marker)+"|"+failedLine.String()))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if m[1] != "" {
-		return nil, fmt.Errorf("the deploy failed early: %s", m[1])
-	}
-	return x, nil
+	return that(m[1] == "", "the deploy failed early: %s", m[1])
 }
 
 // midWrite is a moment at which much is written and much is not.
@@ -118,15 +107,3 @@ func resumeAgent(ctx context.Context, e *Env) error {
 	e.Say("the second start fetched %d bytes", dev.Holds.FetchedBytes)
 	return that(dev.Holds.FetchedBytes <= most+most/20, "the second start fetched %d bytes; want at most %d + 5 %%", dev.Holds.FetchedBytes, most)
 }
-
-// never holds that a line does not come within a minute: a thing that must not happen.
-func never(ctx context.Context, r *lab.Run, line string) error {
-	soon, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	m, err := r.Console.WaitAfter(soon, 0, regexp.MustCompile(line))
-	if err == nil {
-		return fmt.Errorf("the console shows %q; it must not", m[0])
-	}
-	return ctx.Err()
-}
-
