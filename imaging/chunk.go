@@ -44,7 +44,8 @@ func EncodeChunk(dst, plain []byte) ([]byte, error) {
 }
 
 // DecodeChunk decodes a stored frame into dst, whose memory is used when it has room for length bytes, and
-// returns exactly length bytes with the digest want. Anything else is an error that wraps ErrChunk; a hostile
+// returns exactly length bytes with the digest want. What lies behind them in dst's memory is left alone, so that
+// chunks may be decoded side by side into one buffer. Anything else is an error that wraps ErrChunk; a hostile
 // frame never makes it allocate more than length bytes of output.
 func DecodeChunk(frame, dst []byte, want Digest, length int) ([]byte, error) {
 	if length <= 0 || length > MaxChunk || len(frame) > MaxFrame {

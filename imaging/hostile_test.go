@@ -248,3 +248,20 @@ func TestHostilePacksAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestDecodingLeavesWhatLiesBehindAlone(t *testing.T) {
+	plain := bytes.Repeat([]byte("0123456789abcdef"), 512)
+	frame := mustEncode(t, plain)
+	buf := bytes.Repeat([]byte{0xEE}, len(plain)+4096)
+	if _, err := imaging.DecodeChunk(frame, buf[:0], imaging.Sum(plain), len(plain)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(buf[:len(plain)], plain) {
+		t.Error("the memory of dst was not used")
+	}
+	for i, c := range buf[len(plain):] {
+		if c != 0xEE {
+			t.Fatalf("byte %d behind the chunk was overwritten: a neighbour in the same buffer would be damaged", i)
+		}
+	}
+}
