@@ -66,10 +66,9 @@ type Job struct {
 	Bindings     int          `json:"bindings"`
 	Sequence     uint64       `json:"sequence"` // the last StateEvent of this binding
 	CancelBy     string       `json:"cancel_by,omitempty"`
-	Deployment   string       `json:"deployment"`             // id of the Deployment to be
-	SecretHash   string       `json:"secret_hash,omitempty"`  // of the call-home secret
-	PersonalKey  job.KeyID    `json:"personal_key,omitempty"` // the key that fetched Personal
-	Observed     *Observed    `json:"observed,omitempty"`     // a call home that came before the Result
+	Deployment   string       `json:"deployment"`            // id of the Deployment to be
+	SecretHash   string       `json:"secret_hash,omitempty"` // of the call-home secret
+	Observed     *Observed    `json:"observed,omitempty"`    // a call home that came before the Result
 	Result       *job.Result  `json:"result,omitempty"`
 	Fault        *job.Fault   `json:"fault,omitempty"`
 	Ended        time.Time    `json:"ended"`

@@ -8,7 +8,7 @@
 //	hello      Hello    which Device is this (serial, then UUID, never MAC)? conflicts are quarantined
 //	next       Next     wait, leave, off, or a Job signed for this key and this boot only
 //	state      State    each step durable before its Ack; Invalidated is where the Device becomes deploying
-//	personal   Personal the call-home secret, once, to the bound key, when the content is verified
+//	personal   Personal the call-home secret, to the bound key, when the content is verified; only the newest holds
 //	result     Result   with all its proof: one transaction writes Deployment, Device, Job and audit
 //	callhome   CallHome the OS reports the name that it uses
 //

@@ -9,8 +9,9 @@ import (
 	"ingot/store"
 )
 
-// Personal hands out what only the verified disk may receive: once for each binding of the job, and only in
-// state verified. The secret is kept as a hash.
+// Personal hands out what only the verified disk may receive, to the bound key and only in state verified. An
+// answer may be lost on the wire, so asking again is answered with a new secret; only the newest one holds.
+// It is kept as a hash.
 func (s *Service) Personal(_ context.Context, key job.KeyID, id job.ID) (job.Personal, error) {
 	secret := newID(32)
 	var j store.Job

@@ -11,7 +11,7 @@
 //	GET  /v1/next                      Next, held open for at most 25 s: wait, a signed Job, or "leave"
 //	POST /v1/jobs/{id}/state           StateEvent -> Ack, before the agent acts on the state
 //	POST /v1/jobs/{id}/progress        Progress -> Ack (carries the wish to cancel)
-//	GET  /v1/jobs/{id}/personal        Personal: what only the verified disk may receive; once per bound key
+//	GET  /v1/jobs/{id}/personal        Personal: what only the verified disk may receive, to the bound key; each answer ends the secret before it
 //	POST /v1/jobs/{id}/result          Result -> Ack, repeated until acknowledged
 //	GET  /v1/manifests/{digest}        the manifest's bytes; Range is answered
 //	GET  /v1/chunks/{digest}?extents=  the chunk stream (package chunkstore)
