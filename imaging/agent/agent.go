@@ -152,6 +152,9 @@ func (a *Agent) obey(ctx context.Context, n job.Next) error {
 	case job.Work:
 		return a.carryOut(ctx, n.Job)
 	case job.Leave:
+		if n.Fault != nil {
+			return n.Fault
+		}
 		return a.leave(ctx, n.Say)
 	case job.Off:
 		a.Say("switching off")

@@ -83,6 +83,42 @@ func TestAKilledLaptopGoesOnAndFetchesOnlyWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestALaptopWithAnotherDriveIsToldWhyAndStays kills the agent in mid-write and boots the same laptop with
+// another drive: it gets no job, and a person can read why.
+func TestALaptopWithAnotherDriveIsToldWhyAndStays(t *testing.T) {
+	b := newBench(t, newGolden(t, 8))
+	l := b.laptop(8)
+	ctx, kill := context.WithCancel(t.Context())
+	var n atomic.Int32
+	b.img.hook(func(_ uint64, f []byte) ([]byte, error) {
+		if n.Add(1) == 60 {
+			kill()
+		}
+		return f, nil
+	})
+	wait := l.boot(ctx)
+	j := l.order()
+	if err := wait(); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Run = %v; want the kill", err)
+	}
+	b.ahead.Store(int64(5 * time.Minute)) // the old key has been silent for long enough
+	l.drive.Serial = "IMPOSTOR"
+	before := l.bytes()
+	ctx, off := context.WithCancel(t.Context())
+	wait = l.boot(ctx)
+	awaitFailure(t, l, job.CodeWrongDrive)
+	off()
+	if err := wait(); !errors.Is(err, context.Canceled) || l.ended != "" {
+		t.Errorf("Run = %v, ended by %q; want it to stay until it is switched off", err, l.ended)
+	}
+	if got := view(t, b, j.ID); got.State.Final() {
+		t.Errorf("the job is %s; want it to wait for its own drive", got.State)
+	}
+	if !bytes.Equal(l.bytes(), before) {
+		t.Error("the disk was changed")
+	}
+}
+
 func TestTheDaemonRestartsInTheMiddle(t *testing.T) {
 	b := newBench(t, newGolden(t, 16))
 	l := b.laptop(16)

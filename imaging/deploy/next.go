@@ -103,9 +103,11 @@ func (s *Service) act(tx *store.Tx, sc scene, v verdict) (job.Next, error) {
 	case v.clash:
 		return n, s.quarantine(tx, sc)
 	case v.fail != nil:
-		return n, errors.Join(s.end(tx, *sc.job, job.Failed, v.fail, nil), s.release(tx, &sc.agent))
+		n.Fault = v.fail
+		return n, errors.Join(s.end(tx, *sc.job, job.Failed, v.fail, nil), dismiss(tx, &sc.agent))
 	case v.deny != nil:
-		return n, errors.Join(tx.Audit("ingot", "refused", string(sc.job.ID), v.deny.Error()), s.release(tx, &sc.agent))
+		n.Fault = v.deny
+		return n, errors.Join(tx.Audit("ingot", "refused", string(sc.job.ID), v.deny.Error()), dismiss(tx, &sc.agent))
 	case v.order == job.Leave:
 		return n, s.release(tx, &sc.agent)
 	case v.order == job.Off:
@@ -189,6 +191,13 @@ func (s *Service) release(tx *store.Tx, a *store.Agent) error {
 	}
 	g.RefusedUntil = tx.Now().Add(refuseFor)
 	return errors.Join(tx.PutGuard(g), tx.PutAgent(*a))
+}
+
+// dismiss lets go of an agent that was told why it gets no work. It stays on its screen and does not reset, so
+// its machine may start again at once, with the drive that was meant.
+func dismiss(tx *store.Tx, a *store.Agent) error {
+	a.Released, a.Code = true, ""
+	return tx.PutAgent(*a)
 }
 
 // quarantine stops a device of which two laptops are live at once.

@@ -96,4 +96,5 @@ type Next struct {
 	Job   []byte `json:"job,omitempty"` // a sign.Envelope in JSON, with Work
 	Say   string `json:"say,omitempty"` // one sentence for the screen
 	Code  string `json:"code,omitempty"`
+	Fault *Fault `json:"fault,omitempty"` // with Leave: why this laptop is refused; it shows that and stays, so that a person reads it
 }
