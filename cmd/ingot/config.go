@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -64,4 +67,27 @@ func (a *app) loadConfig() (config, error) {
 		c.Agent.Port = 8443
 	}
 	return c, nil
+}
+
+// hostName is what may stand for a host in a URL, other than an address.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+
+// check holds what a daemon is told against what can be, before it makes or opens anything.
+func (c config) check() error {
+	bad := func(format string, args ...any) error { return usage{job.Faultf(job.CodeBadRequest, format, args...)} }
+	if c.Agent.Port < 1 || c.Agent.Port > 65535 {
+		return bad("agent.port: %d is not a port number.", c.Agent.Port)
+	}
+	if _, err := netip.ParseAddr(c.Agent.Advertise); err != nil && c.Agent.Advertise != "" && !hostName.MatchString(c.Agent.Advertise) {
+		return bad("agent.advertise: %.60q is neither an address nor a host name, without port.", c.Agent.Advertise)
+	}
+	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)
+	}
+	boot := c.Boot
+	boot.AgentPort, boot.AgentPin = c.Agent.Port, "sha256:"+strings.Repeat("0", 64) // the key is read later
+	if err := boot.Validate(); err != nil {
+		return bad("%s", job.FaultOf(err).Fact)
+	}
+	return nil
 }

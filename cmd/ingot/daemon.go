@@ -49,6 +49,9 @@ func (a *app) daemonCommand() *cobra.Command {
 			if err := f.apply(&cfg); err != nil {
 				return usage{err}
 			}
+			if err := cfg.check(); err != nil {
+				return err
+			}
 			return a.daemon(c.Context(), cfg)
 		}}
 	fl := c.Flags()
