@@ -76,4 +76,5 @@ type Checked struct {
 	Chunks   uint64   `json:"chunks"`
 	Bytes    uint64   `json:"bytes"` // read and compared
 	Damage   []Damage `json:"damage"`
+	More     uint64   `json:"more,omitempty"` // damaged things beyond those listed
 }

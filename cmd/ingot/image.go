@@ -196,7 +196,7 @@ func (a *app) tellCheck(got store.Checked) error {
 			}
 			fmt.Fprintf(a.out, "damage: %s; hits %s\n", printable(d.What), hit)
 		}
-		fmt.Fprintf(a.out, "%d versions, %d chunks, %s read, %d faults\n", got.Versions, got.Chunks, size(got.Bytes), len(got.Damage))
+		fmt.Fprintf(a.out, "%d versions, %d chunks, %s read, %d faults\n", got.Versions, got.Chunks, size(got.Bytes), uint64(len(got.Damage))+got.More)
 	}
 	if len(got.Damage) > 0 {
 		return partly{fmt.Errorf("the image store is damaged")}

@@ -2,131 +2,54 @@ package library
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"ingot/imaging"
+	"ingot/imaging/chunkstore"
 	"ingot/store"
 )
 
-// maxDamage bounds the list of damage; a lost disk is clear from fewer.
-const maxDamage = 1000
+// checkedEvery is how often a check tells how far it is.
+const checkedEvery = 500 * time.Millisecond
 
-// Check proves that every Version can be deployed: its manifest is whole and every chunk of it is held; with
-// readData every chunk is also read and compared by digest. Each damaged thing is named with the versions that
-// it hits.
+// Check proves the whole store: every pack and manifest is there at its full length and every Version's chunks
+// are held; with readData every stored byte is read and compared by digest. Each damaged thing is named by
+// file, offset and chunk with the Versions that it hits. An error means that the check could not be made.
 func (l *Library) Check(ctx context.Context, readData bool, tell func(store.Work)) (store.Checked, error) {
 	versions, err := l.Images(ctx)
 	if err != nil {
 		return store.Checked{}, err
 	}
-	c := &check{lib: l, readData: readData, tell: tell, bad: map[imaging.Digest]int{}, started: time.Now(), out: store.Checked{Versions: len(versions)}}
+	names := map[imaging.Digest][]string{}
 	for _, v := range versions {
-		c.total += v.DataBytes
+		names[v.Manifest] = append(names[v.Manifest], v.Ref().String())
 	}
-	for _, v := range versions {
-		if err := c.version(ctx, v); err != nil {
-			return c.out, err
-		}
-	}
-	return c.out, nil
-}
-
-// check is one run of Check.
-type check struct {
-	lib      *Library
-	readData bool
-	tell     func(store.Work)
-	out      store.Checked
-	bad      map[imaging.Digest]int // damaged chunk or manifest -> its place in out.Damage
-	total    uint64                 // plain bytes of all versions
-	done     uint64
-	started  time.Time
-	told     time.Time
-}
-
-func (c *check) version(ctx context.Context, v store.Version) error {
-	m, err := c.lib.Store.OpenManifest(v.Manifest)
+	report, err := l.Store.Check(ctx, chunkstore.CheckOptions{ReadData: readData, Versions: names, Progress: teller(tell)})
 	if err != nil {
-		c.damage(v, v.Manifest, fmt.Sprintf("manifest %s: %s", v.Manifest.Short(), reason(err)))
-		return nil
+		return store.Checked{}, err
 	}
-	defer m.Close()
-	for n, err := range m.All() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err != nil {
-			c.damage(v, v.Manifest, fmt.Sprintf("manifest %s: %s", v.Manifest.Short(), reason(err)))
-			return nil
-		}
-		if n.Kind == imaging.Data {
-			c.chunk(v, n)
-		}
+	out := store.Checked{Versions: len(versions), Chunks: report.Chunks, Bytes: report.Bytes, More: report.More}
+	for _, p := range report.Problems {
+		out.Damage = append(out.Damage, store.Damage{What: p.String(), Versions: p.Versions})
 	}
-	return nil
+	return out, nil
 }
 
-// chunk proves one data extent's chunk.
-func (c *check) chunk(v store.Version, n imaging.Numbered) {
-	c.out.Chunks++
-	c.progress(n.Length)
-	if _, known := c.bad[n.Digest]; known {
-		c.damage(v, n.Digest, "")
-		return
-	}
-	if !c.readData {
-		if held, err := c.lib.Store.Has(n.Digest); err != nil || !held {
-			c.damage(v, n.Digest, fmt.Sprintf("chunk %s at %d is missing", n.Digest.Short(), n.Offset))
-		}
-		return
-	}
-	frame, err := c.lib.Store.Frame(n.Digest)
-	if err == nil {
-		c.out.Bytes += uint64(len(frame))
-		_, err = imaging.DecodeChunk(frame, nil, n.Digest, int(n.Length))
-	}
-	if err != nil {
-		c.damage(v, n.Digest, fmt.Sprintf("chunk %s at %d: %s", n.Digest.Short(), n.Offset, reason(err)))
-	}
-}
-
-// reason is the innermost fact of an error whose lines are words for a person first and the cause last.
-func reason(err error) string {
-	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
-	return lines[len(lines)-1]
-}
-
-// damage notes one damaged thing, once, with every version that it hits.
-func (c *check) damage(v store.Version, d imaging.Digest, what string) {
-	ref := v.Ref().String()
-	i, known := c.bad[d]
-	if !known {
-		if len(c.out.Damage) >= maxDamage {
+// teller turns counted bytes into progress with rate and time left, a few times a second.
+func teller(tell func(store.Work)) func(done, total uint64) {
+	started := time.Now()
+	var told time.Time
+	return func(done, total uint64) {
+		now := time.Now()
+		if now.Sub(told) < checkedEvery && done < total {
 			return
 		}
-		i = len(c.out.Damage)
-		c.bad[d] = i
-		c.out.Damage = append(c.out.Damage, store.Damage{What: what})
+		told = now
+		w := store.Work{Phase: "checking", DoneBytes: done, TotalBytes: total, SecondsLeft: -1}
+		if s := now.Sub(started).Seconds(); s > 0 && done > 0 {
+			w.BytesPerSec = uint64(float64(done) / s)
+			w.SecondsLeft = int(float64(total-done) * s / float64(done))
+		}
+		tell(w)
 	}
-	hit := &c.out.Damage[i].Versions
-	if len(*hit) == 0 || (*hit)[len(*hit)-1] != ref {
-		*hit = append(*hit, ref)
-	}
-}
-
-func (c *check) progress(n uint64) {
-	c.done += n
-	now := time.Now()
-	if now.Sub(c.told) < 500*time.Millisecond && c.done < c.total {
-		return
-	}
-	c.told = now
-	w := store.Work{Phase: "checking", DoneBytes: c.done, TotalBytes: c.total, SecondsLeft: -1}
-	if s := now.Sub(c.started).Seconds(); s > 0 && c.done > 0 {
-		w.BytesPerSec = uint64(float64(c.done) / s)
-		w.SecondsLeft = int(float64(c.total-c.done) * s / float64(c.done))
-	}
-	c.tell(w)
 }

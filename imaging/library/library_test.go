@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"ingot/imaging/chunkstore"
@@ -13,9 +14,10 @@ import (
 	"ingot/store"
 )
 
-func mustLibrary(t *testing.T) *library.Library {
+func mustLibrary(t *testing.T) *library.Library { return mustLibraryIn(t, t.TempDir()) }
+
+func mustLibraryIn(t *testing.T, dir string) *library.Library {
 	t.Helper()
-	dir := t.TempDir()
 	db, err := store.Open(filepath.Join(dir, "ingot.db"), store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -122,5 +124,42 @@ func TestACancelledImportLeavesNoVersion(t *testing.T) {
 	}
 	if all, err := l.Images(context.Background()); err != nil || len(all) != 0 {
 		t.Errorf("%d versions, %v", len(all), err)
+	}
+}
+
+// TestCheckNamesPackOffsetAndVersions flips one bit of a stored chunk and cuts a pack short: both are named, with
+// every version that they hit.
+func TestCheckNamesPackOffsetAndVersions(t *testing.T) {
+	dir := t.TempDir()
+	l, path, ctx := mustLibraryIn(t, dir), disk(t), context.Background()
+	for _, name := range []string{"sales", "lab"} {
+		if _, err := l.Import(ctx, "anna", store.Import{File: path, Image: name}, quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	packs, err := filepath.Glob(filepath.Join(dir, "packs", "*.pack"))
+	if err != nil || len(packs) == 0 {
+		t.Fatalf("packs %v, %v", packs, err)
+	}
+	b, err := os.ReadFile(packs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := bytes.Clone(b)
+	for name, damage := range map[string]func() []byte{
+		"a flipped bit": func() []byte { b := bytes.Clone(whole); b[len(b)/2] ^= 4; return b },
+		"a cut pack":    func() []byte { return whole[:len(whole)/2] },
+	} {
+		if err := os.WriteFile(packs[0], damage(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Check(ctx, true, quiet)
+		if err != nil || len(c.Damage) == 0 {
+			t.Fatalf("%s: check %+v, %v; want damage", name, c, err)
+		}
+		d := c.Damage[0]
+		if !strings.Contains(d.What, filepath.Base(packs[0])) || strings.Join(d.Versions, " ") != "lab@1 sales@1" {
+			t.Errorf("%s: %q hits %v; want the pack, lab@1 and sales@1", name, d.What, d.Versions)
+		}
 	}
 }
