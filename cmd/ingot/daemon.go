@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -192,8 +193,8 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		boots.Serve,
 		h.service.Run,
 		events.run,
-		overHTTP(agents, h.listener.Server(h.service.Handler())),
-		overHTTP(socket, apiServer(h.api)),
+		overHTTP(log, agents, h.listener.Server(h.service.Handler())),
+		overHTTP(log, socket, apiServer(h.api)),
 	)
 }
 
@@ -230,9 +231,20 @@ func serve(ctx context.Context, log zerolog.Logger, parts ...func(context.Contex
 // shutdownTime is how long open requests may take to end; streams are cut then and asked for again.
 const shutdownTime = 3 * time.Second
 
+// quiet takes what an HTTP server says about connections that went wrong: a stranger may cause as many of these
+// lines as he likes, so they are for those who look for them.
+type quiet struct{ zerolog.Logger }
+
+// Write implements io.Writer.
+func (q quiet) Write(b []byte) (int, error) {
+	q.Debug().Msg(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
 // overHTTP serves one listener.
-func overHTTP(l net.Listener, s *http.Server) func(context.Context) error {
+func overHTTP(log zerolog.Logger, l net.Listener, s *http.Server) func(context.Context) error {
 	return func(ctx context.Context) error {
+		s.ErrorLog = stdlog.New(quiet{log}, "", 0)
 		s.BaseContext = func(net.Listener) context.Context { return ctx }
 		ended := make(chan error, 1)
 		go func() { ended <- s.Serve(l) }() // ends by Shutdown or Close below

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) {
 // TestCommandLine runs the scripts of testdata/script against the real program, daemons included.
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks,
+		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise,
 	}, Condition: func(cond string) (bool, error) {
 		if cond == "root" {
 			return os.Getuid() == 0, nil
@@ -52,6 +53,18 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("nobody answers on %s after 20 s", path)
+}
+
+// noise speaks plain HTTP to a port that wants TLS, and waits until it is cut off.
+func noise(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := net.Dial("tcp", "127.0.0.1:"+args[0])
+	ts.Check(err)
+	defer c.Close()
+	_, err = c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+	ts.Check(err)
+	ts.Check(c.SetReadDeadline(time.Now().Add(10 * time.Second)))
+	_, err = io.Copy(io.Discard, c)
+	ts.Check(err)
 }
 
 // makeDisk writes a raw disk file of ARG1 bytes with some data in it.
