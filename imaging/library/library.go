@@ -113,34 +113,17 @@ func (l *Library) describe(res capture.Result, stats chunkstore.Stats) (store.Ve
 		DataBytes: h.DataBytes, ZeroBytes: h.ZeroBytes, FreeBytes: h.FreeBytes, StoredBytes: stats.StoredBytes, OS: h.OS.Name,
 		Personalise: h.OS.Personalise, Firmware: h.Firmware, RootPart: h.RootPartition, GrowPart: h.GrowPartition, SwapPart: h.SwapPartition,
 	}
-	var lastData uint64
 	for n, err := range m.All() {
 		if err != nil {
 			return v, errors.Join(err, m.Close())
 		}
 		switch n.Kind {
-		case imaging.Data:
-			lastData = n.End()
 		case imaging.Zero:
 			v.ZeroExtents++
 		case imaging.Free:
 			v.FreeExtents++
 		}
 	}
-	v.NeedBytes = need(h, lastData)
+	v.NeedBytes = h.DiskSize // the agent moves no partition towards the front, so a smaller drive is refused
 	return v, m.Close()
-}
-
-// need is the smallest drive that holds the image: with a GPT, which moves to the drive's end, the last
-// partition or data and the second table behind it; else the imaged disk's size.
-func need(h imaging.Header, lastData uint64) uint64 {
-	if h.Table != "gpt" {
-		return h.DiskSize
-	}
-	end := lastData
-	for _, p := range h.Partitions {
-		end = max(end, (p.LastLBA+1)*uint64(h.SectorSize))
-	}
-	const entries = 128 * 128 // bytes of the partition entries (UEFI 2.10, 5.3.1: at least 16 KiB)
-	return min(h.DiskSize, end+entries+uint64(h.SectorSize))
 }
