@@ -82,8 +82,10 @@ func (l *layout) findRoot(named int) (*part, error) {
 }
 
 // hasRootInFstab reports whether a partition holds a system with an fstab that mounts a root.
-func hasRootInFstab(p *part) bool {
-	b := readText(p, fstabPath)
+func hasRootInFstab(p *part) bool { return mountsRoot(readText(p, fstabPath)) }
+
+// mountsRoot reads the lines of fstab(5).
+func mountsRoot(b []byte) bool {
 	for sc := bufio.NewScanner(bytes.NewReader(b)); sc.Scan(); {
 		if f := strings.Fields(sc.Text()); len(f) >= 2 && !strings.HasPrefix(f[0], "#") && f[1] == "/" {
 			return true

@@ -39,7 +39,7 @@ func (c *clock) pass(d time.Duration) {
 
 // bench is a real Service over a real database, behind its real TLS listener.
 type bench struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	clk  *clock
 	db   *store.DB
@@ -51,7 +51,7 @@ type bench struct {
 
 var manifest = imaging.Sum([]byte("a manifest"))
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	b := &bench{t: t, dir: t.TempDir(), clk: &clock{t: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}}
 	b.start()
 	t.Cleanup(func() { b.stop() })
@@ -89,7 +89,7 @@ func (b *bench) start() {
 	b.stop = func() { server.Close(); <-ended; db.Close() }
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
