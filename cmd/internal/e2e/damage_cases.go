@@ -254,6 +254,9 @@ func diskError(ctx context.Context, e *Env) error {
 		return err
 	}
 	for _, f := range driveFaults() {
+		if err := makeDisk(ctx, x.laptop.Drives[0].Path(), smallDrive, 24, 2); err != nil {
+			return err // the deploy before left some of the image there
+		}
 		bad = f.bad // the laptop is off, and with it the one goroutine that asks
 		if err := x.orderSmall(ctx, e); err != nil {
 			return err

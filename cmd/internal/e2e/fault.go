@@ -24,8 +24,8 @@ const (
 	smallDrive = 768 * mib
 )
 
-// workOrLeave is the first thing that a laptop is told after its Hello.
-var workOrLeave = regexp.MustCompile(`ingot: ((job \S+)|nothing to do[^\n]*)`)
+// workOrNot is the first thing that a laptop is told after its Hello, when it does not wait.
+var workOrNot = regexp.MustCompile(`ingot: (job \S+|nothing to do[^\n]*|failed E[^\n]*)\n`)
 
 // smallBench starts a daemon, imports a small disk with megabytes of files as image "small", and prepares a
 // BIOS laptop whose drive is larger than it.

@@ -71,16 +71,6 @@ func (x *running) endsWell(ctx context.Context, e *Env) (store.DeviceView, error
 	return deployedAs(ctx, e, x.d, x.run, x.id, x.laptop, x.version, faultName)
 }
 
-// killAndRestart pulls the laptop's plug and presses its power button again.
-func (x *running) killAndRestart(ctx context.Context, e *Env) (err error) {
-	if err := x.run.Kill(); err != nil {
-		return err
-	}
-	e.Say("killed")
-	x.run, err = e.PowerOn(ctx, x.laptop)
-	return err
-}
-
 func resumeAgent(ctx context.Context, e *Env) error {
 	x, err := deployUntil(ctx, e, midWrite)
 	if err != nil {

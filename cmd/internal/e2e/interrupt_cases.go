@@ -50,8 +50,8 @@ func resumeImpostor(ctx context.Context, e *Env) error {
 	return checks(x.isSentAway(ctx, e, other), x.staysAsItWas(ctx, before))
 }
 
-// isSentAway starts a laptop that must get no work, and holds that it hears so and that its drive stays
-// bit-equal.
+// isSentAway starts a laptop whose drive is not the approved one, and holds that it shows so and that its drive
+// stays bit-equal.
 func (x *running) isSentAway(ctx context.Context, e *Env, l *lab.Laptop) error {
 	old, err := fitUsed(ctx, e, l)
 	if err != nil {
@@ -61,12 +61,12 @@ func (x *running) isSentAway(ctx context.Context, e *Env, l *lab.Laptop) error {
 	if err != nil {
 		return err
 	}
-	m, err := r.Console.WaitAfter(ctx, 0, workOrLeave)
+	m, err := r.Console.WaitAfter(ctx, 0, workOrNot)
 	if err != nil {
 		return err
 	}
 	e.Say("%s, with drive %s, hears: %s", l.Name, l.Drives[0].Serial, m[1])
-	if err := checks(that(m[2] == "", "it got the job"), r.Kill()); err != nil {
+	if err := checks(that(containsCode(m[1], job.CodeWrongDrive), "it hears %q; want %s", m[1], job.CodeWrongDrive), r.Kill()); err != nil {
 		return err
 	}
 	return old.unchanged()
