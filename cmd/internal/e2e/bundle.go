@@ -4,31 +4,62 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // bundleDir is where the boot bundle of the programs under test is kept.
 func bundleDir(cache string) string { return filepath.Join(cache, "bundle", "boot") }
 
 // prepareBundle builds the boot bundle when the agent, or the program that builds, is another than last time.
-// The packages that were downloaded once are used again.
+// The packages that were downloaded once are used again. Until this process ends, no other run with other
+// programs changes the bundle: it waits.
 func prepareBundle(ctx context.Context, cache, bin string, out io.Writer) error {
 	stamp, want, err := stampOf(cache, bin)
 	if err != nil {
 		return err
 	}
-	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
-		return nil
+	// Held by the descriptor, which only the end of the process closes.
+	lock, err := syscall.Open(filepath.Join(filepath.Dir(stamp), "lock"), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return fmt.Errorf("lock the boot bundle: %w", err)
 	}
-	fmt.Fprintln(out, "building the boot bundle (about 90 MB to download the first time)")
-	if err := buildBundle(ctx, cache, bin, out); err != nil {
-		return err
+	for {
+		if err := waitLock(ctx, lock, syscall.LOCK_SH); err != nil {
+			return err
+		}
+		if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
+			return nil
+		}
+		if err := waitLock(ctx, lock, syscall.LOCK_EX); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "building the boot bundle (about 90 MB to download the first time)")
+		if err := buildBundle(ctx, cache, bin, out); err != nil {
+			return err
+		}
+		if err := os.WriteFile(stamp, []byte(want), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(stamp, []byte(want), 0o644)
+}
+
+// waitLock takes a lock, shared or exclusive, unless ctx ends first.
+func waitLock(ctx context.Context, fd, how int) error {
+	for {
+		err := syscall.Flock(fd, how|syscall.LOCK_NB)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if err := pause(ctx, "another run of the lab that uses another boot bundle"); err != nil {
+			return err
+		}
+	}
 }
 
 func buildBundle(ctx context.Context, cache, bin string, out io.Writer) error {
