@@ -6,18 +6,25 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"ingot/imaging"
+	"ingot/imaging/deploy"
 	"ingot/imaging/job"
 	"ingot/imaging/sign"
 	"ingot/store"
@@ -351,6 +358,73 @@ func TestASealedJobIsForItsAgentOnly(t *testing.T) {
 	} {
 		if open() == nil {
 			t.Errorf("%s: the job was opened", name)
+		}
+	}
+}
+
+// memoryBoot is a boot bundle of one stage 2.
+type memoryBoot string
+
+// Stage2 implements deploy.Boot.
+func (b memoryBoot) Stage2() (job.File, error) {
+	sum := sha256.Sum256([]byte(b))
+	return job.File{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(b))}, nil
+}
+
+// OpenStage2 implements deploy.Boot.
+func (b memoryBoot) OpenStage2() (io.ReadSeekCloser, error) {
+	return memoryFile{strings.NewReader(string(b))}, nil
+}
+
+type memoryFile struct{ *strings.Reader }
+
+// Close implements io.Closer.
+func (memoryFile) Close() error { return nil }
+
+// TestRangesOfStage2: whatever part is asked for, the answer is that part of stage 2, all of it, or a refusal;
+// and never more bytes than a few times the whole.
+func TestRangesOfStage2(t *testing.T) {
+	b := newBench(t)
+	boot := memoryBoot(strings.Repeat("0123456789", 1000))
+	signer, err := sign.LoadOrCreate(filepath.Join(t.TempDir(), "key"))
+	must(t, err)
+	s, err := deploy.New(deploy.Config{DB: b.db, Signer: signer, Boot: boot, Log: zerolog.Nop()})
+	must(t, err)
+	f, err := boot.Stage2()
+	must(t, err)
+	for _, c := range []struct {
+		name, ask string
+		status    int
+		want      string // the body; "" means any
+	}{
+		{"all", "", 200, string(boot)},
+		{"the first three bytes", "bytes=0-2", 206, "012"},
+		{"the last byte", "bytes=-1", 206, "9"},
+		{"more than there is", "bytes=9998-20000", 206, "89"},
+		{"a suffix longer than the file", "bytes=-99999", 206, string(boot)},
+		{"behind the end", "bytes=10000-", 416, ""},
+		{"backwards", "bytes=5-2", 416, ""},
+		{"another unit", "lines=0-1", 416, ""},
+		{"words", "bytes=a-b", 416, ""},
+		{"beyond every number", "bytes=0-99999999999999999999999", 416, ""},
+		{"the whole file a hundred times", "bytes=" + strings.Repeat("0-,", 99) + "0-", 200, string(boot)},
+		{"two thousand single bytes", "bytes=" + strings.Repeat("7-7,", 1999) + "7-7", 206, ""},
+	} {
+		r := httptest.NewRequest("GET", "/v1/stage2/"+f.SHA256, nil)
+		if c.ask != "" {
+			r.Header.Set("Range", c.ask)
+		}
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		if w.Code != c.status || c.want != "" && w.Body.String() != c.want || w.Body.Len() > 50*len(boot) {
+			t.Errorf("%s: status %d, %d bytes %.40q; want %d %.40q", c.name, w.Code, w.Body.Len(), w.Body, c.status, c.want)
+		}
+	}
+	for _, other := range []string{strings.Repeat("0", 64), strings.ToUpper(f.SHA256), "..%2f" + f.SHA256} {
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/v1/stage2/"+other, nil))
+		if w.Code != http.StatusNotFound || strings.Contains(w.Body.String(), "0123456789") {
+			t.Errorf("stage 2 %q: status %d %.60q", other, w.Code, w.Body)
 		}
 	}
 }
