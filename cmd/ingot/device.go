@@ -216,7 +216,7 @@ func (a *app) deviceSettle() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.out, "%s is %s\n", d.Label(), d.State)
+				_, err = fmt.Fprintf(a.out, "%s is %s\n", printable(d.Label()), d.State)
 				return err
 			})
 		}}

@@ -41,9 +41,10 @@ func (c Code) Words() Words {
 	return Words{"Something went wrong that has no words yet.", "Note the code and look into the log of the daemon."}
 }
 
-// Faultf makes a Fault with a formatted fact.
+// Faultf makes a Fault with a formatted fact. What a laptop or an image told may stand in it: line breaks become
+// spaces and other control characters question marks, so that no fact steers a terminal or adds a line.
 func Faultf(c Code, format string, args ...any) *Fault {
-	return &Fault{Code: c, Fact: clip(fmt.Sprintf(format, args...), maxFact)}
+	return &Fault{Code: c, Fact: plain(fmt.Sprintf(format, args...))}
 }
 
 // FaultOf finds the Fault in an error's chain; any other error becomes CodeInternal, without its raw text.
@@ -65,13 +66,20 @@ func (f *Fault) Clean() *Fault {
 	if len(c) != 4 || c[0] != 'E' || strings.Trim(string(c[1:]), "0123456789") != "" {
 		c = CodeInternal
 	}
-	fact := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
+	return &Fault{Code: c, Fact: plain(f.Fact)}
+}
+
+// plain is one line of text without control characters and broken letters, cut to maxFact.
+func plain(s string) string {
+	return clip(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return ' '
+		case unicode.IsControl(r), r == utf8.RuneError:
 			return '?'
 		}
 		return r
-	}, clip(f.Fact, maxFact))
-	return &Fault{Code: c, Fact: clip(fact, maxFact)}
+	}, clip(s, maxFact)), maxFact)
 }
 
 const maxFact = 300 // bytes

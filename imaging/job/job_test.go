@@ -97,6 +97,9 @@ func TestARawErrorNeverReachesAPerson(t *testing.T) {
 	if kept.Code != job.CodeReadBack || !strings.Contains(kept.Error(), "4096") {
 		t.Errorf("FaultOf(wrapped) = %v", kept)
 	}
+	if plain := job.Faultf(job.CodeState, "%s", "X\x1b[2J\r\nY\u009b31m\xff"); plain.Fact != "X?[2J? Y?31m?" {
+		t.Errorf("a laptop's words became %q", plain.Fact)
+	}
 	if long := job.Faultf(job.CodeReadBack, "%s", strings.Repeat("x", 5000)); len(long.Fact) > 300 {
 		t.Errorf("a fact of %d characters; want at most 300", len(long.Fact))
 	}
@@ -109,7 +112,7 @@ func TestAStrangersFaultIsMadeFitForARecord(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ in, want job.Fault }{
 		"a good one":           {job.Fault{Code: job.CodeReadBack, Fact: "At byte 4096."}, job.Fault{Code: job.CodeReadBack, Fact: "At byte 4096."}},
-		"control characters":   {job.Fault{Code: "E305", Fact: "a\x1b[2J\nb\x7f"}, job.Fault{Code: "E305", Fact: "a?[2J?b?"}},
+		"control characters":   {job.Fault{Code: "E305", Fact: "a\x1b[2J\nb\x7f"}, job.Fault{Code: "E305", Fact: "a?[2J b?"}},
 		"bytes that are none":  {job.Fault{Code: "E305", Fact: "a\xffb"}, job.Fault{Code: "E305", Fact: "a?b"}},
 		"a long fact":          {job.Fault{Code: "E305", Fact: strings.Repeat("é", 400)}, job.Fault{Code: "E305", Fact: strings.Repeat("é", 150)}},
 		"cut within a letter":  {job.Fault{Code: "E305", Fact: "x" + strings.Repeat("é", 400)}, job.Fault{Code: "E305", Fact: "x" + strings.Repeat("é", 149)}},
