@@ -5,13 +5,14 @@
 #   make test              unit tests, then the end-to-end cases of CASES
 #   make e2e CASE=x        one end-to-end case, or several, or "all"; "make cases" names them
 #   make fuzz TIME=5m      each fuzz target for that long
-#   make bench             the benchmarks of the image format and the disk engine
+#   make bench             Ingot beside the imaging programs of today, in one run and one table; SET=small for a slow mirror
 #   make lint build clean
 #   make fresh             demo and test in a clean Debian 12, as root and as a user with sudo
 
 CASES ?= uefi deploy-secureboot-nvme resume-agent
 CASE  ?= uefi
 TIME  ?= 1m
+SET   ?= office
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -57,8 +58,9 @@ cases: build
 fuzz: tools
 	scripts/fuzz $(TIME)
 
-bench: tools
-	go test -run '^$$' -bench . -benchmem ./...
+bench: tools build
+	@scripts/install bench
+	$(LAB) bench --set $(SET)
 
 lint: gotools
 	@out=$$(gofmt -l $$(git ls-files '*.go')) && if [ -n "$$out" ]; then echo "gofmt:"; echo "$$out"; exit 1; fi

@@ -5,6 +5,8 @@
 //	ingot-lab list                 name the cases
 //	ingot-lab e2e [--keep] CASE... carry cases out ("all" for every one)
 //	ingot-lab demo                 the main job, told as it happens
+//	ingot-lab bench [--set small] [--rounds N] [--quick]
+//	                               measure Ingot beside its peers and print one table
 //	ingot-lab golden [FLAVOUR]     build a golden image and print its path
 //
 // It runs as root, in network, mount and process namespaces of its own: nothing of the host's network is
@@ -27,12 +29,13 @@ import (
 	"syscall"
 	"time"
 
+	"ingot/cmd/internal/benchmark"
 	"ingot/cmd/internal/e2e"
 	"ingot/cmd/internal/golden"
 	"ingot/cmd/internal/lab"
 )
 
-var errUsage = errors.New("say what to do: list, demo, e2e or golden")
+var errUsage = errors.New("say what to do: list, demo, e2e, bench or golden")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,6 +64,10 @@ func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 		err = goldenImage(ctx, cache, args[1:], out)
 	case "e2e", "demo":
 		return cases(ctx, cache, args, out)
+	case "bench":
+		return bench(ctx, cache, args[1:], out)
+	case benchmark.LaptopCommand: // the benchmark starts its laptop this way
+		err = benchmark.Laptop(ctx, args[1:], out)
 	default:
 		return 2, errUsage
 	}

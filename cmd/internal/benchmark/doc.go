@@ -8,7 +8,8 @@
 //	inputs.go   what each contestant sends: Ingot's store, partclone and whole-disk zstd files
 //	rig.go      server and laptop in network namespaces, the link held to 1 Gbit/s or not at all
 //	laptop.go   the real agent over a plain file, as a process of its own
-//	peers.go    curl | zstd -dc | partclone, curl | zstd -dc | dd, udpcast
+//	console.go  what the laptop says, and when
+//	peers.go    curl | zstd -dc | partclone, curl | zstd -dc | dd
 //	fleet.go    many laptops at once at one daemon: streams, adoptions
 //	huge.go     a manifest of 8 million extents, a store of 10 million chunks
 //	memory.go   peak anonymous memory of a process, sampled

@@ -30,7 +30,15 @@ var fullDHCP = []string{"--mode", "dhcp", "--pool", "10.77.0.50-10.77.0.99"}
 
 // StartDaemon starts the daemon on a new data folder with the boot bundle, and waits until it is ready.
 func (e *Env) StartDaemon(ctx context.Context, flags ...string) (*Daemon, error) {
-	d := e.newDaemon(flags...)
+	return e.startNew(ctx, e.newDaemon(flags...))
+}
+
+// StartDaemonOn does the same on a data folder that may hold something already.
+func (e *Env) StartDaemonOn(ctx context.Context, data string, flags ...string) (*Daemon, error) {
+	return e.startNew(ctx, e.daemonOn(data, flags...))
+}
+
+func (e *Env) startNew(ctx context.Context, d *Daemon) (*Daemon, error) {
 	if err := os.MkdirAll(d.Data, 0o700); err != nil {
 		return nil, err
 	}
@@ -41,7 +49,10 @@ func (e *Env) StartDaemon(ctx context.Context, flags ...string) (*Daemon, error)
 }
 
 func (e *Env) newDaemon(flags ...string) *Daemon {
-	data := filepath.Join(e.Dir, fmt.Sprintf("data%d", len(e.daemons)+1))
+	return e.daemonOn(filepath.Join(e.Dir, fmt.Sprintf("data%d", len(e.daemons)+1)), flags...)
+}
+
+func (e *Env) daemonOn(data string, flags ...string) *Daemon {
 	d := &Daemon{Data: data, env: e, argv: append([]string{filepath.Join(e.Bin, "ingot"), "--data", data,
 		"daemon", "--interface", lab.Bridge, "--advertise", lab.ServerIP}, flags...)}
 	e.daemons = append(e.daemons, d)
