@@ -3,18 +3,20 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"ingot/cmd/internal/golden"
 	"ingot/cmd/internal/lab"
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
 // deployCases prove the whole way: an empty disk becomes a named laptop that the record knows.
 func deployCases() []Case {
 	return []Case{
-		{"deploy-secureboot-nvme", "an empty Secure Boot laptop with NVMe receives image, name and record, up to its own login prompt", needPlain,
-			func(ctx context.Context, e *Env) error { return deploysOnce(ctx, e, lab.SecureBoot, lab.NVMe) }},
+		{"deploy-secureboot-nvme", "an empty Secure Boot laptop with NVMe receives image, name and record, up to its own login prompt; a second deploy leaves one boot entry", needPlain, deploysTwice},
 		{"deploy-bios-sata", "the same on a BIOS laptop with a SATA drive", needPlain,
 			func(ctx context.Context, e *Env) error { return deploysOnce(ctx, e, lab.BIOS, lab.SATA) }},
 		{"deploy-httpboot", "the same by UEFI HTTP Boot with Secure Boot on", needPlain,
@@ -23,33 +25,107 @@ func deployCases() []Case {
 }
 
 func deploysOnce(ctx context.Context, e *Env, fw lab.Firmware, bus lab.Bus) error {
-	d, err := startBench(ctx, e)
-	if err != nil {
-		return err
+	_, err := arrive(ctx, e, fw, bus)
+	return err
+}
+
+// arrived is a laptop that runs its own system after its first deploy.
+type arrived struct {
+	d      *Daemon
+	laptop *lab.Laptop
+	run    *lab.Run
+	sh     *lab.Shell
+}
+
+const arrivedName = "LAB-0001"
+
+// arrive takes an empty laptop to its own system and looks into that.
+func arrive(ctx context.Context, e *Env, fw lab.Firmware, bus lab.Bus) (x arrived, err error) {
+	if x.d, err = startBench(ctx, e); err != nil {
+		return x, err
 	}
-	v, err := importGolden(ctx, e, d, golden.Plain)
+	v, err := importGolden(ctx, e, x.d, golden.Plain)
 	if err != nil {
-		return err
+		return x, err
 	}
-	l := Laptop(1, fw, bus)
-	r, id, err := adoptAndDeploy(ctx, e, d, order{l, "sales", "LAB-0001"})
-	if err != nil {
-		return err
+	x.laptop = Laptop(1, fw, bus)
+	var id job.ID
+	if x.run, id, err = adoptAndDeploy(ctx, e, x.d, order{x.laptop, "sales", arrivedName}); err != nil {
+		return x, err
 	}
-	dev, err := deployedAs(ctx, e, d, r, id, l, v, "LAB-0001")
+	dev, err := deployedAs(ctx, e, x.d, x.run, id, x.laptop, v, arrivedName)
 	if err != nil {
-		return err
+		return x, err
 	}
 	e.Say("deployed in %.0f s: fetched %d, wrote %d bytes", dev.Holds.Seconds, dev.Holds.FetchedBytes, dev.Holds.WrittenBytes)
-	return ownSystemIsRight(ctx, e, r, fw, dev)
+	if x.sh, err = x.run.Login(ctx, golden.Password); err != nil {
+		return x, err
+	}
+	return x, ownSystemIsRight(ctx, e, x.sh, fw, dev)
+}
+
+// deploysTwice deploys, and once more a version whose partitions are others: the boot entry of the first is
+// then a stale one.
+func deploysTwice(ctx context.Context, e *Env) error {
+	x, err := arrive(ctx, e, lab.SecureBoot, lab.NVMe)
+	if err != nil {
+		return err
+	}
+	if err := menuIsRight(ctx, e, x.sh); err != nil {
+		return fmt.Errorf("after the first deploy: %w", err)
+	}
+	if err := switchOff(ctx, x.run); err != nil {
+		return err
+	}
+	v, err := importRenumbered(ctx, e, x.d)
+	if err != nil {
+		return err
+	}
+	id, err := x.d.deploy(ctx, order{x.laptop, v.Ref().String(), arrivedName}, "--data-saved", "--confirm", arrivedName)
+	if err != nil {
+		return err
+	}
+	r, err := e.PowerOn(ctx, x.laptop)
+	if err != nil {
+		return err
+	}
+	if _, err := deployedAs(ctx, e, x.d, r, id, x.laptop, v, arrivedName); err != nil {
+		return err
+	}
+	sh, err := settled(ctx, e, r)
+	if err != nil {
+		return err
+	}
+	if err := menuIsRight(ctx, e, sh); err != nil {
+		return fmt.Errorf("after the second deploy: %w", err)
+	}
+	return nil
+}
+
+// importRenumbered imports the golden disk with new identities of its partitions.
+func importRenumbered(ctx context.Context, e *Env, d *Daemon) (store.Version, error) {
+	image, err := e.Golden(ctx, golden.Plain)
+	if err != nil {
+		return store.Version{}, err
+	}
+	file := filepath.Join(e.Dir, "renumbered.raw")
+	for _, argv := range [][]string{{"cp", "--sparse=always", image, file}, {"sgdisk", "--randomize-guids", file}} {
+		if _, err := lab.Command(ctx, argv...); err != nil {
+			return store.Version{}, err
+		}
+	}
+	var got []store.Version
+	if err := d.Read(ctx, &got, "image", "import", file, "--image", "sales", "--label", "renumbered"); err != nil {
+		return store.Version{}, err
+	}
+	if len(got) != 1 {
+		return store.Version{}, fmt.Errorf("the import named %d versions; want 1", len(got))
+	}
+	return got[0], os.Remove(file)
 }
 
 // ownSystemIsRight looks into the running system: names, machine-id, host keys, size, health, boot entry.
-func ownSystemIsRight(ctx context.Context, e *Env, r *lab.Run, fw lab.Firmware, dev store.DeviceView) error {
-	sh, err := r.Login(ctx, golden.Password)
-	if err != nil {
-		return err
-	}
+func ownSystemIsRight(ctx context.Context, e *Env, sh *lab.Shell, fw lab.Firmware, dev store.DeviceView) (err error) {
 	ask := func(what, command string) string {
 		out, askErr := sh.Run(ctx, command)
 		if askErr != nil {
