@@ -56,8 +56,15 @@ func (t *target) zero(ctx context.Context, off, n uint64) error {
 	return t.inSteps(ctx, off, n, t.disk.Zero)
 }
 
-// discard hints that a range is free. What the drive makes of it is its own affair.
+// discard hints that a range is free. What the drive makes of it is its own affair, and what it gives back for a
+// discarded sector its own choice: so the last MiB, which Invalidate made zeros, is left as it is, or an old second
+// GPT could come back there.
 func (t *target) discard(ctx context.Context, off, n uint64) error {
+	end := t.disk.Size() - min(maxHead, t.disk.Size())
+	if off >= end {
+		return nil
+	}
+	n = min(n, end-off)
 	return t.inSteps(ctx, off, n, func(off, n uint64) error {
 		_ = t.disk.Discard(off, n) // a hint: a drive without it keeps its old bytes, which nobody counts as proven
 		return nil
