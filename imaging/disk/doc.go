@@ -16,6 +16,9 @@
 // differ is fetched whole, so a fresh disk costs no full read first; what is kept was read and digested in
 // this boot, and so counts as read back.
 //
+// A chunk that the disk holds in several places travels once; the other places are copies of the first, read from
+// the drive and proven by its digest before they are written (repeat.go).
+//
 // The first MiB (or what lies before the first partition, if that is less) is fetched first and held in
 // memory until Commit: a disk before commit has no partition table at either end.
 package disk

@@ -67,8 +67,13 @@ func fill(b []byte) {
 	_, _ = c.Read(b) // never fails
 }
 
-// cut makes manifest and chunks of a disk; kind says what each MiB is.
+// cut makes manifest and chunks of a disk; kind says what each MiB is. Chunks have any length.
 func cut(t testing.TB, b []byte, h imaging.Header, kind func(off int) imaging.Kind) *image {
+	t.Helper()
+	return cutBy(t, b, h, kind, func() uint64 { return uint64(4096 * (1 + mrand.IntN(32))) })
+}
+
+func cutBy(t testing.TB, b []byte, h imaging.Header, kind func(off int) imaging.Kind, length func() uint64) *image {
 	t.Helper()
 	im := &image{bytes: b, frames: map[imaging.Digest][]byte{}}
 	h.Params = imaging.DefaultParams()
@@ -84,7 +89,7 @@ func cut(t testing.TB, b []byte, h imaging.Header, kind func(off int) imaging.Ki
 	for off := 0; off < len(b); {
 		e := imaging.Extent{Offset: uint64(off), Kind: kind(off), Length: uint64(min(mib-off%mib, len(b)-off))}
 		if e.Kind == imaging.Data {
-			e.Length = min(e.Length, uint64(4096*(1+mrand.IntN(32))))
+			e.Length = min(e.Length, length())
 			plain := b[off:][:e.Length]
 			e.Digest = imaging.Sum(plain)
 			if im.frames[e.Digest], err = imaging.EncodeChunk(nil, plain); err != nil {

@@ -41,6 +41,7 @@ type run struct {
 	writes  *pool // of segments
 	reads   *pool // of compare and read-back
 	frames  sync.Pool
+	known   *known // nil: nothing is copied from one place of the disk to another
 
 	progress *Progress
 	tally    tally
@@ -94,7 +95,7 @@ func (o Restore) start(h imaging.Header) *run {
 		progress = &Progress{}
 	}
 	size := max(pieceSize, int(h.Params.Max))
-	return &run{
+	r := &run{
 		target:   &target{disk: o.Disk, head: o.Head},
 		fetcher:  &fetcher{source: o.Source, manifest: o.Manifest.Digest(), count: func(n uint64) { progress.Fetched.Add(n) }, quiet: newQuiet(limit)},
 		workers:  workers,
@@ -105,6 +106,10 @@ func (o Restore) start(h imaging.Header) *run {
 		progress: progress,
 		flushed:  o.Flushed,
 	}
+	if !o.Disk.Drive().Rotational {
+		r.known = newKnown(h.DataExtents)
+	}
+	return r
 }
 
 // plan cuts the manifest into windows. Reading it goes over the network too, and is as patient as fetching.
@@ -178,12 +183,27 @@ func (r *run) bringOne(ctx context.Context, w *window) error {
 	if err != nil {
 		return err
 	}
-	plan := w.writes()
+	filled := make(chan struct{})
+	fetch, repeats := r.divide(w, filled)
+	plan := w.writes(fetch, w.zero)
 	if err := r.clear(ctx, w, plan.command); err != nil {
 		return err
 	}
-	fill := r.newFiller(w, plan.pieces)
-	if err := r.fetcher.fetch(ctx, wishes(w.first, w.extents, w.write), fill.add); err != nil {
+	if err := r.bringExtents(ctx, w, fetch, plan.pieces); err != nil {
+		return err
+	}
+	close(filled)
+	left, err := r.copyRepeats(ctx, w, repeats)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return r.bringExtents(ctx, w, left, w.writes(left, nil).pieces)
+}
+
+// bringExtents fetches and writes data extents, which the pieces hold.
+func (r *run) bringExtents(ctx context.Context, w *window, idx []int, pieces []piece) error {
+	fill := r.newFiller(w, pieces)
+	if err := r.fetcher.fetch(ctx, wishes(w.first, w.extents, idx), fill.add); err != nil {
 		return err
 	}
 	return fill.wait(ctx)

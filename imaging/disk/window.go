@@ -92,9 +92,9 @@ type writePlan struct {
 	command []int   // zero extents that no piece covers
 }
 
-// writes groups what is missing into pieces of at most pieceSize bytes. Extents touch, so what lies between two
-// of them is known.
-func (w *window) writes() writePlan {
+// writes groups data extents that will arrive, and zero extents, into pieces of at most pieceSize bytes. Extents
+// touch, so what lies between two of them is known.
+func (w *window) writes(data, zeros []int) writePlan {
 	var out writePlan
 	var open piece    // being built; it ends with its last data extent
 	var between []int // zero extents behind its end, which it takes in when more data follows
@@ -107,8 +107,8 @@ func (w *window) writes() writePlan {
 	}
 	missing, zero := 0, 0
 	for i, e := range w.extents {
-		isMissing := missing < len(w.write) && w.write[missing] == i
-		isZero := zero < len(w.zero) && w.zero[zero] == i
+		isMissing := missing < len(data) && data[missing] == i
+		isZero := zero < len(zeros) && zeros[zero] == i
 		if isMissing {
 			missing++
 		}
