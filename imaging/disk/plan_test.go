@@ -31,8 +31,7 @@ func gptImage(t testing.TB, size int, args ...string) *image {
 	data := map[int]bool{0: true}
 	for _, n := range tab.Used() {
 		e, _ := tab.Partition(n)
-		kind := map[gpt.GUID]string{gpt.TypeESP: "vfat", linuxData: "ext4"}[e.Type]
-		h.Partitions = append(h.Partitions, imaging.Partition{Number: n, FirstLBA: e.First, LastLBA: e.Last, TypeGUID: e.Type.String(), FileSystem: kind})
+		h.Partitions = append(h.Partitions, imaging.Partition{Number: n, FirstLBA: e.First, LastLBA: e.Last, TypeGUID: e.Type.String()})
 		start := int(e.First) * 512
 		end := min(start+4*mib, int(e.Last+1)*512)
 		fill(b[start:end])
