@@ -59,6 +59,7 @@ type Version struct {
 	RootPart    int            `json:"root_part"`
 	GrowPart    int            `json:"grow_part"`
 	SwapPart    int            `json:"swap_part"`
+	GrowWhy     string         `json:"grow_why,omitempty"` // one sentence: why no larger drive than the imaged disk is taken; empty when one is
 }
 
 // Ref is the version as a job names it.

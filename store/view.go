@@ -32,7 +32,8 @@ type Import struct {
 	Image string `json:"image"`
 	Label string `json:"label"`
 	Note  string `json:"note"`
-	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it
+	Root  int    `json:"root,omitempty"` // partition of the root file system; 0 lets Ingot find it
+	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it, -1 is none
 }
 
 // Export asks for a Version to become a raw disk file.

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"ingot/imaging/capture"
 	"ingot/store"
 )
 
@@ -38,10 +41,14 @@ func (a *app) teller() func(store.Work) {
 
 func (a *app) imageImport() *cobra.Command {
 	var in store.Import
+	var grow string
 	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw or qcow2)", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) (err error) {
 			if in.File, err = filepath.Abs(given[0]); err != nil {
 				return usage{err}
+			}
+			if in.Grow, err = growChoice(grow); err != nil {
+				return err
 			}
 			return a.with(true, func(cl *client) error {
 				got, err := stream[store.Work, store.Imported](c.Context(), cl, http.MethodPost, "images/import", in, a.teller())
@@ -57,9 +64,25 @@ func (a *app) imageImport() *cobra.Command {
 	c.Flags().StringVar(&in.Image, "image", "", "name of the image")
 	c.Flags().StringVar(&in.Label, "label", "", "label of the version, such as 2026-11")
 	c.Flags().StringVar(&in.Note, "note", "", "what changed")
-	c.Flags().IntVar(&in.Grow, "grow-partition", 0, "number of the partition that takes the room of a larger drive (default: the root partition)")
+	c.Flags().IntVar(&in.Root, "root-partition", 0, "number of the partition that holds the system (default: found by its type or its fstab)")
+	c.Flags().StringVar(&grow, "grow-partition", "", "number of the partition that takes the room of a larger drive, or none (default: the root partition)")
 	must(c, "image")
 	return a.outputFlag(c)
+}
+
+// growChoice reads --grow-partition.
+func growChoice(s string) (int, error) {
+	switch s {
+	case "":
+		return 0, nil
+	case "none":
+		return capture.NoGrow, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, usage{fmt.Errorf("--grow-partition %q is neither a partition's number nor none", s)}
+	}
+	return n, nil
 }
 
 func (a *app) imageList() *cobra.Command {
@@ -135,6 +158,7 @@ func (a *app) describe(found []store.Version) error {
 			{"Free", fmt.Sprintf("%s in %d extents", size(v.FreeBytes), v.FreeExtents)},
 			{"Added", size(v.StoredBytes) + " to the store"},
 			{"Partitions", fmt.Sprintf("root %d, grows %d, swap behind it %d", v.RootPart, v.GrowPart, v.SwapPart)},
+			{"Larger", cmp.Or(v.GrowWhy, "a larger drive is taken")},
 		} {
 			if _, err := fmt.Fprintf(a.out, "%-12s%s\n", row[0], orDash(printable(row[1]))); err != nil {
 				return err

@@ -543,6 +543,8 @@ func TestOrdersThatAreRefused(t *testing.T) {
 			{Image: "big", State: store.Released, Manifest: imaging.Sum([]byte("b")), SectorSize: 512, NeedBytes: 1 << 40, Personalise: "linux"},
 			{Image: "4kn", State: store.Released, Manifest: imaging.Sum([]byte("4")), SectorSize: 4096, NeedBytes: 1, Personalise: "linux"},
 			{Image: "bios", State: store.Released, Manifest: imaging.Sum([]byte("i")), SectorSize: 512, NeedBytes: 1, Personalise: "linux", Firmware: []string{"bios"}},
+			{Image: "xfs", State: store.Released, Manifest: imaging.Sum([]byte("x")), SectorSize: 512, DiskSize: 8 << 30, NeedBytes: 8 << 30, Personalise: "linux", GrowPart: 2, GrowWhy: "Partition 2 holds xfs."},
+			{Image: "xfsfits", State: store.Released, Manifest: imaging.Sum([]byte("f")), SectorSize: 512, DiskSize: 16 << 30, NeedBytes: 16 << 30, Personalise: "linux", GrowPart: 2, GrowWhy: "Partition 2 holds xfs."},
 			{Image: "old", State: store.Withdrawn, Manifest: imaging.Sum([]byte("o")), SectorSize: 512, NeedBytes: 1, Personalise: "linux"},
 		} {
 			if _, _, err := tx.AddVersion(v); err != nil {
@@ -582,6 +584,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		{"a drive too small", store.Order{Device: "PC-1", Image: "big"}, job.CodeSmallDrive},
 		{"other sectors", store.Order{Device: "PC-1", Image: "4kn"}, job.CodeSectorSize},
 		{"another firmware", store.Order{Device: "PC-1", Image: "bios"}, job.CodeFirmwareMode},
+		{"a larger drive for what cannot grow", store.Order{Device: "PC-1", Image: "xfs"}, job.CodeLayout},
 		{"a withdrawn version", store.Order{Device: "PC-1", Image: "old@1"}, job.CodePolicy},
 		{"a name that is taken", store.Order{Device: "PC-1", Image: "sales", Name: "pc-2"}, job.CodeNameTaken},
 		{"a name too long", store.Order{Device: "PC-1", Image: "sales", Name: "ABCDEFGHIJKLMNOP"}, job.CodeNameInvalid},
@@ -598,6 +601,10 @@ func TestOrdersThatAreRefused(t *testing.T) {
 	wantCode(t, "a second order", err, job.CodeBusy)
 	j, err := b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-2", Image: "windows", Drive: "SECOND", NoPersonalise: true})
 	must(t, err)
+	_, err = b.s.Cancel(context.Background(), "anna", j.ID)
+	must(t, err)
+	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-2", Image: "xfsfits", Drive: "SECOND"})
+	must(t, err) // what cannot grow fits a drive of its disk's size
 	if j.Personalise || j.Target.Serial != "SECOND" {
 		t.Errorf("job %+v", j.Job)
 	}

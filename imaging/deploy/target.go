@@ -89,6 +89,9 @@ func fits(v store.Version, t job.Target) error {
 	if t.SizeBytes < v.NeedBytes {
 		return job.Faultf(job.CodeSmallDrive, "The drive has %d bytes, %s needs %d.", t.SizeBytes, v.Ref(), v.NeedBytes)
 	}
+	if t.SizeBytes > v.DiskSize && v.GrowWhy != "" {
+		return job.Faultf(job.CodeLayout, "The drive has %d bytes, %s was made on a disk of %d. %s", t.SizeBytes, v.Ref(), v.DiskSize, v.GrowWhy)
+	}
 	return nil
 }
 

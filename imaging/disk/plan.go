@@ -40,7 +40,7 @@ type Plan struct {
 
 // NewPlan lays the image that h describes onto a drive of size bytes. head is the image's own first bytes, at
 // least HeadSize(h). Nothing is moved but the second GPT and, with grow, a swap partition behind the grown
-// one; anything else behind it is CodeLayout. A drive smaller than the image is CodeSmallDrive, even when what
+// one; anything else behind it, and a file system that cannot grow, is CodeLayout. A drive smaller than the image is CodeSmallDrive, even when what
 // would be cut off is free.
 func NewPlan(h imaging.Header, size uint64, sector int, head []byte, grow job.Grow) (*Plan, error) {
 	switch {
@@ -55,8 +55,8 @@ func NewPlan(h imaging.Header, size uint64, sector int, head []byte, grow job.Gr
 	if h.Table == "gpt" {
 		return p, p.layGPT(h, grow)
 	}
-	if grow.Partition != 0 && size > h.DiskSize {
-		return nil, job.Faultf(job.CodeLayout, "Partition %d cannot grow: the image has no GPT.", grow.Partition)
+	if why := h.GrowRefusal(grow.Partition, grow.SwapLast); why != "" && size > h.DiskSize {
+		return nil, job.Faultf(job.CodeLayout, "%s", why)
 	}
 	p.first = min(uint64(sector), uint64(len(p.Head)))
 	for _, q := range h.Partitions {
@@ -78,7 +78,7 @@ func (p *Plan) layGPT(h imaging.Header, grow job.Grow) error {
 		return job.Faultf(job.CodeLayout, "The partition table does not fit the drive: %v.", err)
 	}
 	if grow.Partition != 0 {
-		if err := p.grow(t, grow); err != nil {
+		if err := p.grow(t, h, grow); err != nil {
 			return err
 		}
 	}
@@ -105,17 +105,17 @@ func sameParts(t *gpt.Table, h imaging.Header) error {
 
 // grow gives the partition the room behind it, with a swap partition out of the way at the end. On a drive of
 // the image's size nothing moves and nothing is refused.
-func (p *Plan) grow(t *gpt.Table, g job.Grow) error {
+func (p *Plan) grow(t *gpt.Table, h imaging.Header, g job.Grow) error {
 	if _, ok := t.Partition(g.Partition); !ok {
 		return job.Faultf(job.CodeLayout, "There is no partition %d to grow.", g.Partition)
 	}
 	if p.DiskSize == p.ImageSize {
 		return nil
 	}
-	for _, n := range t.Behind(g.Partition) {
-		if n != g.SwapLast {
-			return job.Faultf(job.CodeLayout, "Partition %d lies behind partition %d, which is to grow.", n, g.Partition)
-		}
+	if why := h.GrowRefusal(g.Partition, g.SwapLast); why != "" {
+		return job.Faultf(job.CodeLayout, "%s", why)
+	}
+	for _, n := range t.Behind(g.Partition) { // the swap partition alone, or nothing
 		if err := p.moveSwap(t, n); err != nil {
 			return err
 		}

@@ -31,7 +31,8 @@ func gptImage(t testing.TB, size int, args ...string) *image {
 	data := map[int]bool{0: true}
 	for _, n := range tab.Used() {
 		e, _ := tab.Partition(n)
-		h.Partitions = append(h.Partitions, imaging.Partition{Number: n, FirstLBA: e.First, LastLBA: e.Last, TypeGUID: e.Type.String()})
+		kind := map[gpt.GUID]string{gpt.TypeESP: "vfat", gpt.TypeLinux: "ext4", gpt.TypeLinuxRoot64: "xfs"}[e.Type]
+		h.Partitions = append(h.Partitions, imaging.Partition{Number: n, FirstLBA: e.First, LastLBA: e.Last, TypeGUID: e.Type.String(), FileSystem: kind})
 		start := int(e.First) * 512
 		end := min(start+4*mib, int(e.Last+1)*512)
 		fill(b[start:end])
@@ -61,6 +62,7 @@ var (
 	rootLast     = []string{"-n1:1M:+8M", "-t1:ef00", "-n2:9M:+20M", "-t2:8300"}
 	swapLast     = append(rootLast[:4:4], "-n3:29M:+6M", "-t3:8200")
 	recoveryLast = append(swapLast[:6:6], "-n4:35M:+4M", "-t4:2700")
+	xfsRoot      = []string{"-n1:1M:+8M", "-t1:ef00", "-n2:9M:+20M", "-t2:8304", "-c2:x"}
 )
 
 func TestTheTableIsFittedToTheDrive(t *testing.T) {
@@ -81,6 +83,9 @@ func TestTheTableIsFittedToTheDrive(t *testing.T) {
 		"swap that nobody named stays":          {args: swapLast, size: 100 * mib, grow: job.Grow{Partition: 2}, code: job.CodeLayout},
 		"a recovery partition behind":           {args: recoveryLast, size: 100 * mib, grow: job.Grow{Partition: 2, SwapLast: 3}, code: job.CodeLayout},
 		"a recovery partition, no larger drive": {args: recoveryLast, size: 40 * mib, grow: job.Grow{Partition: 2, SwapLast: 3}, end: 29 * mib},
+		"a root that is no ext4":                {args: xfsRoot, size: 100 * mib, grow: job.Grow{Partition: 2}, code: job.CodeLayout},
+		"no ext4, no larger drive":              {args: xfsRoot, size: 40 * mib, grow: job.Grow{Partition: 2}, end: 29 * mib},
+		"no ext4, nothing asked":                {args: xfsRoot, size: 100 * mib, end: 29 * mib},
 		"a partition that is not there":         {args: rootLast, size: 100 * mib, grow: job.Grow{Partition: 9}, code: job.CodeLayout},
 		"a smaller drive":                       {args: rootLast, size: 39 * mib, code: job.CodeSmallDrive},
 	}

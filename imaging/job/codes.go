@@ -97,7 +97,7 @@ var words = map[Code]Words{
 	CodeRemovable:    {"The drive is removable and never a target.", "Nothing was written. Choose an internal drive."},
 	CodeDriveBusy:    {"The drive is in use by another program.", "Start the laptop again."},
 	CodeManifest:     {"The image's list of contents is damaged or not signed by the server.", "Run \"ingot image check\" on the server."},
-	CodeLayout:       {"The image's partitions cannot be fitted to this drive.", "Nothing was written. Name the partition to grow when importing the image, or use a drive of the image's size."},
+	CodeLayout:       {"The image's partitions cannot be fitted to this drive.", "Nothing was written. Use a drive of the image's size, or import the image again with --grow-partition NUMBER or none."},
 	CodeUnknownOS:    {"The image's system cannot be given a name yet.", "Deploy with --no-personalise to reserve the name without writing it."},
 	CodeNoBootPath:   {"The image has no boot loader that this laptop's firmware can start.", "Use an image with the fallback loader on its EFI partition."},
 	CodeFirmwareMode: {"The image cannot start in this laptop's firmware mode.", "Switch the firmware between UEFI and legacy, or use another image."},

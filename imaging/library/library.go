@@ -70,7 +70,7 @@ func checkImport(in store.Import) error {
 	if strings.ContainsFunc(in.Label+in.Note, unicode.IsControl) || !utf8.ValidString(in.Label+in.Note) {
 		return job.Faultf(job.CodeBadRequest, "A label and a note are one line of text each.")
 	}
-	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 {
+	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 || in.Root < 0 || in.Root > 256 {
 		return job.Faultf(job.CodeBadRequest, "The file must be named by its whole path, the partition by its number.")
 	}
 	return nil
@@ -95,7 +95,7 @@ func openDisk(path string) (*diskfile.File, error) {
 
 func (l *Library) capture(ctx context.Context, file *diskfile.File, in store.Import, tell func(store.Work)) (capture.Result, chunkstore.Stats, error) {
 	batch := l.Store.NewBatch()
-	res, err := capture.Run(ctx, file, capture.Sink{Chunks: batch, Manifests: l.Store}, capture.Options{GrowPartition: in.Grow, Progress: func(p capture.Progress) {
+	res, err := capture.Run(ctx, file, capture.Sink{Chunks: batch, Manifests: l.Store}, capture.Options{RootPartition: in.Root, GrowPartition: in.Grow, Progress: func(p capture.Progress) {
 		tell(store.Work{Phase: "importing", DoneBytes: p.Done, TotalBytes: p.Total, BytesPerSec: uint64(p.BytesPerSec), SecondsLeft: p.SecondsLeft})
 	}})
 	return res, batch.Stats(), err
@@ -112,6 +112,7 @@ func (l *Library) describe(res capture.Result, stats chunkstore.Stats) (store.Ve
 		Manifest: res.Manifest, DiskSize: h.DiskSize, SectorSize: h.SectorSize, Table: h.Table, DataExtents: h.DataExtents,
 		DataBytes: h.DataBytes, ZeroBytes: h.ZeroBytes, FreeBytes: h.FreeBytes, StoredBytes: stats.StoredBytes, OS: h.OS.Name,
 		Personalise: h.OS.Personalise, Firmware: h.Firmware, RootPart: h.RootPartition, GrowPart: h.GrowPartition, SwapPart: h.SwapPartition,
+		GrowWhy: h.GrowRefusal(h.GrowPartition, h.SwapPartition),
 	}
 	for n, err := range m.All() {
 		if err != nil {

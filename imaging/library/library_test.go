@@ -181,3 +181,39 @@ func TestAVersionNeedsADriveOfItsDisksSize(t *testing.T) {
 		t.Errorf("needs %d bytes, %v; want %d", got.Version.NeedBytes, err, 64<<20)
 	}
 }
+
+// TestAVersionSaysWhyNoLargerDriveIsTaken: the laptop refuses one that its root cannot grow to, so the order must
+// know; growing nothing is the way out.
+func TestAVersionSaysWhyNoLargerDriveIsTaken(t *testing.T) {
+	l := mustLibrary(t)
+	for _, c := range []struct {
+		name, kind string
+		in         store.Import
+		grow, root int
+		why        string
+	}{
+		{"ext4", "ext4", store.Import{}, 1, 1, ""},
+		{"ext2", "ext2", store.Import{}, 1, 1, "Partition 1 holds ext2"},
+		{"ext2 that stays as it is", "ext2", store.Import{Grow: -1}, 0, 1, ""},
+		{"the root named", "ext4", store.Import{Root: 1}, 1, 1, ""},
+	} {
+		path := filepath.Join(t.TempDir(), "disk.raw")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, 32<<20); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"sgdisk", "--new=1:2048:+16M", "--typecode=1:8304", path}, {"mkfs." + c.kind, "-q", "-F", "-E", "offset=1048576", path, "16M"}} {
+			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v: %s", args, err, out)
+			}
+		}
+		c.in.File, c.in.Image = path, "sales"
+		got, err := l.Import(context.Background(), "anna", c.in, quiet)
+		v := got.Version
+		if err != nil || v.GrowPart != c.grow || v.RootPart != c.root || (v.GrowWhy == "") != (c.why == "") || !strings.Contains(v.GrowWhy, c.why) {
+			t.Errorf("%s: root %d grows %d, %q, %v; want root %d grows %d, %q", c.name, v.RootPart, v.GrowPart, v.GrowWhy, err, c.root, c.grow, c.why)
+		}
+	}
+}

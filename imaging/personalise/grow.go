@@ -9,13 +9,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"ingot/imaging"
 )
 
 // ext4ResizeFS is EXT4_IOC_RESIZE_FS, _IOW('f', 16, __u64): the new size in blocks (fs/ext4/ext4.h).
 const ext4ResizeFS = 0x40086610
 
 // CanGrow reports whether Ingot can grow a file system of this kind.
-func CanGrow(fileSystem string) bool { return fileSystem == "ext4" }
+func CanGrow(fileSystem string) bool { return fileSystem == imaging.Growable }
 
 // GrowExt4 asks the kernel to grow the ext4 that is mounted read-write at dir to size bytes, its partition's.
 // Growing one that fills its partition already changes nothing.
