@@ -22,22 +22,24 @@ func networkCases() []Case {
 		{"proxy-bios", "beside an office's DHCP server a BIOS laptop starts the agent", nil, beside(lab.BIOS)},
 		{"proxy-secureboot", "beside an office's DHCP server a Secure Boot laptop starts the agent by PXE", nil, beside(lab.SecureBoot)},
 		{"proxy-httpboot", "beside an office's DHCP server a Secure Boot laptop starts the agent by HTTP Boot", nil, beside(lab.SecureHTTPBoot)},
-		{"secureboot-negative", "with Secure Boot on, firmware refuses a changed shim, and GRUB a changed kernel", nil, secureBootNegative},
-		{"two-nics", "a laptop with two wired cards brings both up and says one Hello", nil, twoNICs},
+		{"secureboot-negative", "with Secure Boot on, firmware refuses a changed shim, and GRUB a changed kernel; the same laptop then starts by our chain", nil, secureBootNegative},
+		{"two-nics", "a laptop with two wired cards says one Hello: over either, or over the only one that leads here", nil, twoNICs},
 		{"foreign-dhcp", "the daemon does not serve addresses beside another DHCP server, unless told to", nil, foreignDHCP},
 		{"second-start", "a second daemon on one machine or data folder ends with a clear message; the first goes on", nil, secondStart},
 	}
 }
 
-// officeDHCP puts another computer on the switch whose DHCP server knows nothing of booting.
-func officeDHCP(ctx context.Context, e *Env) error {
+// officeDHCP puts another computer on the switch whose DHCP server knows nothing of booting; more are further
+// settings of it.
+func officeDHCP(ctx context.Context, e *Env, more ...string) error {
 	h, err := e.Bench.AddHost(ctx, "office", "10.77.0.2")
 	if err != nil {
 		return err
 	}
-	p, err := e.Bench.Start("office-dnsmasq", h.Argv("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--port=0", "--user=root",
+	argv := append([]string{"dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--port=0", "--user=root",
 		"--interface=eth0", "--bind-interfaces", "--log-dhcp", "--no-ping", "--dhcp-authoritative",
-		"--dhcp-leasefile="+filepath.Join(e.Dir, "office.leases"), "--dhcp-range=10.77.0.150,10.77.0.190,255.255.255.0,1h")...)
+		"--dhcp-leasefile=" + filepath.Join(e.Dir, "office.leases"), "--dhcp-range=10.77.0.150,10.77.0.190,255.255.255.0,1h"}, more...)
+	p, err := e.Bench.Start("office-dnsmasq", h.Argv(argv...)...)
 	if err != nil {
 		return err
 	}
@@ -126,7 +128,10 @@ func twoNICs(ctx context.Context, e *Env) error {
 		return err
 	}
 	seen := strings.Join(dev.MACs, " ")
-	return checks(same("serial", dev.Serial, l.Serial), that(strings.Contains(seen, l.MAC), "the device's MACs are %q; want %s among them", seen, l.MAC))
+	if err := checks(same("serial", dev.Serial, l.Serial), r.Kill(), that(strings.Contains(seen, l.MAC), "the device's MACs are %q; want %s among them", seen, l.MAC)); err != nil {
+		return err
+	}
+	return oneLink(ctx, e, d)
 }
 
 func foreignDHCP(ctx context.Context, e *Env) error {
@@ -180,7 +185,7 @@ func secureBootNegative(ctx context.Context, e *Env) error {
 			return fmt.Errorf("with a changed %s: %w", x.file, err)
 		}
 	}
-	return nil
+	return bootsToHello(ctx, e, lab.SecureBoot) // the first laptop again, now by our own chain
 }
 
 func bootsChanged(ctx context.Context, e *Env, n int, file, refusal string) error {

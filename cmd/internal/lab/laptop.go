@@ -26,6 +26,7 @@ type Laptop struct {
 	DiskFirst    bool   // the drive stands before the network in the boot order
 	Offline      bool   // no card is fitted
 	Segment      string // the switch that its cards are plugged into; "" means the server's, Bridge
+	MoreSegment  string // the switch of the further cards; "" means that of the first
 	Kernel       string // a program that QEMU starts instead of the firmware's boot entries: a start by hand (BIOS only)
 	KernelWords  string // what the program is told
 	Drives       []*Drive
@@ -47,8 +48,12 @@ func (b *Bench) Fit(ctx context.Context, l *Laptop) error {
 			return err
 		}
 	}
-	for range l.macs() {
-		tap, err := b.tap(ctx, cmp.Or(l.Segment, Bridge))
+	for i := range l.macs() {
+		segment := cmp.Or(l.Segment, Bridge)
+		if i > 0 {
+			segment = cmp.Or(l.MoreSegment, segment)
+		}
+		tap, err := b.tap(ctx, segment)
 		if err != nil {
 			return fmt.Errorf("plug %s in: %w", l.Name, err)
 		}
