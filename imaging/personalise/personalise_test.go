@@ -299,7 +299,8 @@ func TestReadBackSeesEveryDifference(t *testing.T) {
 		},
 		"a file that is cut": func(d string) error { return os.Truncate(filepath.Join(d, "var/lib/ingot/ingot-agent"), 3) },
 		"a file that grew": func(d string) error {
-			return os.WriteFile(filepath.Join(d, "etc/machine-id"), []byte("x"), 0o644)
+			p := filepath.Join(d, "etc/machine-id") // read-only, as in the image
+			return errors.Join(os.Chmod(p, 0o644), os.WriteFile(p, []byte("x"), 0o644), os.Chmod(p, 0o444))
 		},
 		"a removed key that is back": func(d string) error { return os.WriteFile(filepath.Join(d, "etc/ssh/ssh_host_rsa_key"), nil, 0o600) },
 		"a secret all may read":      func(d string) error { return os.Chmod(filepath.Join(d, "var/lib/ingot/callhome.json"), 0o644) },
