@@ -31,9 +31,16 @@ type Device struct {
 	Warnings     []string    `json:"warnings,omitempty"` // of the last Hello
 	Deployment   string      `json:"deployment,omitempty"`
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence
+	Settled      *Pair       `json:"settled,omitempty"`  // a person settled that one of these two keys is another device's: it is known by both together
 	Created      time.Time   `json:"created"`
 	Changed      time.Time   `json:"changed"` // the last change of State
 	Seen         time.Time   `json:"seen"`    // the last Hello
+}
+
+// Pair is the two keys that one laptop tells.
+type Pair struct {
+	SerialKey string `json:"serial_key"`
+	UUIDKey   string `json:"uuid_key"`
 }
 
 // maxNew bounds the devices that nobody has adopted: a stranger who says Hello with ever new serials must not

@@ -71,8 +71,8 @@ func match(id identity, bySerial, byUUID *store.Device) (*store.Device, string) 
 	return nil, ""
 }
 
-// recognise reads what match decides on. A laptop that was quarantined before is found again by both of its
-// keys, so that its restart does not make another record.
+// recognise reads what match decides on. A laptop that is quarantined, or that a person has settled, is found again
+// by both of its keys, so that its restart does not make another record.
 func recognise(tx *store.Tx, id identity) (*store.Device, string, error) {
 	bySerial, err := optional(tx.DeviceBySerial(id.serial))
 	if err != nil {
@@ -83,19 +83,36 @@ func recognise(tx *store.Tx, id identity) (*store.Device, string, error) {
 		return nil, "", err
 	}
 	d, conflict := match(id, bySerial, byUUID)
-	if conflict == "" {
+	if conflict == "" && (d == nil || id.serial != "" && id.uuid != "") {
 		return d, "", nil
 	}
 	all, err := tx.Devices()
 	if err != nil {
 		return nil, "", err
 	}
+	if conflict == "" && !sharedKey(all, id) {
+		return d, "", nil
+	}
+	if conflict == "" {
+		conflict = "It tells one key only, which two laptops share."
+	}
+	told := store.Pair{SerialKey: id.serial, UUIDKey: id.uuid}
 	for _, o := range all {
-		if o.Conflict != "" && o.SerialKey == id.serial && o.UUIDKey == id.uuid {
+		if o.Conflict != "" && o.SerialKey == id.serial && o.UUIDKey == id.uuid || o.Settled != nil && *o.Settled == told {
 			return &o, "", nil
 		}
 	}
 	return nil, conflict, nil
+}
+
+// sharedKey reports whether a person once settled that two laptops tell this one key.
+func sharedKey(all []store.Device, id identity) bool {
+	for _, o := range all {
+		if o.Settled != nil && (id.serial == o.Settled.SerialKey && id.uuid == "" || id.uuid == o.Settled.UUIDKey && id.serial == "") {
+			return true
+		}
+	}
+	return false
 }
 
 func optional(d store.Device, err error) (*store.Device, error) {
@@ -114,10 +131,10 @@ func take(d *store.Device, id identity, h job.Hello, mac string) {
 	if strings.EqualFold(strings.TrimSpace(h.Facts.Manufacturer), "lenovo") && h.Facts.ModelVersion != "" {
 		d.Model = h.Facts.ModelVersion // Lenovo's product name is a type number; the version is what people say
 	}
-	if id.serial != "" {
+	if id.serial != "" && d.Settled == nil { // the keys of a settled laptop are what a person left it
 		d.SerialKey = id.serial
 	}
-	if id.uuid != "" {
+	if id.uuid != "" && d.Settled == nil {
 		d.UUIDKey = id.uuid
 	}
 	d.Drives, d.MemoryBytes, d.Firmware, d.SecureBoot, d.Warnings = h.Drives, h.MemoryBytes, h.Firmware, h.SecureBoot, h.Warnings

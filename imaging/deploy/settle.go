@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
 // Settle ends a quarantine by a person's word: this record is a laptop of its own. A record that two live
 // laptops shared becomes what it was last known to hold; one that clashed with another device's identity
-// becomes new, without the identity that belongs to the other.
+// becomes new, and is known from now on by its serial and UUID together, for one of them belongs to the other.
 func (s *Service) Settle(ctx context.Context, operator, ref string) (store.DeviceView, error) {
 	var id string
 	err := s.update(func(tx *store.Tx) error {
@@ -18,26 +19,15 @@ func (s *Service) Settle(ctx context.Context, operator, ref string) (store.Devic
 			return err
 		}
 		id = d.ID
-		to := store.New
-		switch {
-		case d.Deployment != "":
-			to = store.Failed // what it holds must be proven anew
-		case d.Name != "":
-			to = store.Ready
+		if d.State != store.Quarantined {
+			return job.Faultf(job.CodeState, "%s is %s, not quarantined.", d.Label(), d.State)
 		}
-		if d.SerialKey != "" {
-			if o, err := optional(tx.DeviceBySerial(d.SerialKey)); err != nil {
-				return err
-			} else if o != nil && o.ID != d.ID {
-				d.SerialKey = ""
-			}
+		to, err := settledState(tx, d)
+		if err != nil {
+			return err
 		}
-		if d.UUIDKey != "" {
-			if o, err := optional(tx.DeviceByUUID(d.UUIDKey)); err != nil {
-				return err
-			} else if o != nil && o.ID != d.ID {
-				d.UUIDKey = ""
-			}
+		if err := settleKeys(tx, &d); err != nil {
+			return err
 		}
 		if err := d.Become(to, tx.Now()); err != nil {
 			return err
@@ -49,4 +39,55 @@ func (s *Service) Settle(ctx context.Context, operator, ref string) (store.Devic
 		return store.DeviceView{}, err
 	}
 	return s.Device(ctx, id)
+}
+
+// settledState is what a quarantined device was last known to be. One that holds somebody's data is in use, so that
+// it is imaged again only with its name typed; only a job that began to write and did not end well makes it failed.
+func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
+	if j, busy, err := tx.ActiveJob(d.ID); err != nil {
+		return "", err
+	} else if busy && j.Reached.Started() {
+		return "", job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, d.Label(), j.State)
+	}
+	jobs, err := tx.Jobs()
+	if err != nil {
+		return "", err
+	}
+	var last store.Job // that wrote
+	for _, j := range jobs {
+		wrote := j.Reached.Started() || j.Result != nil && j.Result.DiskTouched
+		if j.Device == d.ID && wrote && j.Created.After(last.Created) {
+			last = j
+		}
+	}
+	switch {
+	case last.ID != "" && last.State != job.Done:
+		return store.Failed, nil
+	case d.Deployment != "":
+		return store.Deployed, nil
+	case d.Name != "":
+		return store.Ready, nil
+	}
+	return store.New, nil
+}
+
+// settleKeys takes away the keys that belong to another device. What is left does not find this laptop, which tells
+// both, so the pair is kept.
+func settleKeys(tx *store.Tx, d *store.Device) error {
+	pair := store.Pair{SerialKey: d.SerialKey, UUIDKey: d.UUIDKey}
+	bySerial, err := optional(tx.DeviceBySerial(d.SerialKey))
+	if err != nil {
+		return err
+	}
+	byUUID, err := optional(tx.DeviceByUUID(d.UUIDKey))
+	if err != nil {
+		return err
+	}
+	if bySerial != nil && bySerial.ID != d.ID {
+		d.SerialKey, d.Settled = "", &pair
+	}
+	if byUUID != nil && byUUID.ID != d.ID {
+		d.UUIDKey, d.Settled = "", &pair
+	}
+	return nil
 }
