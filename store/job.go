@@ -53,6 +53,8 @@ type Job struct {
 	DiskSize     uint64       `json:"disk_size"`
 	DataExtents  uint64       `json:"data_extents"`
 	ZeroExtents  uint64       `json:"zero_extents"`
+	ProvenBytes  uint64       `json:"proven_bytes"` // data and zero bytes of the image: what a proof has read
+	Table        string       `json:"table"`        // the image's: gpt, mbr or none
 	DeviceName   string       `json:"device_name"`
 	Personalise  bool         `json:"personalise"`
 	Role         string       `json:"role,omitempty"`

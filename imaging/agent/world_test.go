@@ -335,7 +335,7 @@ func (l *laptop) Personalise(_ context.Context, _ agent.Written, p job.Personal)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.named = append(l.named, p.DeviceName)
-	return job.PersonalisedProof{Files: []job.WrittenFile{{Path: "/etc/hostname", Digest: imaging.Sum([]byte(p.DeviceName))}}}, l.nameErr
+	return job.PersonalisedProof{Files: []job.WrittenFile{{Path: "/etc/hostname", Digest: imaging.Sum([]byte(p.DeviceName + "\n"))}}}, l.nameErr
 }
 
 func (l *laptop) Check(context.Context, agent.Written, []byte) error { return nil }

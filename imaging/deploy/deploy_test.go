@@ -57,7 +57,7 @@ func newBench(t testing.TB) *bench {
 	t.Cleanup(func() { b.stop() })
 	b.update(func(tx *store.Tx) error {
 		_, _, err := tx.AddVersion(store.Version{Image: "sales", Label: "2026-11", State: store.Released, Manifest: manifest, DiskSize: 8 << 30,
-			NeedBytes: 4 << 30, SectorSize: 512, Table: "gpt", DataExtents: 7, ZeroExtents: 2, OS: "Debian GNU/Linux 12", Personalise: "linux",
+			NeedBytes: 4 << 30, SectorSize: 512, Table: "gpt", DataExtents: 7, ZeroExtents: 2, DataBytes: 5 << 20, ZeroBytes: 2 << 20, OS: "Debian GNU/Linux 12", Personalise: "linux",
 			RootPart: 2, GrowPart: 2})
 		return err
 	})
@@ -223,8 +223,8 @@ func (b *bench) device(ref string) store.DeviceView {
 
 func result(j job.Job) job.Result {
 	return job.Result{Job: j.ID, State: job.Done, FetchedBytes: 1000, WrittenBytes: 2000, KeptBytes: 3000, Seconds: 12, DiskTouched: true, Proof: job.Proof{
-		Content:      &job.ContentProof{Manifest: j.Image.Manifest, DataExtents: 7, ZeroExtents: 2, FreeExtents: 1, ReadBytes: 9000, Direct: true},
-		Personalised: &job.PersonalisedProof{Files: []job.WrittenFile{{Path: "/etc/hostname", Digest: imaging.Sum([]byte("x"))}}},
+		Content:      &job.ContentProof{Manifest: j.Image.Manifest, DataExtents: 7, ZeroExtents: 2, FreeExtents: 1, ReadBytes: 6 << 20, Direct: true},
+		Personalised: &job.PersonalisedProof{Files: []job.WrittenFile{{Path: "/etc/hostname", Digest: imaging.Sum([]byte(j.DeviceName + "\n"))}}},
 		Commit:       &job.CommitProof{Head: imaging.Sum([]byte("head")), BackupGPT: imaging.Sum([]byte("gpt")), BootEntry: "Boot0003"}}}
 }
 
@@ -295,6 +295,10 @@ func TestDoneNeedsItsWholeProof(t *testing.T) {
 		"no commit":             func(r *job.Result) { r.Proof.Commit = nil },
 		"an empty commit":       func(r *job.Result) { r.Proof.Commit.Head = imaging.Digest{} },
 		"no name":               func(r *job.Result) { r.Proof.Personalised = nil },
+		"no host name":          func(r *job.Result) { r.Proof.Personalised.Files[0].Path = "/etc/hosts" },
+		"another name":          func(r *job.Result) { r.Proof.Personalised.Files[0].Digest = imaging.Sum([]byte("PC-2\n")) },
+		"too little read":       func(r *job.Result) { r.Proof.Content.ReadBytes = 5 << 20 },
+		"no second table":       func(r *job.Result) { r.Proof.Commit.BackupGPT = imaging.Digest{} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

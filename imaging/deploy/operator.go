@@ -189,6 +189,7 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Deploy, Device: d.ID, Operator: operator, Order: o, Created: tx.Now(), Serial: d.Serial,
 		UUIDKey: uuidKey(d.UUID), Target: target, Image: v.Ref(), DiskSize: v.DiskSize, DataExtents: v.DataExtents, ZeroExtents: v.ZeroExtents,
+		ProvenBytes: v.DataBytes + v.ZeroBytes, Table: v.Table,
 		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
 		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),
 	}

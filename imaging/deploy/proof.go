@@ -1,9 +1,16 @@
 package deploy
 
 import (
+	"slices"
+
+	"ingot/imaging"
 	"ingot/imaging/job"
 	"ingot/store"
 )
+
+// heldBytes is the most of an image that the agent holds in memory until commit: read back there, so not counted as
+// content.
+const heldBytes = 1 << 20
 
 // checkProof says what the evidence of a finished deploy lacks, or "" when it is whole. Done means that the
 // evidence is there, not that no error was seen.
@@ -18,12 +25,21 @@ func checkProof(j store.Job, p job.Proof, fileDisks bool) string {
 		return "The proof is of another image."
 	case c.DataExtents != j.DataExtents, c.ZeroExtents != j.ZeroExtents:
 		return "The proof does not cover every extent."
+	case c.ReadBytes+heldBytes < j.ProvenBytes:
+		return "The content was not read whole."
 	case !c.Direct && !fileDisks:
 		return "The content was not read from the drive itself."
 	case p.Commit == nil || p.Commit.Head.IsZero():
 		return "No proof of the partition table."
-	case j.Personalise && (p.Personalised == nil || len(p.Personalised.Files) == 0):
+	case j.Table == "gpt" && p.Commit.BackupGPT.IsZero():
+		return "No proof of the second partition table."
+	case j.Personalise && !named(p.Personalised, j.DeviceName):
 		return "No proof of the name."
 	}
 	return ""
+}
+
+// named reports whether the host name that was read back is the Name.
+func named(p *job.PersonalisedProof, name string) bool {
+	return p != nil && slices.Contains(p.Files, job.WrittenFile{Path: "/etc/hostname", Digest: imaging.Sum([]byte(name + "\n"))})
 }
