@@ -22,6 +22,7 @@ const (
 	// sendBuffer is what one stream holds: 50 of them take 13 MiB. It is also the largest read from a pack.
 	sendBuffer = 256 << 10
 	lookAhead  = 256 // extents read from the manifest at once
+	maxGroup   = 512 // chunks read from a pack at once: very small ones would need more memory than their bytes
 )
 
 var sendBufs = sync.Pool{New: func() any { b := make([]byte, sendBuffer); return &b }}
@@ -114,7 +115,7 @@ func (t *sender) extent(n uint64, e imaging.Extent) error {
 	if k := len(t.group); k > 0 {
 		last := t.group[k-1].l
 		adjacent := last.pack == l.pack && int64(last.off)+imaging.ChunkHeadSize+int64(last.stored) == int64(l.off)
-		if !adjacent || t.fill+t.size+need > len(t.buf) {
+		if !adjacent || k == maxGroup || t.fill+t.size+need > len(t.buf) {
 			if err := t.closeGroup(); err != nil {
 				return err
 			}
