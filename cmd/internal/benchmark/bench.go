@@ -191,6 +191,7 @@ func (m *measurement) race(ctx context.Context, d *e2e.Daemon, link string, rows
 		ingot.wall = append(ingot.wall, took.wall.Seconds())
 		ingot.cpu = fmt.Sprintf("CPU: agent %.1f s, daemon %.1f s", took.laptop.cpu, took.daemon.cpu)
 		m.rig.env.Say("%s, round %d: Ingot %.1f s, %.0f MB fetched, %s", link, round+1, took.wall.Seconds(), mb(took.fetched), ingot.cpu)
+		m.rig.env.Say("  %s", took.phases)
 		for i, p := range running {
 			if round > 0 && i > 0 && m.o.Rounds > 1 {
 				continue // the slow ones once: they are here for the picture only

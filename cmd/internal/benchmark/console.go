@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"ingot/cmd/internal/lab"
 )
 
 // console reads a laptop's lines as they come and notes when the order arrived and when it was done.
@@ -18,6 +16,13 @@ type console struct {
 	mu        sync.Mutex
 	open      []byte // a line without its end
 	job, done time.Time
+	states    []mark
+}
+
+// mark is a state and when the laptop said it.
+type mark struct {
+	state string
+	at    time.Time
 }
 
 func newConsole() *console { return &console{lines: make(chan string, 256)} }
@@ -38,6 +43,8 @@ func (c *console) Write(p []byte) (int, error) {
 		switch {
 		case strings.HasPrefix(text, "job "):
 			c.job = now
+		case strings.HasPrefix(text, "state "):
+			c.states = append(c.states, mark{strings.TrimPrefix(text, "state "), now})
 		case text == "done":
 			c.done = now
 		}
@@ -48,8 +55,15 @@ func (c *console) Write(p []byte) (int, error) {
 	}
 }
 
+// process is the laptop's agent; *lab.Process is one.
+type process interface {
+	Done() <-chan struct{}
+	Err() error
+	Tail(lines int) string
+}
+
 // wait waits for a line with this beginning and returns the rest of it. A failure that the laptop shows ends it.
-func (c *console) wait(ctx context.Context, p *lab.Process, prefix string) (string, error) {
+func (c *console) wait(ctx context.Context, p process, prefix string) (string, error) {
 	for {
 		select {
 		case line := <-c.lines:
@@ -77,4 +91,19 @@ func (c *console) took() time.Duration {
 		return 0
 	}
 	return c.done.Sub(c.job)
+}
+
+// phases tells how long each state lasted.
+func (c *console) phases() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var b strings.Builder
+	for i, m := range c.states {
+		end := c.done
+		if i+1 < len(c.states) {
+			end = c.states[i+1].at
+		}
+		fmt.Fprintf(&b, " %s %.2f", m.state, end.Sub(m.at).Seconds())
+	}
+	return strings.TrimSpace(b.String())
 }

@@ -122,6 +122,7 @@ type deployment struct {
 	laptop  usage
 	daemon  usage // cpu: of this deploy alone
 	fetched uint64
+	phases  string
 }
 
 // deploy lets one laptop boot, adopts it, orders the image, and proves by the record that it was done. What a
@@ -148,7 +149,7 @@ func (r *rig) deploy(ctx context.Context, d *e2e.Daemon, image string, size uint
 	}
 	atServer, atLaptop := watch(d.Proc.Pid()), watch(proc.Pid())
 	err = r.see(ctx, d, console, proc, serial, image)
-	out := deployment{laptop: atLaptop(), daemon: atServer(), wall: console.took()}
+	out := deployment{laptop: atLaptop(), daemon: atServer(), wall: console.took(), phases: console.phases()}
 	out.daemon.cpu -= before.cpu
 	if err != nil {
 		return out, errors.Join(err, proc.Kill())
