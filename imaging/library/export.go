@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ingot/imaging"
+	"ingot/imaging/gpt"
 	"ingot/imaging/job"
 	"ingot/store"
 )
 
 // Export writes a Version as a raw disk file and proves it: after the file is synced every data extent is read
 // back and compared by digest, every zero extent read back as zeros. Free extents are no part of the image;
-// they are left as zeros and counted. The file appears under its name only when it is proven.
+// they are left as zeros and counted. A GPT's second copy is made anew out of the first. The file appears under its name only when it is proven.
 func (l *Library) Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error) {
 	var v store.Version
 	if err := l.DB.View(func(tx *store.Tx) (err error) { v, err = tx.FindVersion(e.Image); return err }); err != nil {
@@ -80,7 +81,40 @@ func (x *export) run(ctx context.Context, d imaging.Digest) (err error) {
 	if err := unix.Fadvise(int(x.f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
 		return err
 	}
-	return x.walk(ctx, m, "checking", x.prove)
+	if err := x.walk(ctx, m, "checking", x.prove); err != nil {
+		return err
+	}
+	if m.Header().Table == "gpt" {
+		return x.secondTable(m.Header())
+	}
+	return nil
+}
+
+// secondTable makes the second GPT anew out of the first: no image holds it. Its first sectors may share a block
+// with an extent, so it is written only when every extent is proven.
+func (x *export) secondTable(h imaging.Header) error {
+	t, err := gpt.ReadPrimary(x.f, int64(h.DiskSize), h.SectorSize)
+	if err != nil {
+		return fmt.Errorf("second partition table: %w", err)
+	}
+	off, want, err := t.Backup()
+	if err != nil {
+		return fmt.Errorf("second partition table: %w", err)
+	}
+	if _, err := x.f.WriteAt(want, off); err != nil {
+		return err
+	}
+	if err := errors.Join(x.f.Sync(), unix.Fadvise(int(x.f.Fd()), off, int64(len(want)), unix.FADV_DONTNEED)); err != nil {
+		return err
+	}
+	got := make([]byte, len(want))
+	if _, err := x.f.ReadAt(got, off); err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want) {
+		return job.Faultf(job.CodeReadBack, "The second partition table of the exported file, at byte %d.", off)
+	}
+	return nil
 }
 
 // walk calls f with every extent and tells how far it is.

@@ -74,6 +74,13 @@ func TestAnExportedImageHoldsTheDataAndNothingOfTheFreeSpace(t *testing.T) {
 	if x.DataBytes != v.DataBytes || x.ZeroBytes != v.ZeroBytes || x.FreeBytes != v.FreeBytes {
 		t.Errorf("exported %+v; want the version's bytes", x)
 	}
+	if out, err := exec.Command("sgdisk", "-v", out).CombinedOutput(); err != nil || !strings.Contains(string(out), "No problems found") {
+		t.Errorf("sgdisk -v: %v: %s", err, out)
+	}
+	again, err := l.Import(ctx, "anna", store.Import{File: out, Image: "sales"}, quiet)
+	if err != nil || !again.Known {
+		t.Errorf("the export imported again: %+v, %v; want the version that it came from", again, err)
+	}
 	fs := filepath.Join(t.TempDir(), "fs")
 	if out, err := exec.Command("dd", "if="+out, "of="+fs, "bs=1M", "skip=1", "status=none").CombinedOutput(); err != nil {
 		t.Fatalf("dd: %v: %s", err, out)
