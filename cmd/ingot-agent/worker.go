@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,8 +29,13 @@ type worker struct {
 	say    func(string)
 }
 
+// softMemory is the heap, in bytes, from which the worker collects garbage harder instead of growing: a laptop with
+// 1 GB holds stage 2 and the kernel beside it. Buffers of the restore are some 100 MiB of it.
+const softMemory = 200 << 20
+
 // runWorker is everything after the first mounts. It returns only when it cannot go on.
 func runWorker() int {
+	debug.SetMemoryLimit(softMemory)
 	lines := newRing(openSerial())
 	w := &worker{lines: lines, screen: newDisplay(lines)}
 	w.say = func(s string) { fmt.Fprintf(lines, "ingot: %s\n", s) }
