@@ -113,23 +113,8 @@ func cancelled(ctx context.Context, e *Env) error {
 // cancelBeforeWrite orders and cancels while the waiting laptop's cable is out. When it is in again, the
 // laptop has the order in its hands, asks whether it may begin, and hears that it may not.
 func (x *running) cancelBeforeWrite(ctx context.Context, e *Env) error {
-	if err := x.run.Cable(false); err != nil {
+	if err := x.orderOnTheWay(ctx, e); err != nil {
 		return err
-	}
-	if err := x.orderSmall(ctx, e); err != nil {
-		return err
-	}
-	for { // until the order is on its way to the laptop
-		j, err := x.d.job(ctx, x.id)
-		if err != nil {
-			return err
-		}
-		if j.AgentKey != "" {
-			break
-		}
-		if err := pause(ctx, "the order to be handed out"); err != nil {
-			return err
-		}
 	}
 	if _, err := x.d.CLI(ctx, "job", "cancel", string(x.id)); err != nil {
 		return err
@@ -145,6 +130,41 @@ func (x *running) cancelBeforeWrite(ctx context.Context, e *Env) error {
 		return err
 	}
 	return checks(same("the job", j.State, job.Cancelled), that(j.Result != nil && !j.Result.DiskTouched, "the result is %+v", j.Result))
+}
+
+// orderOnTheWay takes the cable out and gives an order that the daemon has handed out and the laptop does not
+// have yet. The daemon can do so only while the laptop's question is open; a try that comes between two
+// questions is taken back and made again.
+func (x *running) orderOnTheWay(ctx context.Context, e *Env) error {
+	for {
+		if err := x.run.Cable(false); err != nil {
+			return err
+		}
+		if err := x.orderSmall(ctx, e); err != nil {
+			return err
+		}
+		for range 20 {
+			j, err := x.d.job(ctx, x.id)
+			if err != nil || j.AgentKey != "" {
+				return err
+			}
+			if err := pause(ctx, "the order to be handed out"); err != nil {
+				return err
+			}
+		}
+		if _, err := x.d.CLI(ctx, "job", "cancel", string(x.id)); err != nil {
+			return err
+		}
+		if err := x.run.Cable(true); err != nil {
+			return err
+		}
+		e.Say("the laptop was between two questions; again")
+		for range 25 { // until its next question is open
+			if err := pause(ctx, "the laptop's next question"); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (x *running) cancelInMidWrite(ctx context.Context, e *Env) (err error) {
