@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ import (
 
 // Limits of the agent listener.
 const (
+	maxBody     = 256 << 10        // bytes of a request's body: a Result that lists a thousand files
+	maxParts    = 8192             // commas in it: a list of empty things is short on the wire and long in memory
 	maxRequests = 1024             // at once, all agents
 	bodyTime    = 20 * time.Second // to send a request's body
 	stallTime   = 60 * time.Second // a stream's reader may stand still
@@ -88,7 +91,7 @@ func (s *Service) limited(next http.Handler) http.Handler {
 			notHere(w, r)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, job.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -244,7 +247,11 @@ func serveBody[In, Out any](w http.ResponseWriter, r *http.Request, f func(conte
 func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // a recorder in a test has none
-	dec := json.NewDecoder(r.Body)
+	b, err := io.ReadAll(r.Body)
+	if err != nil || bytes.Count(b, []byte(",")) > maxParts {
+		return job.Faultf(job.CodeBadRequest, "The body did not come whole, or it is too large.")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(into); err != nil {
 		return job.Faultf(job.CodeBadRequest, "The body is not the JSON that belongs here.")
 	}

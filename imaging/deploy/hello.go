@@ -178,8 +178,12 @@ func clearGuard(tx *store.Tx, d store.Device) error {
 	return nil
 }
 
-// note writes one audit event by itself: for what was refused, whose own transaction was rolled back.
+// note writes one audit event by itself: for what was refused, whose own transaction was rolled back. Beyond
+// refusalRate there is only the log.
 func (s *Service) note(act, subject, text string) error {
+	if !s.refusal.AllowN(s.now(), 1) {
+		return nil
+	}
 	return s.db.Update(func(tx *store.Tx) error { return tx.Audit("ingot", act, clip(subject), text) })
 }
 

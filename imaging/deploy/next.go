@@ -105,6 +105,9 @@ func (s *Service) act(tx *store.Tx, sc scene, v verdict) (job.Next, error) {
 	case v.fail != nil:
 		n.Fault = v.fail
 		return n, errors.Join(s.end(tx, *sc.job, job.Failed, v.fail, nil), dismiss(tx, &sc.agent))
+	case v.deny != nil && sc.agent.Released:
+		n.Fault = v.deny // told and recorded before
+		return n, nil
 	case v.deny != nil:
 		n.Fault = v.deny
 		return n, errors.Join(tx.Audit("ingot", "refused", string(sc.job.ID), v.deny.Error()), dismiss(tx, &sc.agent))

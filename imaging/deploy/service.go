@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"ingot/imaging/job"
 	"ingot/imaging/sign"
@@ -43,6 +44,13 @@ type Config struct {
 	AcceptFileDisks bool
 }
 
+// How many refused Hellos are kept in the audit chain, which is never cut: anybody with a network cable can be
+// refused as often as he likes.
+const (
+	refusalRate  = rate.Limit(1.0 / 60) // a second
+	refusalBurst = 50
+)
+
 // Service is the daemon's side of jobs. Its methods may be called from any goroutine.
 type Service struct {
 	cfg     Config
@@ -50,10 +58,10 @@ type Service struct {
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
+	refusal *rate.Limiter // of the audit events about refused Hellos
 
 	mu       sync.Mutex
 	heard    map[job.KeyID]time.Time     // last request of each agent
-	clashed  map[string]bool             // devices with two live keys, already quarantined in this run
 	progress map[job.ID]job.Progress     // of running jobs
 	kept     map[job.ID]time.Time        // when the job's sign of life was last made durable
 	changed  chan struct{}               // closed and replaced at every change
@@ -74,7 +82,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
-		heard: map[job.KeyID]time.Time{}, clashed: map[string]bool{}, progress: map[job.ID]job.Progress{},
+		refusal: rate.NewLimiter(refusalRate, refusalBurst),
+		heard:   map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
 		kept: map[job.ID]time.Time{}, changed: make(chan struct{}), guesses: map[string][]time.Time{},
 		running: map[job.KeyID]runningTarget{},
 	}, nil
