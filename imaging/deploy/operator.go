@@ -154,7 +154,11 @@ func (s *Service) Deploy(ctx context.Context, operator string, o store.Order) (s
 
 // approve checks an order against everything known and makes its Job.
 func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store.Order) (store.Job, error) {
-	if err := allowed(d, o); err != nil {
+	used, err := inUse(tx, d)
+	if err != nil {
+		return store.Job{}, err
+	}
+	if err := allowed(d, o, used); err != nil {
 		return store.Job{}, err
 	}
 	if j, busy, err := tx.ActiveJob(d.ID); err != nil || busy {
@@ -198,14 +202,23 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 		fmt.Sprintf("%s onto %s, drive %s, job %s.", v.Ref(), d.Label(), target.Serial, j.ID)))
 }
 
+// inUse reports whether somebody may work with the device: it is deployed, or its last job got so far that the
+// laptop starts, though nobody could prove it.
+func inUse(tx *store.Tx, d store.Device) (bool, error) {
+	if d.State != store.Failed {
+		return d.State == store.Deployed, nil
+	}
+	j, err := lastWriter(tx, d)
+	return j.Observed != nil || j.Reached == job.Committing || j.Reached == job.Committed, err
+}
+
 // allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator
 // says that it was saved and types whose laptop it is.
-func allowed(d store.Device, o store.Order) error {
+func allowed(d store.Device, o store.Order, used bool) error {
 	switch d.State {
-	case store.Ready, store.Failed:
-	case store.Deployed:
-		if !o.DataSaved || !strings.EqualFold(o.Confirm, d.Name) {
-			return job.Faultf(job.CodeState, "%s is in use: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
+	case store.Ready, store.Failed, store.Deployed:
+		if used && (!o.DataSaved || !strings.EqualFold(o.Confirm, d.Name)) {
+			return job.Faultf(job.CodeState, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)

@@ -49,18 +49,10 @@ func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
 	} else if busy && j.Reached.Started() {
 		return "", job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, d.Label(), j.State)
 	}
-	jobs, err := tx.Jobs()
-	if err != nil {
-		return "", err
-	}
-	var last store.Job // that wrote
-	for _, j := range jobs {
-		wrote := j.Reached.Started() || j.Result != nil && j.Result.DiskTouched
-		if j.Device == d.ID && wrote && j.Created.After(last.Created) {
-			last = j
-		}
-	}
+	last, err := lastWriter(tx, d)
 	switch {
+	case err != nil:
+		return "", err
 	case last.ID != "" && last.State != job.Done:
 		return store.Failed, nil
 	case d.Deployment != "":
@@ -69,6 +61,18 @@ func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
 		return store.Ready, nil
 	}
 	return store.New, nil
+}
+
+// lastWriter is the newest job of a device that began to write; the zero Job when none did.
+func lastWriter(tx *store.Tx, d store.Device) (last store.Job, err error) {
+	jobs, err := tx.Jobs()
+	for _, j := range jobs {
+		wrote := j.Reached.Started() || j.Result != nil && j.Result.DiskTouched
+		if j.Device == d.ID && wrote && j.Created.After(last.Created) {
+			last = j
+		}
+	}
+	return last, err
 }
 
 // settleKeys takes away the keys that belong to another device. What is left does not find this laptop, which tells

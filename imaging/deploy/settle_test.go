@@ -141,3 +141,25 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestALaptopThatMayBeInUseIsImagedAgainOnlyWithItsNameTyped: its job was committed and its result never came, so
+// the laptop may have been started and handed out.
+func TestALaptopThatMayBeInUseIsImagedAgainOnlyWithItsNameTyped(t *testing.T) {
+	for last, inUse := range map[job.State]bool{job.Personalised: false, job.Committing: true, job.Committed: true} {
+		b := newBench(t)
+		l := b.adopted("ABC1234", "PC-1")
+		b.order("PC-1")
+		l.reach(l.work(), last)
+		b.clk.pass(2 * time.Hour)
+		must(t, b.s.Sweep())
+		if d := b.device("PC-1"); d.State != store.Failed {
+			t.Fatalf("after %s and two hours of silence the device is %s; want failed", last, d.State)
+		}
+		_, err := b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales"})
+		if inUse {
+			wantCode(t, "an order after "+string(last), err, job.CodeState)
+			_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: "pc-1"})
+		}
+		must(t, err)
+	}
+}
