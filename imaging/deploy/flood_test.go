@@ -2,10 +2,14 @@ package deploy_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"ingot/imaging"
 	"ingot/imaging/job"
@@ -81,5 +85,31 @@ func TestASmallBodyCostsLittleMemory(t *testing.T) {
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 			t.Errorf("%s of %d bytes took %d bytes of memory", name, len(body), grown)
 		}
+	}
+}
+
+// TestOneAddressLeavesRoomForTheOthers: a machine that opens as many connections as it can gets half of them.
+func TestOneAddressLeavesRoomForTheOthers(t *testing.T) {
+	b := newBench(t)
+	at := strings.TrimPrefix(b.base, "https://")
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	greedy := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for range 2100 {
+		c, err := greedy.Dial("tcp", at)
+		if err != nil {
+			t.Skipf("this host does not open so many connections: %v", err)
+		}
+		open = append(open, c)
+	}
+	other := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}}).DialContext}}
+	defer other.CloseIdleConnections()
+	if status, _ := send(t, other, "GET", b.base+"/v1/boot", ""); status != 500 { // there is no boot bundle here
+		t.Errorf("another address got %d; want an answer", status)
 	}
 }

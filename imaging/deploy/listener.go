@@ -126,27 +126,63 @@ func (l *Listener) Listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tls.NewListener(&bounded{Listener: ln, slots: make(chan struct{}, maxConns)}, l.TLS()), nil
+	return tls.NewListener(&bounded{Listener: ln, slots: make(chan struct{}, maxConns), open: map[string]int{}}, l.TLS()), nil
 }
 
-// maxConns bounds the connections at once: some forty for each of 50 laptops.
-const maxConns = 2048
+// maxConns bounds the connections at once, some forty for each of 50 laptops, and maxConnsEach those of one
+// address: one machine that opens as many as it can leaves room for the others.
+const (
+	maxConns     = 2048
+	maxConnsEach = maxConns / 2
+)
 
-// bounded is a listener that takes a connection only when there is room for it; the kernel holds the rest.
+// bounded is a listener that takes a connection only when there is room for it; the kernel holds the rest. What one
+// address opens beyond its share is closed at once.
 type bounded struct {
 	net.Listener
 	slots chan struct{}
+
+	mu   sync.Mutex
+	open map[string]int // by address
 }
 
 // Accept implements net.Listener.
 func (b *bounded) Accept() (net.Conn, error) {
 	b.slots <- struct{}{}
-	c, err := b.Listener.Accept()
-	if err != nil {
-		<-b.slots
-		return nil, err
+	for {
+		c, err := b.Listener.Accept()
+		if err != nil {
+			<-b.slots
+			return nil, err
+		}
+		if host, ok := b.enter(c.RemoteAddr()); ok {
+			return &boundedConn{Conn: c, free: sync.OnceFunc(func() { b.leave(host); <-b.slots })}, nil
+		}
+		c.Close()
 	}
-	return &boundedConn{Conn: c, free: sync.OnceFunc(func() { <-b.slots })}, nil
+}
+
+// enter counts a connection of an address, unless it has its share already.
+func (b *bounded) enter(from net.Addr) (host string, ok bool) {
+	host, _, err := net.SplitHostPort(from.String())
+	if err != nil {
+		host = from.String()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open[host] >= maxConnsEach {
+		return host, false
+	}
+	b.open[host]++
+	return host, true
+}
+
+func (b *bounded) leave(host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open[host]--; b.open[host] == 0 {
+		delete(b.open, host)
+	}
 }
 
 // boundedConn gives its place back when it is closed.
