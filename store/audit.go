@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,6 +76,26 @@ func (tx *Tx) AuditTrail(subject string, limit int) ([]Event, error) {
 		out[i], out[j] = out[j], out[i]
 	}
 	return out, nil
+}
+
+// Chain is what a walk through the audit chain found.
+type Chain struct {
+	Events uint64         `json:"events"`           // that hold, from the first on
+	Head   imaging.Digest `json:"head"`             // the hash of the newest that holds: noted elsewhere, it proves later that nothing was cut off
+	Broken uint64         `json:"broken,omitempty"` // number of the first event that was changed, removed or put elsewhere; 0 for none
+}
+
+// AuditChain is CheckAudit with its outcome told instead of failed.
+func (tx *Tx) AuditChain() (c Chain, err error) {
+	if c.Events, err = tx.CheckAudit(); errors.Is(err, ErrDamaged) {
+		c.Broken, err = c.Events+1, nil
+	}
+	if err != nil || c.Events == 0 {
+		return c, err
+	}
+	last, err := get[Event](tx, bAudit, binary.BigEndian.AppendUint64(nil, c.Events))
+	c.Head = last.Hash
+	return c, err
 }
 
 // CheckAudit walks the whole chain and names the first event that was changed, removed or put elsewhere.

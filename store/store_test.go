@@ -225,6 +225,9 @@ func TestTheAuditChainNamesTheFirstEventThatWasTouched(t *testing.T) {
 		if _, err := tx.CheckAudit(); err == nil || !strings.Contains(err.Error(), "event 3") {
 			t.Errorf("CheckAudit = %v; want event 3 named", err)
 		}
+		if c, err := tx.AuditChain(); err != nil || c.Events != 2 || c.Broken != 3 || c.Head.IsZero() {
+			t.Errorf("AuditChain = %+v, %v; want two that hold and the third broken", c, err)
+		}
 		return nil
 	})
 }

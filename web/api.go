@@ -32,6 +32,7 @@ type Bench interface {
 	AutoDeploy(ctx context.Context) (store.AutoDeploy, error)
 	SetAutoDeploy(ctx context.Context, operator string, a store.AutoDeploy) (store.AutoDeploy, error)
 	Audit(ctx context.Context, subject string, limit int) ([]store.Event, error)
+	AuditChain(ctx context.Context) (store.Chain, error)
 }
 
 // Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
@@ -164,6 +165,10 @@ func (a *API) settingRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/auto-deploy", act(a, a.Bench.SetAutoDeploy))
+	mux.HandleFunc("GET /api/v1/audit/chain", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.AuditChain(r.Context())
+		a.reply(w, out, err)
+	})
 	mux.HandleFunc("GET /api/v1/audit", func(w http.ResponseWriter, r *http.Request) {
 		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
 		if err != nil || limit < 1 || limit > 10000 {

@@ -21,6 +21,7 @@
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
 //	GET  /api/v1/audit?subject=&limit=
+//	GET  /api/v1/audit/chain                proves every event -> store.Chain
 //
 // Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
 package web

@@ -11,8 +11,12 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	var limit int
+	var check bool
 	c := &cobra.Command{Use: "audit [SUBJECT]", Short: "Show who did what, oldest first", Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
+			if check {
+				return a.with(false, func(cl *client) error { return a.checkAudit(c, cl) })
+			}
 			q := url.Values{"limit": {fmt.Sprint(limit)}}
 			if len(given) == 1 {
 				q.Set("subject", given[0])
@@ -32,6 +36,24 @@ func (a *app) auditCommand() *cobra.Command {
 					column[store.Event]{head: "HASH", wide: true, cell: func(e store.Event) string { return e.Hash.Short() }})
 			})
 		}}
+	c.Flags().BoolVar(&check, "check", false, "prove that no event was changed or removed; exit code 3 names the first")
 	c.Flags().IntVar(&limit, "limit", 100, "how many of the newest")
 	return a.outputFlag(c)
+}
+
+// checkAudit tells the chain's newest hash: whoever notes it can prove later that nothing before it was cut off.
+func (a *app) checkAudit(c *cobra.Command, cl *client) error {
+	chain, err := get[store.Chain](c.Context(), cl, "audit/chain")
+	if err != nil {
+		return err
+	}
+	if a.output == "json" {
+		err = a.json(chain)
+	} else {
+		_, err = fmt.Fprintf(a.out, "%d events hold, head %s\n", chain.Events, chain.Head)
+	}
+	if err == nil && chain.Broken > 0 {
+		err = partly{fmt.Errorf("event %d of the audit trail was changed, removed or put elsewhere", chain.Broken)}
+	}
+	return err
 }

@@ -177,3 +177,9 @@ func (s *Service) Audit(_ context.Context, subject string, limit int) (e []store
 	err = s.db.View(func(tx *store.Tx) error { e, err = tx.AuditTrail(subject, limit); return err })
 	return e, err
 }
+
+// AuditChain proves the audit chain, event by event.
+func (s *Service) AuditChain(context.Context) (c store.Chain, err error) {
+	err = s.db.View(func(tx *store.Tx) error { c, err = tx.AuditChain(); return err })
+	return c, err
+}
