@@ -51,20 +51,6 @@ func NewManifestWriter(f *os.File, h Header) (*ManifestWriter, error) {
 	return &ManifestWriter{f: f, header: h, window: make([]byte, 0, windowBytes)}, nil
 }
 
-// SetHeader replaces what NewManifestWriter was told, for facts that are known only behind the last extent.
-// Disk size and parameters must stay.
-func (w *ManifestWriter) SetHeader(h Header) error {
-	h.FormatVersion = FormatVersion
-	if h.DiskSize != w.header.DiskSize || h.Params != w.header.Params {
-		return fmt.Errorf("set manifest header: disk size or parameters changed")
-	}
-	if err := h.Validate(); err != nil {
-		return fmt.Errorf("set manifest header: %w", err)
-	}
-	w.header = h
-	return nil
-}
-
 // Append adds the next extent, which must start where the last one ended.
 func (w *ManifestWriter) Append(e Extent) error {
 	if w.err != nil {

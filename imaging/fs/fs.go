@@ -38,9 +38,6 @@ type Info struct {
 	UUID  string // as fstab writes it
 }
 
-// Encrypted reports whether the volume is encrypted as a whole: its copies would all share one key.
-func (i Info) Encrypted() bool { return i.Type == LUKS || i.Type == BitLocker }
-
 // Unmapped says in words why a volume has no map and is to be copied whole.
 type Unmapped struct {
 	Why       string

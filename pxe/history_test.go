@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// History is a Recorder in memory: the last events of the machines seen last. It is what a daemon shows as
-// the boot log when nothing else keeps one, and what tests read.
+// History is a Recorder in memory, for tests: the last events of the machines seen last.
 type History struct {
 	machines, each int
 
@@ -46,15 +45,6 @@ func (h *History) Events(mac MAC) []Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.events[mac])
-}
-
-// Machines lists the machines heard, the last one first.
-func (h *History) Machines() []MAC {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	out := slices.Clone(h.order)
-	slices.Reverse(out)
-	return out
 }
 
 // Heard gives a channel that is closed at the next event.
