@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 
 	"ingot/cmd/internal/golden"
 	"ingot/cmd/internal/lab"
@@ -15,50 +14,31 @@ var needPlain = []golden.Flavour{golden.Plain}
 func labCases() []Case {
 	return []Case{
 		{"golden-bios-sata", "the golden image starts by itself on a BIOS laptop with a SATA drive", needPlain, func(ctx context.Context, e *Env) error {
-			return goldenStarts(ctx, e, lab.BIOS, lab.SATA)
+			return goldenStarts(ctx, e, lab.BIOS, lab.SATA, golden.Plain)
 		}},
 		{"golden-secureboot-nvme", "the golden image starts by itself with Secure Boot on, from NVMe", needPlain, func(ctx context.Context, e *Env) error {
-			return goldenStarts(ctx, e, lab.SecureBoot, lab.NVMe)
+			return goldenStarts(ctx, e, lab.SecureBoot, lab.NVMe, golden.Plain)
+		}},
+		{"golden-desktop", "the golden image with NetworkManager and cloud-init starts by itself", []golden.Flavour{golden.Desktop}, func(ctx context.Context, e *Env) error {
+			return goldenStarts(ctx, e, lab.SecureBoot, lab.NVMe, golden.Desktop)
+		}},
+		{"golden-swap", "the golden image with a swap partition behind its root starts by itself", []golden.Flavour{golden.Swap}, func(ctx context.Context, e *Env) error {
+			return goldenStarts(ctx, e, lab.BIOS, lab.SATA, golden.Swap)
 		}},
 	}
 }
 
-func goldenStarts(ctx context.Context, e *Env, fw lab.Firmware, bus lab.Bus) error {
-	image, err := e.Golden(ctx, golden.Plain)
-	if err != nil {
-		return err
-	}
+func goldenStarts(ctx context.Context, e *Env, fw lab.Firmware, bus lab.Bus, f golden.Flavour) error {
 	l := Laptop(1, fw, bus)
 	l.Offline = true
-	if err := e.Bench.Fit(ctx, l); err != nil {
-		return err
-	}
-	if _, err := lab.Command(ctx, "cp", "--sparse=always", image, l.Drives[0].Path()); err != nil {
-		return err
-	}
-	r, err := e.PowerOn(ctx, l)
+	r, _, p, err := goldenMachine(ctx, e, l, f)
 	if err != nil {
 		return err
 	}
-	name, err := r.WaitLogin(ctx, 0)
-	if err != nil {
+	if err := switchOff(ctx, r); err != nil {
 		return err
 	}
-	e.Say("login prompt of %s", name)
-	if name != golden.HostName {
-		return fmt.Errorf("the golden machine calls itself %q; want %q", name, golden.HostName)
-	}
-	sh, err := r.Login(ctx, golden.Password)
-	if err != nil {
-		return err
-	}
-	failed, err := sh.Run(ctx, "systemctl is-system-running --wait; systemctl --failed --no-legend --plain")
-	if err != nil {
-		return err
-	}
-	e.Say("state: %s", failed)
-	if err := r.PressPower(); err != nil {
-		return err
-	}
-	return r.WaitOff(ctx)
+	// Cloud-init's configuration stage fails at the first start of a Debian without the programs that it
+	// configures; a deployed laptop is held against what fails here.
+	return checks(that(len(p.Failed) == 0 || f == golden.Desktop, "failed units: %v", p.Failed), rootIsClean(ctx, e, l.Drives[0].Path()))
 }
