@@ -38,7 +38,7 @@ func goldenStarts(ctx context.Context, e *Env, fw lab.Firmware, bus lab.Bus, f g
 	if err := switchOff(ctx, r); err != nil {
 		return err
 	}
-	// Cloud-init's configuration stage fails at the first start of a Debian without the programs that it
-	// configures; a deployed laptop is held against what fails here.
+	// The desktop's cloud-config.service fails at its first start; a deployed laptop is held against what fails
+	// on the golden machine itself.
 	return checks(that(len(p.Failed) == 0 || f == golden.Desktop, "failed units: %v", p.Failed), rootIsClean(ctx, e, l.Drives[0].Path()))
 }
