@@ -47,9 +47,21 @@ func (l *Library) Export(ctx context.Context, operator string, e store.Export, t
 	if err := unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, e.File, unix.RENAME_NOREPLACE); err != nil {
 		return store.Exported{}, fmt.Errorf("name exported file: %w", err)
 	}
+	if err := syncDir(filepath.Dir(e.File)); err != nil {
+		return store.Exported{}, fmt.Errorf("keep the name of the exported file: %w", err)
+	}
 	return x.out, l.DB.Update(func(tx *store.Tx) error {
 		return tx.Audit(operator, "export", v.Ref().String(), "To "+filepath.Base(e.File)+".")
 	})
+}
+
+// syncDir makes a new name in a folder durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // export is one run of Export.
