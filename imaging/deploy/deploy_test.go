@@ -949,7 +949,7 @@ func TestCodesAreShortLivedAndGuessesAreLimited(t *testing.T) {
 	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: n.Code})
 	must(t, err)
 	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: n.Code})
-	wantCode(t, "a used code", err, job.CodeNotFound)
+	wantCode(t, "a used code", err, job.CodeBusy)
 }
 
 func TestTwoHundredParallelAdoptionsGiveUniqueNames(t *testing.T) {
