@@ -25,12 +25,16 @@
 //
 // Whether a machine boots at all is the Director's word: Boot; Refuse, which names a boot file that is not
 // there, so that the firmware goes on to its own disk within seconds and runs no byte of ours; or Ignore,
-// which is silence. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words
+// which is silence. The word is asked for again at every file, by TFTP and HTTP too: who asks is known by the
+// address, through what DHCP saw or the kernel's neighbour table, and a machine that may not boot is told that
+// there is no such file, whatever it asks for. A script or boot image that is made for one machine goes to that
+// machine only. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words
 // where a start stopped and what to check.
 //
 // Everything that arrives here is hostile: requests are parsed within bounds into a Request, names are looked
 // up in a fixed list and never in a folder, tables are bounded, answers are limited per machine and in all.
-// Only public bytes are served; the boot token in a script names a boot and authenticates nobody.
+// Only public bytes are served, and to machines that boot only (stage 2, drivers on the agent's port, is public to
+// all); the boot token in a script names a boot and authenticates nobody.
 //
 // Why always broadcast: a machine without an address cannot answer ARP, so a reply to it goes to
 // 255.255.255.255 whatever its broadcast flag says; relayed requests go back to the relay. Why an own lock:

@@ -33,8 +33,9 @@ type Device struct {
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence
 	Settled      *Pair       `json:"settled,omitempty"`  // a person settled that one of these two keys is another device's: it is known by both together
 	Created      time.Time   `json:"created"`
-	Changed      time.Time   `json:"changed"` // the last change of State
-	Seen         time.Time   `json:"seen"`    // the last Hello
+	Changed      time.Time   `json:"changed"`  // the last change of State
+	Seen         time.Time   `json:"seen"`     // the last Hello
+	Revision     uint64      `json:"revision"` // number of the last audit event about it: an act on an older view is refused
 }
 
 // Pair is the two keys that one laptop tells.
@@ -78,6 +79,7 @@ func (tx *Tx) PutDevice(d Device) error {
 	case err != nil:
 		return err
 	}
+	d.Revision = max(d.Revision, old.Revision)
 	if err := tx.moveIndex(bBySerial, old.SerialKey, d.SerialKey, d); err != nil {
 		return err
 	}

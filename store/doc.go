@@ -30,6 +30,7 @@
 //	├── guards                         machine key -> Guard: the loop guard's memory
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
+//	├── requests                       request id -> Request: acts that were done, for a day
 //	└── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy
 //
 // Schema 1 is the first. A change of this tree raises Schema, adds a step to migrations and changes this

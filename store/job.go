@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"ingot/imaging/job"
@@ -75,6 +76,9 @@ type Job struct {
 	Fault        *job.Fault   `json:"fault,omitempty"`
 	Ended        time.Time    `json:"ended"`
 }
+
+// What says in a few words what the job does.
+func (j Job) What() string { return fmt.Sprintf("%s as %s", j.Image, j.DeviceName) }
 
 // MaxSteps bounds the history of a job whose laptop restarts again and again.
 const MaxSteps = 100

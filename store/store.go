@@ -24,7 +24,7 @@ var migrations = map[int]migration{}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bBySerial, bByUUID, bByName, bImages, bVersions, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bSettings}
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings}
 
 const (
 	bMeta        = "meta"
@@ -47,6 +47,7 @@ const (
 	bGuards      = "guards"
 	bLeases      = "leases"
 	bSequences   = "sequences"
+	bRequests    = "requests"
 	bSettings    = "settings"
 )
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -89,9 +90,29 @@ func (a *API) Handler() http.Handler {
 			a.notHere(w, r)
 			return
 		}
+		stamp, err := stampOf(r.Header)
+		if err != nil {
+			a.reply(w, nil, err)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		mux.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
+}
+
+// stampOf reads what a request says about itself: Idempotency-Key and If-Match.
+func stampOf(h http.Header) (s store.Stamp, err error) {
+	if s.Request = h.Get("Idempotency-Key"); s.Request != "" {
+		if err := store.CheckRequest(s.Request); err != nil {
+			return s, err
+		}
+	}
+	if m := h.Get("If-Match"); m != "" {
+		if s.Revision, err = strconv.ParseUint(strings.Trim(m, `"`), 10, 64); err != nil {
+			return s, job.Faultf(job.CodeBadRequest, "If-Match carries a device's revision, not %.30q.", m)
+		}
+	}
+	return s, nil
 }
 
 // notHere answers what no path of the API is, in words as everything else.
@@ -242,7 +263,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

@@ -23,5 +23,12 @@
 //	GET  /api/v1/audit?subject=&limit=
 //	GET  /api/v1/audit/chain                proves every event -> store.Chain
 //
+// Two people may act at once, and an answer may be lost. So an act on a device takes two headers. Idempotency-Key is an
+// id that the sender made (8 to 64 letters, digits, hyphens): for a day the same id with the same body is answered with
+// the same job or device and nothing is done twice; with another body it is refused. An act that was refused did nothing
+// and may be sent again. If-Match carries the "revision" of the device as the sender saw it: when something happened to
+// the device since, the act is refused (E660, status 409) with what, when and by whom. Both are optional, and hold for
+// POST of devices/adopt, devices/{ref}/settle and deploys.
+//
 // Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
 package web

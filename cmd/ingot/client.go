@@ -3,19 +3,23 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"ingot/imaging/job"
+	"ingot/store"
 	"ingot/web"
 )
 
@@ -119,10 +123,16 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)
 	}
+	if s := store.StampOf(ctx); s.Request != "" {
+		req.Header.Set("Idempotency-Key", s.Request)
+		if s.Revision != 0 {
+			req.Header.Set("If-Match", strconv.FormatUint(s.Revision, 10))
+		}
+	}
 	if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
 		req.Header.Set(operatorHeader, name)
 	}
-	res, err := c.http.Do(req)
+	res, err := c.do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)
 	}
@@ -135,6 +145,32 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 		return nil, job.Faultf(job.CodeDaemon, "It answered with status %d.", res.StatusCode)
 	}
 	return nil, &r.Fault
+}
+
+// do sends a request. An act that carries an id is sent again while the daemon restarts: it is done once.
+func (c *client) do(req *http.Request) (*http.Response, error) {
+	for end := time.Now().Add(patience); ; {
+		res, err := c.http.Do(req)
+		if err == nil || req.Header.Get("Idempotency-Key") == "" || time.Now().After(end) || req.Context().Err() != nil {
+			return res, err
+		}
+		time.Sleep(100 * time.Millisecond)
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// actOn sends one act on a device: with an id of its own, and on the view that this command has of the device. A device
+// that cannot be seen (by a code that is spent) is left to the daemon's words.
+func actOn[Out any](ctx context.Context, c *client, ref, path string, in any) (Out, error) {
+	s := store.Stamp{Request: rand.Text()}
+	if d, err := get[store.DeviceView](ctx, c, "devices/"+url.PathEscape(ref)); err == nil {
+		s.Revision = d.Revision
+	}
+	return post[Out](store.WithStamp(ctx, s), c, path, in)
 }
 
 // get reads one answer.

@@ -45,7 +45,7 @@ func (a *app) deploy(c *cobra.Command, cl *client, o store.Order, devices []stri
 	var last error
 	for _, d := range devices {
 		o.Device = d
-		j, err := post[store.JobView](c.Context(), cl, "deploys", o)
+		j, err := actOn[store.JobView](c.Context(), cl, d, "deploys", o)
 		if err != nil {
 			if len(devices) > 1 {
 				fmt.Fprintf(a.err, "%s: %s\n", printable(d), words(err))

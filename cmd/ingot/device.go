@@ -191,7 +191,7 @@ func (a *app) deviceAdopt() *cobra.Command {
 		RunE: func(c *cobra.Command, given []string) error {
 			in.Code = given[0]
 			return a.with(false, func(cl *client) error {
-				d, err := post[store.DeviceView](c.Context(), cl, "devices/adopt", in)
+				d, err := actOn[store.DeviceView](c.Context(), cl, in.Code, "devices/adopt", in)
 				if err != nil {
 					return err
 				}
@@ -212,7 +212,7 @@ func (a *app) deviceSettle() *cobra.Command {
 	return &cobra.Command{Use: "settle DEVICE", Short: "End a quarantine: this record is a laptop of its own", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
-				d, err := post[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(given[0])+"/settle", nil)
+				d, err := actOn[store.DeviceView](c.Context(), cl, given[0], "devices/"+url.PathEscape(given[0])+"/settle", nil)
 				if err != nil {
 					return err
 				}

@@ -78,7 +78,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
 		Log: log, AgentURL: "https://" + net.JoinHostPort(advertised(cfg), strconv.Itoa(cfg.Agent.Port)), AgentPin: h.listener.Pin(),
-		PagesURL: cfg.Pages.URL,
+		PagesURL: cfg.Pages.URL, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
 	})
 	if err != nil {
 		return nil, err

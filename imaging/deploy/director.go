@@ -26,12 +26,13 @@ type Answer struct {
 // MAC may be a shared dongle.
 func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 	var a Answer
+	key, renew := machineKey(m.MAC, m.UUID), false
 	err := s.db.View(func(tx *store.Tx) error {
 		bench, err := tx.Bench()
 		if err != nil {
 			return err
 		}
-		guard, err := tx.Guard(machineKey(m.MAC, m.UUID))
+		guard, err := tx.Guard(key)
 		if err != nil {
 			return err
 		}
@@ -46,8 +47,15 @@ func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 			}
 		}
 		a = admitBoot(d, busy, bench.Open(tx.Now()), tx.Now().Before(guard.RefusedUntil))
+		if a.Boot && !busy && s.leftAlone(guard, tx.Now()) {
+			a = Answer{false, fmt.Sprintf("Nobody approved it in time. It is left alone until it has been off for %s.", s.cfg.RestartWithin)}
+			renew = tx.Now().Sub(guard.Asked) > askedAgain
+		}
 		return nil
 	})
+	if err == nil && renew {
+		err = s.stillThere(key)
+	}
 	return a, err
 }
 
@@ -99,10 +107,12 @@ func (s *Service) OpenBench(_ context.Context, operator string, b store.Bench) (
 	}
 	err := s.update(func(tx *store.Tx) error {
 		act, text := "bench close", "Unknown machines are refused."
+		var forget error
 		if b.Open(tx.Now()) {
 			act, text = "bench open", "Until "+b.OpenUntil.Format("2006-01-02 15:04 MST")+"."
+			forget = tx.ForgetUnapproved() // somebody stands there now
 		}
-		return errors.Join(tx.PutBench(b), tx.Audit(operator, act, "bench", text))
+		return errors.Join(forget, tx.PutBench(b), tx.Audit(operator, act, "bench", text))
 	})
 	return b, err
 }

@@ -252,6 +252,9 @@ func (s *Service) record(tx *store.Tx, j store.Job, d *store.Device, r job.Resul
 // Sweep closes what time has decided: orders whose laptop never came, and jobs whose laptop never came back.
 func (s *Service) Sweep() error {
 	return s.update(func(tx *store.Tx) error {
+		if err := tx.ForgetRequests(); err != nil {
+			return err
+		}
 		jobs, err := tx.ActiveJobs()
 		if err != nil {
 			return err

@@ -80,7 +80,7 @@ func (s *Service) look(tx *store.Tx, key job.KeyID) (sc scene, err error) {
 	if err != nil {
 		return sc, err
 	}
-	sc.bench = b.Open(sc.now)
+	sc.bench, sc.approve = b.Open(sc.now), s.cfg.ApproveWithin
 	j, ok, err := tx.ActiveJob(sc.device.ID)
 	if ok {
 		sc.job, sc.oldHeard = &j, s.lastHeard(j.AgentKey)
@@ -111,6 +111,8 @@ func (s *Service) act(tx *store.Tx, sc scene, v verdict) (job.Next, error) {
 	case v.deny != nil:
 		n.Fault = v.deny
 		return n, errors.Join(tx.Audit("ingot", "refused", string(sc.job.ID), v.deny.Error()), dismiss(tx, &sc.agent))
+	case v.alone:
+		return n, s.leaveAlone(tx, &sc.agent)
 	case v.order == job.Leave:
 		return n, s.release(tx, &sc.agent)
 	case v.order == job.Off:

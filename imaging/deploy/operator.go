@@ -16,18 +16,19 @@ const maxGuesses = 10
 
 // Adopt approves the laptop that shows this code: the device becomes ready and gets its asset tag, role and
 // Name if they are given.
-func (s *Service) Adopt(_ context.Context, operator string, a store.Adoption) (store.DeviceView, error) {
+func (s *Service) Adopt(ctx context.Context, operator string, a store.Adoption) (store.DeviceView, error) {
 	if err := s.mayGuess(operator); err != nil {
 		return store.DeviceView{}, err
 	}
-	var id string
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "adopt", a, func(tx *store.Tx) (string, error) {
 		agent, d, err := s.byCode(tx, a.Code)
-		if err != nil {
-			return err
+		if err == nil {
+			err = fresh(ctx, tx, d)
 		}
-		id = d.ID
-		return s.adopt(tx, operator, agent, d, a)
+		if err != nil {
+			return "", err
+		}
+		return d.ID, s.adopt(tx, operator, agent, d, a)
 	})
 	if err != nil {
 		s.countGuess(operator, err)
@@ -47,6 +48,12 @@ func (s *Service) byCode(tx *store.Tx, code string) (store.Agent, store.Device, 
 		if len(want) == 8 && strings.ReplaceAll(a.Code, "-", "") == want && tx.Now().Before(a.CodeUntil) {
 			d, err := tx.Device(a.Device)
 			return a, d, err
+		}
+	}
+	for _, a := range agents {
+		if u := a.Used; u != nil && len(want) == 8 && strings.ReplaceAll(u.Code, "-", "") == want {
+			d, err := tx.Device(a.Device)
+			return store.Agent{}, store.Device{}, errors.Join(err, job.Faultf(job.CodeBusy, "%s was adopted by this code %s ago by %s.", d.Label(), ago(tx.Now(), u.Time), u.By))
 		}
 	}
 	return store.Agent{}, store.Device{}, job.Faultf(job.CodeNotFound, "No laptop shows the code %.12q now.", code)
@@ -75,7 +82,7 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 	if err := giveName(tx, &d, a.Name, d.Role, false); err != nil {
 		return err
 	}
-	agent.Code = ""
+	agent.Used, agent.Code = &store.Used{Code: agent.Code, By: operator, Time: tx.Now()}, ""
 	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d),
 		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
 }
@@ -135,21 +142,35 @@ func (s *Service) countGuess(operator string, err error) {
 
 // Deploy approves one Version for one device: the operator's order becomes a Job.
 func (s *Service) Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error) {
-	var id job.ID
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "deploy", o, func(tx *store.Tx) (string, error) {
 		d, err := tx.FindDevice(o.Device)
+		if err == nil {
+			err = free(ctx, tx, d)
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		j, err := s.approve(tx, operator, d, o)
-		id = j.ID
-		return err
+		return string(j.ID), err
 	})
 	if err != nil {
 		return store.JobView{}, err
 	}
-	s.log.Info().Str("job", string(id)).Str("operator", operator).Msg("deploy approved")
-	return s.Job(ctx, id)
+	s.log.Info().Str("job", id).Str("operator", operator).Msg("deploy approved")
+	return s.Job(ctx, job.ID(id))
+}
+
+// free refuses an order for a device that has a job, or that has changed since the operator looked: one of two
+// people at once is first, and the other reads who.
+func free(ctx context.Context, tx *store.Tx, d store.Device) error {
+	j, busy, err := tx.ActiveJob(d.ID)
+	switch {
+	case err != nil:
+		return err
+	case busy:
+		return takenBy(tx, d, j)
+	}
+	return fresh(ctx, tx, d)
 }
 
 // approve checks an order against everything known and makes its Job.
@@ -160,9 +181,6 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	}
 	if err := allowed(d, o, used); err != nil {
 		return store.Job{}, err
-	}
-	if j, busy, err := tx.ActiveJob(d.ID); err != nil || busy {
-		return j, errors.Join(err, job.Faultf(job.CodeBusy, "Job %s of %s is %s.", j.ID, d.Label(), j.State))
 	}
 	role, v, err := wanted(tx, d, o)
 	if err != nil {

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -38,6 +39,9 @@ type Config struct {
 	PagesURL  string           // where a failure's QR code leads; the device's id is appended; may be empty
 	Now       func() time.Time // nil means time.Now
 	Poll      time.Duration    // how long Next holds a request open; 0 means 25 s
+
+	ApproveWithin time.Duration // how long a new laptop waits for its approval; 0 means 10 minutes
+	RestartWithin time.Duration // a silence that is longer than any restart: the laptop was off; 0 means 5 minutes
 
 	// AcceptFileDisks lets a proof pass whose content was not read with O_DIRECT. It is for tests that deploy
 	// into a file; the daemon never sets it.
@@ -80,6 +84,8 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Poll == 0 {
 		cfg.Poll = 25 * time.Second
 	}
+	cfg.ApproveWithin = cmp.Or(cfg.ApproveWithin, 10*time.Minute)
+	cfg.RestartWithin = cmp.Or(cfg.RestartWithin, 5*time.Minute)
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
 		refusal: rate.NewLimiter(refusalRate, refusalBurst),

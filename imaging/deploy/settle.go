@@ -12,28 +12,29 @@ import (
 // laptops shared becomes what it was last known to hold; one that clashed with another device's identity
 // becomes new, and is known from now on by its serial and UUID together, for one of them belongs to the other.
 func (s *Service) Settle(ctx context.Context, operator, ref string) (store.DeviceView, error) {
-	var id string
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "settle", ref, func(tx *store.Tx) (string, error) {
 		d, err := tx.FindDevice(ref)
-		if err != nil {
-			return err
+		if err == nil {
+			err = fresh(ctx, tx, d)
 		}
-		id = d.ID
+		if err != nil {
+			return "", err
+		}
 		if d.State != store.Quarantined {
-			return job.Faultf(job.CodeState, "%s is %s, not quarantined.", d.Label(), d.State)
+			return "", job.Faultf(job.CodeState, "%s is %s, not quarantined.", d.Label(), d.State)
 		}
 		to, err := settledState(tx, d)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if err := settleKeys(tx, &d); err != nil {
-			return err
+			return "", err
 		}
 		if err := d.Become(to, tx.Now()); err != nil {
-			return err
+			return "", err
 		}
 		d.Conflict = ""
-		return errors.Join(tx.PutDevice(d), tx.Audit(operator, "settle", d.ID, d.Label()+" is a laptop of its own and is "+string(to)+"."))
+		return d.ID, errors.Join(tx.PutDevice(d), tx.Audit(operator, "settle", d.ID, d.Label()+" is a laptop of its own and is "+string(to)+"."))
 	})
 	if err != nil {
 		return store.DeviceView{}, err

@@ -29,9 +29,10 @@ type scene struct {
 	now      time.Time
 	agent    store.Agent
 	device   store.Device
-	job      *store.Job // the device's unfinished job
-	bench    bool       // open
-	oldHeard time.Time  // the last request of the key that the job is bound to
+	job      *store.Job    // the device's unfinished job
+	bench    bool          // open
+	oldHeard time.Time     // the last request of the key that the job is bound to
+	approve  time.Duration // how long a new laptop waits for its approval
 }
 
 // verdict is the answer: an order, and whether a job has to be bound, or ended, first.
@@ -42,6 +43,7 @@ type verdict struct {
 	fail  *job.Fault // end the job so: nothing was written and it cannot be done
 	deny  *job.Fault // tell this laptop so; the job stays as it is
 	clash bool       // two laptops live under one identity
+	alone bool       // nobody approved it in time: it is left alone until it was off
 }
 
 // decide is the one place that hands out work.
@@ -51,6 +53,8 @@ func decide(s scene) verdict {
 		return verdict{order: job.Off, say: job.CodeLoop.Words().Sentence}
 	case s.device.State == store.Quarantined:
 		return verdict{order: job.Wait, say: job.CodeQuarantined.Words().Sentence}
+	case s.device.State == store.New && !s.now.Before(s.agent.Started.Add(s.approve)):
+		return verdict{order: job.Leave, say: job.CodeNotApproved.Words().Sentence, alone: true}
 	case s.device.State == store.New:
 		return verdict{order: job.Wait, say: "Approve this code to adopt the laptop."}
 	case s.job != nil:

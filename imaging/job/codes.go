@@ -69,6 +69,9 @@ const (
 	CodeFull         Code = "E612"
 	CodeBundleBuild  Code = "E613"
 	CodeBundle       Code = "E614"
+
+	// The operator's side: what somebody else did, or what is no longer here
+	CodeStale Code = "E660"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -134,4 +137,6 @@ var words = map[Code]Words{
 	CodeFull:         {"The disk of the server is full.", "Make room; nothing that was stored is lost."},
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
+
+	CodeStale: {"The device has changed since you looked.", "Look at it again, then decide."},
 }
