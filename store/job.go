@@ -74,6 +74,9 @@ type Job struct {
 	Result       *job.Result  `json:"result,omitempty"`
 	Fault        *job.Fault   `json:"fault,omitempty"`
 	Ended        time.Time    `json:"ended"`
+
+	// Skew is how far the server's clock was set since the order was given: its age counts by time that passed.
+	Skew time.Duration `json:"skew,omitempty"`
 }
 
 // MaxSteps bounds the history of a job whose laptop restarts again and again.
