@@ -31,6 +31,12 @@
 // machine only. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words
 // where a start stopped and what to check.
 //
+// Interfaces come and go. station.go follows each configured one by the kernel's word (facts.go decides what becomes
+// of it): what is open on a card that is pulled is closed, and opened anew when it comes back, under whatever index
+// and address. Nothing that names our address outlives it. A full DHCP server looks for another one before it opens
+// again, for the card may have come back in another network. Times in memory count by the monotonic clock: a clock
+// that is set ends no lease and makes nobody a loop.
+//
 // Everything that arrives here is hostile: requests are parsed within bounds into a Request, names are looked
 // up in a fixed list and never in a folder, tables are bounded, answers are limited per machine and in all.
 // Only public bytes are served, and to machines that boot only (stage 2, drivers on the agent's port, is public to

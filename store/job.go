@@ -75,6 +75,9 @@ type Job struct {
 	Result       *job.Result  `json:"result,omitempty"`
 	Fault        *job.Fault   `json:"fault,omitempty"`
 	Ended        time.Time    `json:"ended"`
+
+	// Skew is how far the server's clock was set since the order was given: its age counts by time that passed.
+	Skew time.Duration `json:"skew,omitempty"`
 }
 
 // What says in a few words what the job does.

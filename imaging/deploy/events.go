@@ -249,7 +249,8 @@ func (s *Service) record(tx *store.Tx, j store.Job, d *store.Device, r job.Resul
 	return tx.PutDeployment(dep)
 }
 
-// Sweep closes what time has decided: orders whose laptop never came, and jobs whose laptop never came back.
+// Sweep closes what time has decided: orders whose laptop never came, and jobs whose laptop never came back. Time in
+// which this daemon did not run does not count against a job: its laptop had nobody to speak to.
 func (s *Service) Sweep() error {
 	return s.update(func(tx *store.Tx) error {
 		if err := tx.ForgetRequests(); err != nil {
@@ -261,9 +262,9 @@ func (s *Service) Sweep() error {
 		}
 		for _, j := range jobs {
 			switch {
-			case j.AgentKey == "" && tx.Now().After(j.Created.Add(orderWindow)):
+			case j.AgentKey == "" && orderOver(j, tx.Now()):
 				err = s.end(tx, j, job.Failed, job.Faultf(job.CodeJobExpired, "The laptop never came."), nil)
-			case j.AgentKey != "" && tx.Now().After(later(j.Contact, s.lastHeardOr(j.AgentKey, j.Contact)).Add(jobWindow)):
+			case j.AgentKey != "" && tx.Now().After(later(j.Contact, s.lastHeard(j.AgentKey)).Add(jobWindow)):
 				err = s.end(tx, j, silentEnd(j), job.Faultf(job.CodeLost, "Last heard at %s, in %s.", j.Contact.Format(time.RFC3339), j.State), nil)
 			}
 			if err != nil {

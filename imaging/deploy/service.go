@@ -34,7 +34,7 @@ type Config struct {
 	Manifests http.Handler // GET /v1/manifests/{digest}; called only for the key whose running job names the digest
 	Chunks    http.Handler // GET /v1/chunks/{digest}; likewise
 	Log       zerolog.Logger
-	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home
+	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home, until AdvertiseAt
 	AgentPin  job.KeyID        // of the agent listener's key
 	PagesURL  string           // where a failure's QR code leads; the device's id is appended; may be empty
 	Now       func() time.Time // nil means time.Now
@@ -71,6 +71,7 @@ type Service struct {
 	changed  chan struct{}               // closed and replaced at every change
 	guesses  map[string][]time.Time      // wrong codes of each operator
 	running  map[job.KeyID]runningTarget // which manifest a key may read; a cache of the records
+	agentURL string                      // where a deployed OS calls home
 }
 
 // New makes a Service over an open database.
@@ -91,7 +92,7 @@ func New(cfg Config) (*Service, error) {
 		refusal: rate.NewLimiter(refusalRate, refusalBurst),
 		heard:   map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
 		kept: map[job.ID]time.Time{}, changed: make(chan struct{}), guesses: map[string][]time.Time{},
-		running: map[job.KeyID]runningTarget{},
+		running: map[job.KeyID]runningTarget{}, agentURL: cfg.AgentURL,
 	}, nil
 }
 
@@ -121,9 +122,9 @@ func (s *Service) changes() <-chan struct{} {
 // hear notes a request of an agent that is known here: one that said Hello, or whose job it is. A stranger's key
 // is never kept, so nobody can fill the map; keys silent for a day are dropped.
 func (s *Service) hear(key job.KeyID) {
-	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
 	if len(s.heard) > 4096 {
 		for k, t := range s.heard {
 			if now.Sub(t) > 24*time.Hour {

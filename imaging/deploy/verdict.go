@@ -60,7 +60,7 @@ func decide(s scene) verdict {
 	case s.job != nil:
 		return decideJob(s, *s.job)
 	case s.device.State == store.Ready, s.device.State == store.Failed:
-		if s.bench || s.now.Before(later(s.agent.Started, s.device.Changed).Add(readyWait)) {
+		if s.bench || s.now.Before(later(s.agent.Started, earlier(s.device.Changed, s.now)).Add(readyWait)) {
 			return verdict{order: job.Wait, say: "Ready. Waiting for an order."}
 		}
 	}
@@ -78,7 +78,7 @@ func decideJob(s scene, j store.Job) verdict {
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}
 	if j.AgentKey == "" {
-		if s.now.After(j.Created.Add(orderWindow)) {
+		if orderOver(j, s.now) {
 			f := job.Faultf(job.CodeJobExpired, "It was given at %s.", j.Created.Format(time.RFC3339))
 			return verdict{order: job.Leave, say: f.Error(), fail: f}
 		}
@@ -108,6 +108,18 @@ func stranger(s scene, j store.Job) *job.Fault {
 		return job.Faultf(job.CodeWrongDrive, "Drive %s is not in it.", j.Target.Serial)
 	}
 	return nil
+}
+
+// orderOver reports whether an order waited too long for its laptop, by the time that passed.
+func orderOver(j store.Job, now time.Time) bool {
+	return now.After(j.Created.Add(j.Skew + orderWindow))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {
