@@ -242,7 +242,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeUnconfirmed:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

@@ -69,6 +69,10 @@ const (
 	CodeFull         Code = "E612"
 	CodeBundleBuild  Code = "E613"
 	CodeBundle       Code = "E614"
+
+	// The server itself: destructive acts, setup
+	CodeUnconfirmed Code = "E640"
+	CodeSetup       Code = "E641"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -134,4 +138,7 @@ var words = map[Code]Words{
 	CodeFull:         {"The disk of the server is full.", "Make room; nothing that was stored is lost."},
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
+
+	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
+	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
 }
