@@ -21,8 +21,9 @@ import (
 
 // client speaks the API to the daemon, or to a house opened in this process when none runs.
 type client struct {
-	http  *http.Client
-	close func() error
+	http   *http.Client
+	close  func() error
+	socket string // the daemon's; "" when the folder is open in this process
 }
 
 // patience is how long a command waits for a data folder that another one is using: a daemon that starts or
@@ -40,6 +41,9 @@ func (a *app) connect(ctx context.Context, create bool) (*client, error) {
 		c, err := dialDaemon(filepath.Join(cfg.Data, socketName))
 		if err != nil || c != nil {
 			return c, err
+		}
+		if err := a.asOwner(cfg.Data); err != nil {
+			return nil, err
 		}
 		c, err = a.openInside(cfg, create)
 		if !errors.Is(err, errInUse) {
@@ -60,7 +64,7 @@ func (a *app) connect(ctx context.Context, create bool) (*client, error) {
 func dialDaemon(path string) (*client, error) {
 	c, err := net.Dial("unix", path)
 	if errors.Is(err, os.ErrPermission) {
-		return nil, job.Faultf(job.CodePolicy, "You may not use %s: try sudo.", path)
+		return nil, job.Faultf(job.CodePolicy, "You may not use %s: try sudo, or become a member of the group ingot.", path)
 	}
 	if err != nil {
 		return nil, nil
@@ -68,9 +72,11 @@ func dialDaemon(path string) (*client, error) {
 	if err := c.Close(); err != nil {
 		return nil, err
 	}
-	return over(func(ctx context.Context) (net.Conn, error) {
+	cl := over(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
-	}, func() error { return nil }), nil
+	}, func() error { return nil })
+	cl.socket = path
+	return cl, nil
 }
 
 // openInside opens the data folder in this process and serves the API over a pipe.

@@ -55,6 +55,9 @@ func (a *app) daemonCommand() *cobra.Command {
 			if err := cfg.check(); err != nil {
 				return err
 			}
+			if err := a.asOwner(cfg.Data); err != nil {
+				return err
+			}
 			return a.daemon(c.Context(), cfg)
 		}}
 	fl := c.Flags()

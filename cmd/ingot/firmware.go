@@ -31,6 +31,9 @@ func (a *app) firmwareBuild() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.asOwner(filepath.Dir(dir)); err != nil {
+				return err
+			}
 			if agent == "" {
 				if agent, err = besideProgram("ingot-agent"); err != nil {
 					return err

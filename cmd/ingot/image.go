@@ -52,7 +52,7 @@ func (a *app) imageImport() *cobra.Command {
 				return err
 			}
 			return a.with(true, func(cl *client) error {
-				got, err := stream[store.Work, store.Imported](c.Context(), cl, http.MethodPost, "images/import", in, a.teller())
+				got, err := importFile(c, cl, in, a.teller())
 				if err != nil {
 					return err
 				}
@@ -179,7 +179,7 @@ func (a *app) imageExport() *cobra.Command {
 				return usage{err}
 			}
 			return a.with(false, func(cl *client) error {
-				got, err := stream[store.Work, store.Exported](c.Context(), cl, http.MethodPost, "images/export", store.Export{Image: given[0], File: path}, a.teller())
+				got, err := exportFile(c, cl, store.Export{Image: given[0], File: path}, a.teller())
 				if err != nil {
 					return err
 				}
