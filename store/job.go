@@ -17,7 +17,7 @@ type Order struct {
 	Drive         string    `json:"drive,omitempty"` // serial of the target; empty where there is no choice
 	NoPersonalise bool      `json:"no_personalise,omitempty"`
 	DataSaved     bool      `json:"data_saved,omitempty"` // for a device that holds somebody's data
-	Confirm       string    `json:"confirm,omitempty"`    // its Name, typed
+	Confirm       string    `json:"confirm,omitempty"`    // its Name or serial, typed
 	After         job.After `json:"after,omitempty"`
 }
 

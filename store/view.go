@@ -1,6 +1,7 @@
 package store
 
 import (
+	"os"
 	"time"
 
 	"ingot/imaging/job"
@@ -34,12 +35,16 @@ type Import struct {
 	Note  string `json:"note"`
 	Root  int    `json:"root,omitempty"` // partition of the root file system; 0 lets Ingot find it
 	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it, -1 is none
+
+	Opened *os.File `json:"-"` // File as the asker opened it, with his rights; nil lets Ingot open it. It is closed
 }
 
 // Export asks for a Version to become a raw disk file.
 type Export struct {
 	Image string `json:"image"` // NAME or NAME@VERSION
 	File  string `json:"file"`  // absolute path on the server; must not exist
+
+	Opened *os.File `json:"-"` // an empty file that the asker made and will name File; nil lets Ingot make it. It is closed
 }
 
 // Work tells how far a long act on images is.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -66,6 +67,21 @@ func WithOperator(ctx context.Context, name string) context.Context {
 func operatorOf(r *http.Request) string {
 	name, _ := r.Context().Value(operatorKey{}).(string)
 	return name
+}
+
+type fileKey struct{}
+
+// WithFile puts what the asker may have opened for this request into its context: take gives the file once, nil when
+// there is none. Whoever takes it closes it.
+func WithFile(ctx context.Context, take func() *os.File) context.Context {
+	return context.WithValue(ctx, fileKey{}, take)
+}
+
+func fileOf(r *http.Request) *os.File {
+	if take, ok := r.Context().Value(fileKey{}).(func() *os.File); ok {
+		return take()
+	}
+	return nil
 }
 
 // Handler answers the API. A request without an operator is refused.
@@ -263,7 +279,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

@@ -42,7 +42,8 @@ type daemonFlags struct {
 
 func (a *app) daemonCommand() *cobra.Command {
 	var f daemonFlags
-	c := &cobra.Command{Use: "daemon", Short: "Answer the laptops and keep the record", Args: args(cobra.NoArgs),
+	c := &cobra.Command{Use: "daemon", Short: "Answer the laptops and keep the record",
+		Example: "ingot daemon\ningot daemon --interface enp4s0 --mode dhcp --pool 10.55.0.100-10.55.0.200", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.loadConfig()
 			if err != nil {
@@ -52,6 +53,9 @@ func (a *app) daemonCommand() *cobra.Command {
 				return usage{err}
 			}
 			if err := cfg.check(); err != nil {
+				return err
+			}
+			if err := a.asOwner(cfg.Data); err != nil {
 				return err
 			}
 			return a.daemon(c.Context(), cfg)

@@ -17,7 +17,7 @@ func (a *app) deviceCommand() *cobra.Command {
 }
 
 func (a *app) deviceList() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the devices; waiting laptops with their code come first", Args: args(cobra.NoArgs),
+	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the devices; waiting laptops with their code come first", Example: "ingot device list -o wide", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(false, func(cl *client) error {
 				all, err := get[[]store.DeviceView](c.Context(), cl, "devices")
@@ -72,6 +72,7 @@ func drivesWord(drives []job.Drive) string {
 
 func (a *app) deviceShow() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "show DEVICE", Short: "Show what is on a device, since when, by whom and how it was proven",
+		Example: "ingot device show SALES-017", ValidArgsFunction: a.completing((*app).deviceNames),
 		Long: "DEVICE is an id, a name, a serial, or the code that a waiting laptop shows.", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
@@ -79,14 +80,7 @@ func (a *app) deviceShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch a.output {
-				case "json":
-					return a.json(d)
-				case "name":
-					_, err := fmt.Fprintln(a.out, d.ID)
-					return err
-				}
-				return a.showDevice(d)
+				return a.tell(d, d.ID, func() error { return a.showDevice(d) })
 			})
 		}})
 }
@@ -187,7 +181,8 @@ func removableWord(d job.Drive) string {
 
 func (a *app) deviceAdopt() *cobra.Command {
 	var in store.Adoption
-	c := &cobra.Command{Use: "adopt CODE", Short: "Approve the laptop that shows this code", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "adopt CODE", Short: "Approve the laptop that shows this code",
+		Example: "ingot device adopt ABCD-EFGH --name SALES-017 --asset 00815", ValidArgsFunction: a.completing((*app).codes), Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			in.Code = given[0]
 			return a.with(false, func(cl *client) error {
@@ -205,19 +200,20 @@ func (a *app) deviceAdopt() *cobra.Command {
 	c.Flags().StringVar(&in.Name, "name", "", "name to reserve for it")
 	c.Flags().StringVar(&in.Role, "role", "", "role that it gets; its pattern makes the name")
 	c.Flags().StringVar(&in.Asset, "asset", "", "asset tag")
+	a.completes(c, "role", (*app).roleNames)
 	return a.outputFlag(c)
 }
 
 func (a *app) deviceSettle() *cobra.Command {
-	return &cobra.Command{Use: "settle DEVICE", Short: "End a quarantine: this record is a laptop of its own", Args: args(cobra.ExactArgs(1)),
+	return a.outputFlag(&cobra.Command{Use: "settle DEVICE", Short: "End a quarantine: this record is a laptop of its own", Example: "ingot device settle PF3ABCDE",
+		Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).deviceNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
 				d, err := actOn[store.DeviceView](c.Context(), cl, given[0], "devices/"+url.PathEscape(given[0])+"/settle", nil)
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.out, "%s is %s\n", printable(d.Label()), d.State)
-				return err
+				return a.tell(d, d.ID, a.sayf("%s is %s", d.Label(), d.State))
 			})
-		}}
+		}})
 }

@@ -22,12 +22,16 @@ func (a *app) firmwareCommand() *cobra.Command {
 func (a *app) firmwareBuild() *cobra.Command {
 	var debs, agent string
 	c := &cobra.Command{Use: "build", Short: "Build the boot bundle from the distribution's packages",
+		Example: "ingot firmware build\ningot firmware build --debs /srv/debs",
 		Long: "The packages are downloaded with this host's apt (or taken from --debs) and unpacked in the data folder; nothing is installed.\n" +
 			"Equal packages and an equal agent give an equal bundle. A running daemon serves the new bundle from the next start of a laptop on.",
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := a.bootDir()
 			if err != nil {
+				return err
+			}
+			if err := a.asOwner(filepath.Dir(dir)); err != nil {
 				return err
 			}
 			if agent == "" {
@@ -47,8 +51,8 @@ func (a *app) firmwareBuild() *cobra.Command {
 }
 
 func (a *app) firmwareVerify() *cobra.Command {
-	return &cobra.Command{Use: "verify", Short: "Read the boot bundle again and name what is wrong; exit code 3 when something is",
-		Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+	return a.outputFlag(&cobra.Command{Use: "verify", Short: "Read the boot bundle again and name what is wrong; exit code 3 when something is",
+		Example: "ingot firmware verify", Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
 			dir, err := a.bootDir()
 			if err != nil {
 				return err
@@ -57,20 +61,27 @@ func (a *app) firmwareVerify() *cobra.Command {
 				return job.Faultf(job.CodeBundle, "There is none yet.")
 			}
 			problems := firmware.Verify(dir)
-			for _, p := range problems {
-				fmt.Fprintln(a.out, printable(p.String()))
+			if len(problems) == 0 {
+				return a.tell([]string{}, "", a.sayf("boot bundle: every file is as built"))
 			}
-			if len(problems) > 0 {
-				return partly{job.Faultf(job.CodeBundle, "Wrong: %d.", len(problems))}
+			if err := a.tellProblems(problems); err != nil {
+				return err
 			}
-			_, err = fmt.Fprintln(a.out, "boot bundle: every file is as built")
-			return err
-		}}
+			return partly{job.Faultf(job.CodeBundle, "Wrong: %d.", len(problems))}
+		}})
+}
+
+func (a *app) tellProblems(problems []firmware.Problem) error {
+	var lines []string
+	for _, p := range problems {
+		lines = append(lines, printable(p.String()))
+	}
+	return show(a, lines, func(s string) string { return s }, column[string]{head: "PROBLEM", cell: func(s string) string { return s }})
 }
 
 func (a *app) firmwareShow() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "show", Short: "Show what the boot bundle is made of (-o json: every file with package, version and digest)",
-		Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+		Example: "ingot firmware show -o wide", Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
 			dir, err := a.bootDir()
 			if err != nil {
 				return err
@@ -106,6 +117,9 @@ func besideProgram(name string) (string, error) {
 
 // stepLog tells the steps of a long command on stderr, without times.
 func (a *app) stepLog() zerolog.Logger {
+	if a.quiet {
+		return zerolog.Nop()
+	}
 	return zerolog.New(zerolog.ConsoleWriter{Out: a.err, NoColor: true, PartsOrder: []string{zerolog.MessageFieldName}})
 }
 

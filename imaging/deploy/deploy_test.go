@@ -627,17 +627,23 @@ func TestADeviceInUseIsImagedAgainOnlyWithItsNameTyped(t *testing.T) {
 		"nothing said":   {},
 		"no name":        {DataSaved: true},
 		"another name":   {DataSaved: true, Confirm: "PC-2"},
+		"another serial": {DataSaved: true, Confirm: "ABC1235"},
+		"a blank":        {DataSaved: true, Confirm: " "},
 		"data not saved": {Confirm: "PC-1"},
 	} {
 		o.Device, o.Image = "PC-1", "sales"
 		_, err := b.s.Deploy(context.Background(), "anna", o)
-		wantCode(t, name, err, job.CodeState)
+		wantCode(t, name, err, job.CodeUnconfirmed)
 	}
 	v, err := b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: "pc-1"})
 	must(t, err)
 	if v.DeviceName != "PC-1" {
 		t.Errorf("the name became %q", v.DeviceName)
 	}
+	_, err = b.s.Cancel(context.Background(), "anna", v.ID)
+	must(t, err)
+	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: " abc1234 "})
+	must(t, err)
 }
 
 func TestCancel(t *testing.T) {

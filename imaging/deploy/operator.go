@@ -235,8 +235,8 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 func allowed(d store.Device, o store.Order, used bool) error {
 	switch d.State {
 	case store.Ready, store.Failed, store.Deployed:
-		if used && (!o.DataSaved || !strings.EqualFold(o.Confirm, d.Name)) {
-			return job.Faultf(job.CodeState, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
+		if used && !confirmed(d, o) {
+			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
@@ -252,6 +252,12 @@ func allowed(d store.Device, o store.Order, used bool) error {
 		return job.Faultf(job.CodeBadRequest, "Name either an image or a role.")
 	}
 	return nil
+}
+
+// confirmed reports whether the operator says that the data was saved, and typed the Name or the serial.
+func confirmed(d store.Device, o store.Order) bool {
+	typed := strings.TrimSpace(o.Confirm)
+	return o.DataSaved && typed != "" && (strings.EqualFold(typed, d.Name) || d.SerialKey != "" && strings.EqualFold(typed, d.Serial))
 }
 
 // wanted finds the version: the one named, or the role's, or that of the role that the device has.

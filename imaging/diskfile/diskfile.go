@@ -45,6 +45,11 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open disk file: %w", err)
 	}
+	return From(f, path)
+}
+
+// From is Open of a file that is open already; it is closed with the File, or when it is refused.
+func From(f *os.File, path string) (*File, error) {
 	d, err := open(f, path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open disk file %s: %w", path, err), f.Close())

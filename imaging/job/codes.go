@@ -72,6 +72,9 @@ const (
 
 	// The operator's side: what somebody else did, or what is no longer here
 	CodeStale Code = "E660"
+	// The server itself: destructive acts, setup
+	CodeUnconfirmed Code = "E640"
+	CodeSetup       Code = "E641"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -139,4 +142,6 @@ var words = map[Code]Words{
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
 	CodeStale: {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
+	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
 }
