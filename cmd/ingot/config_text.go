@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,8 +97,19 @@ func (c config) text() string {
 		setting{"port", port(agentPort), "8443", "TCP: jobs and images, TLS with a pinned key"},
 		setting{"advertise", quoted(c.Agent.Advertise), `"192.168.10.5"`, "where deployed systems call home; else the interface's address"})
 	part("\n[pages]\n", setting{"url", quoted(c.Pages.URL), `"https://assets.example/ingot"`, "where the QR code of a failure leads"})
+	part("\n[bench]\n",
+		setting{"approve_within", span(c.Bench.ApproveWithin), `"10m"`, "then an unknown laptop goes back to its own disk (1m to 1h)"},
+		setting{"restart_within", span(c.Bench.RestartWithin), `"5m"`, "a silence longer than any restart takes (30s to 30m)"})
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
+}
+
+// span writes a duration; one that is not set is left to its default.
+func span(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return quoted(d.String())
 }
 
 // poolHint stands where no subnet is configured.

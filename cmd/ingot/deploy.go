@@ -93,7 +93,7 @@ func (a *app) orderOne(c *cobra.Command, cl *client, o store.Order, yes bool) (s
 		return j, err
 	}
 	o.Confirm = d.Serial
-	o.DataSaved = o.DataSaved || !yes // whoever typed the serial was told that all data is lost
+	o.DataSaved = o.DataSaved || !yes                                      // whoever typed the serial was told that all data is lost
 	return actAt[store.JobView](c.Context(), cl, d.Revision, "deploys", o) // what the person saw is what is acted on
 }
 
