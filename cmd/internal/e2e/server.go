@@ -50,32 +50,21 @@ Address=` + serverAddr + `/24
 LinkLocalAddressing=no
 `
 
-// serverUnit is the service with what this case needs of it.
-const serverUnit = `[Unit]
-Description=Ingot: network boot and imaging of laptops
-
-[Service]
-Type=notify
-ExecStart=/usr/local/bin/ingot daemon
-Restart=always
-RestartSec=2
-WatchdogSec=60
-
-[Install]
-WantedBy=multi-user.target
-`
-
-// serverInstall is what an administrator types. The drive that carries it all is the data folder's own.
+// serverInstall is what "make install" does on a host that has a compiler, and an administrator after it. The drive
+// that carries it all is the data folder's own.
 const serverInstall = `(set -e
-mkdir -p /var/lib/ingot /etc/ingot
+mkdir -p /var/lib/ingot
 echo 'LABEL=ingot /var/lib/ingot ext4 defaults 0 2' >>/etc/fstab
 systemctl daemon-reload
 mount /var/lib/ingot
+useradd --system --user-group --home-dir /var/lib/ingot --no-create-home --shell /usr/sbin/nologin ingot
 cd /var/lib/ingot/install
-install -m 755 ingot /usr/local/bin/ingot
-install -m 644 ingot.toml /etc/ingot/ingot.toml
-install -m 644 ingot.service /etc/systemd/system/ingot.service
-install -m 644 bench.network /etc/systemd/network/10-bench.network
+cp -r --preserve=mode root/. /
+cp ingot.toml /etc/ingot/ingot.toml
+cp bench.network /etc/systemd/network/10-bench.network
+cd /
+rm -r /var/lib/ingot/install
+chown -R ingot:ingot /var/lib/ingot
 networkctl reload
 systemctl daemon-reload
 systemctl -q enable ingot
@@ -125,7 +114,7 @@ func (s *server) fill(ctx context.Context, e *Env) error {
 	if err := os.MkdirAll(install, 0o755); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"ingot.toml": serverConfig, "ingot.service": serverUnit, "bench.network": serverNetwork} {
+	for name, text := range map[string]string{"ingot.toml": serverConfig, "bench.network": serverNetwork} {
 		if err := os.WriteFile(filepath.Join(install, name), []byte(text), 0o644); err != nil {
 			return err
 		}
@@ -143,7 +132,7 @@ func (s *server) fill(ctx context.Context, e *Env) error {
 	}
 	for _, argv := range [][]string{
 		{"cp", "--sparse=always", system, s.machine.Drives[0].Path()},
-		{"cp", filepath.Join(e.Bin, "ingot"), install},
+		{"env", "DESTDIR=" + filepath.Join(install, "root"), filepath.Join(e.Bin, "../scripts/host"), "install"},
 		{"cp", "-r", bundle, boot},
 		{"mkfs.ext4", "-q", "-F", "-m", "0", "-L", "ingot", "-d", tree, s.machine.Drives[1].Path()},
 	} {
