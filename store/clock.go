@@ -5,8 +5,8 @@ import (
 )
 
 // ShiftClock moves with a clock that was set by `by` everything that is counted in minutes and hours, so that a window
-// lasts as long as was meant: the bench, auto-deploy, codes, boot tokens, the guards, leases, unfinished jobs' signs
-// of life and the age of their orders. What says when something happened (audit, orders, deployments) and the end
+// lasts as long as was meant: the bench, auto-deploy, codes, boot tokens, the guards, leases, requests that are done
+// once, unfinished jobs' signs of life and the age of their orders. What says when something happened (audit, orders, deployments) and the end
 // of a call-home secret stay as they are.
 func (tx *Tx) ShiftClock(by time.Duration) error {
 	for _, f := range []func(time.Duration) error{tx.shiftWindows, tx.shiftBoots, tx.shiftLeases, tx.shiftJobs} {
@@ -55,7 +55,7 @@ func (tx *Tx) shiftBoots(by time.Duration) error {
 		return err
 	}
 	return rewrite(tx, bGuards, func(g *Guard) {
-		g.RefusedUntil = moved(g.RefusedUntil, by)
+		g.RefusedUntil, g.Unapproved, g.Asked = moved(g.RefusedUntil, by), moved(g.Unapproved, by), moved(g.Asked, by)
 		for i, t := range g.Starts {
 			g.Starts[i] = moved(t, by)
 		}
@@ -63,6 +63,9 @@ func (tx *Tx) shiftBoots(by time.Duration) error {
 }
 
 func (tx *Tx) shiftLeases(by time.Duration) error {
+	if err := rewrite(tx, bRequests, func(r *Request) { r.Time = moved(r.Time, by) }); err != nil {
+		return err
+	}
 	return rewrite(tx, bLeases, func(l *Lease) { l.Expires = moved(l.Expires, by) })
 }
 

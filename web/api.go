@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -265,6 +266,9 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 // fault turns any error into words, and reports the raw one.
 func (a *API) fault(err error) *job.Fault {
 	f := job.FaultOf(err)
+	if f.Code == job.CodeInternal && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
+		return job.Faultf(job.CodeFull, "")
+	}
 	if f.Code == job.CodeInternal && a.Hidden != nil {
 		a.Hidden(err)
 	}

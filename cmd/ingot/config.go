@@ -41,6 +41,8 @@ type config struct {
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
+
+	now func() time.Time // the daemon's own clock; nil is the wall clock
 }
 
 // loadConfig reads the file and applies the defaults. Without --config an absent file is an empty one.

@@ -90,6 +90,9 @@ func words(err error) string {
 	if errors.As(err, &f) {
 		return f.Error()
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return job.Faultf(job.CodeFull, "").Error()
+	}
 	return err.Error()
 }
 

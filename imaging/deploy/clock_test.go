@@ -2,6 +2,8 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -39,12 +41,27 @@ func TestAClockSetByAYearChangesNoWindow(t *testing.T) {
 			_, err = b.s.SetAutoDeploy(ctx, "anna", store.AutoDeploy{Role: "sales", Until: b.clk.now().Add(2 * time.Hour), Left: 3})
 			must(t, err)
 			must(t, b.db.Update(func(tx *store.Tx) error {
+				lease := store.Lease{IP: netip.MustParseAddr("10.0.0.9"), MAC: left.mac, Expires: tx.Now().Add(time.Hour)}
+				request := store.Request{ID: "request-1", Time: tx.Now()}
+				if err := errors.Join(tx.PutLease(lease), tx.PutRequest(request)); err != nil {
+					return err
+				}
 				return tx.PutGuard(store.Guard{Machine: "mac " + left.mac, RefusedUntil: tx.Now().Add(10 * time.Minute)})
 			}))
 
 			before := b.clk.now()
 			b.set(by)
 			must(t, b.s.Sweep())
+			must(t, b.db.View(func(tx *store.Tx) error {
+				leases, err := tx.Leases()
+				if err != nil || len(leases) != 1 || leases[0].Expires.Sub(tx.Now()) != time.Hour {
+					t.Errorf("leases %v, %v; want one for another hour", leases, err)
+				}
+				if _, ok, err := tx.Request("request-1"); !ok || err != nil {
+					t.Errorf("a command of a moment ago is forgotten: %v", err)
+				}
+				return err
+			}))
 			// The laptop that was starting goes on, and so does the one that is being written.
 			booting.sayHello()
 			_, err = running.c.State(ctx, j.ID, job.StateEvent{Seq: running.seq + 1, State: job.Flushed})

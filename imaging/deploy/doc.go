@@ -12,6 +12,10 @@
 //	result     Result   with all its proof: one transaction writes Deployment, Device, Job and audit
 //	callhome   CallHome the OS reports the name that it uses
 //
+// Time is the daemon's own: steady, whoever sets the server's clock. When it was set, ClockSet moves with it what is
+// counted in minutes and hours (the bench, auto-deploy, codes, boot tokens, guards, leases, the age of orders, signs
+// of life); what says when something happened, and the 7 days of a call-home secret, are the wall clock's.
+//
 // What decides is pure and stands in files of its own (identity.go, target.go, verdict.go, proof.go); what
 // writes is one transaction each. Nothing is kept only in memory but progress and the time of the last
 // request of each agent, so the daemon may be killed at any point.

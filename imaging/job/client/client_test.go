@@ -80,6 +80,23 @@ func TestTheHandshakeCarriesTheAgentsKeyOverTLS13AndHTTP1(t *testing.T) {
 	}
 }
 
+// TestThePinHoldsAtAnyTime: the clocks of laptop and server may be years apart, and no date of a certificate counts.
+func TestThePinHoldsAtAnyTime(t *testing.T) {
+	s, pin := serve(t, func(w http.ResponseWriter, r *http.Request) { answer(t, w, 200, job.BootInfo{Version: job.Version}) })
+	for _, years := range []int{-60, -1, 1, 400} {
+		c := dial(t, s.URL, pin)
+		tlsOf := c.HTTP().Transport.(*http.Transport).TLSClientConfig
+		tlsOf.Time = func() time.Time { return time.Now().AddDate(years, 0, 0) }
+		if _, err := c.BootInfo(t.Context()); err != nil {
+			t.Errorf("%d years away: %v", years, err)
+		}
+		other := dial(t, s.URL, job.KeyID("sha256:"+strings.Repeat("0", 64)))
+		other.HTTP().Transport.(*http.Transport).TLSClientConfig.Time = tlsOf.Time
+		_, err := other.BootInfo(t.Context())
+		wantCode(t, err, job.CodePin)
+	}
+}
+
 func TestAServerWithAnotherKeyIsRefusedAtOnce(t *testing.T) {
 	s, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("a request reached the wrong server") })
 	c := dial(t, s.URL, job.KeyID("sha256:"+strings.Repeat("0", 64)))
