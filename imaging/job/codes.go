@@ -69,6 +69,11 @@ const (
 	CodeFull         Code = "E612"
 	CodeBundleBuild  Code = "E613"
 	CodeBundle       Code = "E614"
+
+	// A reference machine's disk that must be put right first
+	CodeAsleep    Code = "E671"
+	CodeUnclean   Code = "E672"
+	CodeEncrypted Code = "E673"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -134,4 +139,8 @@ var words = map[Code]Words{
 	CodeFull:         {"The disk of the server is full.", "Make room; nothing that was stored is lost."},
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
+
+	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
+	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
+	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
 }
