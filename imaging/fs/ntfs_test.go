@@ -56,18 +56,24 @@ func mounted(t testing.TB, path string, fn func(dir string)) {
 		}
 	}
 	fn(dir)
-	for tries := 0; ; tries++ { // something that looks at every mount may hold it for a moment
+	unmount(t, dir)
+	if err := <-gone; err != nil {
+		t.Fatalf("ntfs-3g ended with %v\n%s", err, said.String())
+	}
+}
+
+// unmount unmounts a folder; something that looks at every mount may hold it for a moment.
+func unmount(t testing.TB, dir string) {
+	t.Helper()
+	for tries := 0; ; tries++ {
 		out, err := command(t, "umount", dir).CombinedOutput()
 		if err == nil {
-			break
+			return
 		}
 		if tries == 100 {
 			t.Fatalf("umount %s: %v\n%s", dir, err, out)
 		}
 		time.Sleep(50 * time.Millisecond)
-	}
-	if err := <-gone; err != nil {
-		t.Fatalf("ntfs-3g ended with %v\n%s", err, said.String())
 	}
 }
 
@@ -187,7 +193,7 @@ func compareNTFS(t *testing.T, path string, sector, cluster int64) (restored str
 	if !covered(runs, size-sector, size) {
 		t.Error("the second boot sector is not in the map")
 	}
-	comparePartclone(t, path, runs)
+	comparePartclone(t, "partclone.ntfs", path, runs)
 	bitmap := []byte(run(t, "", "ntfscat", "-f", "-i", "6", path))
 	free := [][2]int64{}
 	for c := int64(8192+cluster-1) / cluster; (c+1)*cluster <= size-sector; c++ {
@@ -228,14 +234,14 @@ func mustUse(t testing.TB, f *os.File, size int64) *fs.Map {
 }
 
 // comparePartclone reads partclone's map of a volume: what it calls used must be in the runs.
-func comparePartclone(t *testing.T, path string, runs [][2]int64) {
+func comparePartclone(t *testing.T, tool, path string, runs [][2]int64) {
 	t.Helper()
-	if _, err := exec.LookPath("partclone.ntfs"); err != nil {
+	if _, err := exec.LookPath(tool); err != nil {
 		t.Log("partclone is missing, so it is not asked: install Debian's package partclone")
 		return
 	}
 	log := filepath.Join(t.TempDir(), "domain")
-	run(t, "", "partclone.ntfs", "-D", "-s", path, "-o", log, "-L", "/dev/null")
+	run(t, "", tool, "-D", "-s", path, "-o", log, "-L", "/dev/null")
 	b, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
