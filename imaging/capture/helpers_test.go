@@ -25,7 +25,7 @@ const (
 
 var packages = map[string]string{
 	"sgdisk": "gdisk", "mkfs.ext4": "e2fsprogs", "e2fsck": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
-	"mkswap": "util-linux", "qemu-img": "qemu-utils", "sfdisk": "fdisk",
+	"mkswap": "util-linux", "qemu-img": "qemu-utils", "sfdisk": "fdisk", "debugfs": "e2fsprogs", "fsck.vfat": "dosfstools", "mtype": "mtools",
 	"mkfs.ntfs": "ntfs-3g", "ntfscp": "ntfs-3g", "ntfscat": "ntfs-3g", "ntfsfix": "ntfs-3g", "ntfsinfo": "ntfs-3g",
 }
 
