@@ -75,6 +75,10 @@ const (
 	// The server itself: destructive acts, setup
 	CodeUnconfirmed Code = "E640"
 	CodeSetup       Code = "E641"
+	// A reference machine's disk that must be put right first
+	CodeAsleep    Code = "E671"
+	CodeUnclean   Code = "E672"
+	CodeEncrypted Code = "E673"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -141,7 +145,10 @@ var words = map[Code]Words{
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
-	CodeStale: {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeStale:       {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
+	CodeAsleep:      {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
+	CodeUnclean:     {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
+	CodeEncrypted:   {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
 }
