@@ -75,6 +75,14 @@ const (
 	// The server itself: destructive acts, setup
 	CodeUnconfirmed Code = "E640"
 	CodeSetup       Code = "E641"
+
+	// Boot sticks and the care of the boot bundle
+	CodeBenchClosed Code = "E650"
+	CodeNoJob       Code = "E651"
+	CodeStickOld    Code = "E652"
+	CodeStickTarget Code = "E653"
+	CodeStickData   Code = "E654"
+	CodeBundleOlder Code = "E655"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -141,7 +149,14 @@ var words = map[Code]Words{
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
-	CodeStale: {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeStale:       {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
+
+	CodeBenchClosed: {"The bench is closed.", "Run \"ingot bench open 4h\" on the server, then start the laptop again."},
+	CodeNoJob:       {"The server has nothing to do for this laptop.", "It starts its own system. Give an order first, or take the stick out."},
+	CodeStickOld:    {"This stick was made by another version of the server.", "Write it again: \"ingot firmware usb\"."},
+	CodeStickTarget: {"That cannot become a boot stick; nothing was written.", "Name a removable stick that is not in use, with its serial: \"lsblk -o NAME,RM,SIZE,SERIAL,MOUNTPOINTS\" lists them."},
+	CodeStickData:   {"The stick gave back other data than was written.", "Use another stick."},
+	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
 }
