@@ -49,6 +49,14 @@ func List(dir string) ([]Held, error) {
 	return out, nil
 }
 
+// OpenNamed opens one bundle of a boot folder.
+func OpenNamed(dir, name string) (*Bundle, error) {
+	if !bundleDir.MatchString(name) {
+		return nil, fmt.Errorf("open boot bundle: %q is no bundle's name", name)
+	}
+	return openBundle(filepath.Join(dir, name))
+}
+
 // OpenKernel opens the bundle whose kernel has that release, the present one before others: a laptop that started a
 // moment before the switch goes on with the drivers that fit its kernel. Without such a bundle it is the present one.
 func OpenKernel(dir, release string) (*Bundle, error) {

@@ -135,7 +135,7 @@ func TestOldDriversAreFoundByTheirKernel(t *testing.T) {
 	}
 	for release, want := range map[string]string{fakeKernel: old.Name(), "6.99.0-2-amd64": now.Name(), "": now.Name(), "../../etc": now.Name()} {
 		if b, err := firmware.OpenKernel(dir, release); err != nil || b.Name() != want {
-			t.Errorf("OpenKernel(%q) = %v, %v; want %s", release, b, err, want)
+			t.Errorf("OpenKernel(%q) = %s, %v; want %s", release, b.Name(), err, want)
 		}
 	}
 	held, err := firmware.List(dir)

@@ -15,6 +15,9 @@
 //	UEFI x64         shimx64.efi (TFTP)   -> grubx64.efi -> /grub/grub.cfg -> /grub/by-mac/MAC -> vmlinuz, initrd.img (TFTP)
 //	UEFI HTTP Boot   /httpboot/MAC/ingot.img (HTTP), the same signed chain inside
 //
+// A boot stick passes none of these legs; its GRUB configuration is made here (stick.go), and its agent asks the daemon
+// itself whether it may start.
+//
 // Two ways to answer. As a proxy (the default) we stand beside a DHCP server that knows nothing of booting:
 // it gives the address, we give the boot file, and we never give an address. As a full DHCP server we give
 // both, from a pool whose leases are durable before they are acknowledged.

@@ -21,6 +21,7 @@ type Agent struct {
 	Refusal   string    `json:"refusal,omitempty"`  // why it gets no job, for its screen
 	Used      *Used     `json:"used,omitempty"`     // its code was used
 	Released  bool      `json:"released,omitempty"` // it was told to leave
+	Bundle    string    `json:"bundle,omitempty"`   // the boot bundle that it started with
 }
 
 // Used tells who adopted a laptop by the code that it showed.

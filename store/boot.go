@@ -16,6 +16,7 @@ type BootToken struct {
 	Issued  time.Time `json:"issued"`
 	Key     job.KeyID `json:"key,omitempty"`
 	Bound   time.Time `json:"bound"`
+	Bundle  string    `json:"bundle,omitempty"` // the boot bundle that this boot started with
 }
 
 // maxTokens bounds the tokens that are remembered; the oldest go first.
@@ -39,6 +40,9 @@ func (tx *Tx) PutToken(t BootToken) error {
 	}
 	return put(tx, bTokens, []byte(t.Token), t)
 }
+
+// Tokens lists the remembered tokens.
+func (tx *Tx) Tokens() ([]BootToken, error) { return all[BootToken](tx, bTokens) }
 
 // Token reads a token.
 func (tx *Tx) Token(token string) (BootToken, error) {

@@ -67,7 +67,8 @@ type Job struct {
 	Nonce        string       `json:"nonce,omitempty"`
 	Bound        time.Time    `json:"bound"`
 	Bindings     int          `json:"bindings"`
-	Sequence     uint64       `json:"sequence"` // the last StateEvent of this binding
+	Bundle       string       `json:"bundle,omitempty"` // the boot bundle that its laptop started with
+	Sequence     uint64       `json:"sequence"`         // the last StateEvent of this binding
 	CancelBy     string       `json:"cancel_by,omitempty"`
 	Deployment   string       `json:"deployment"`            // id of the Deployment to be
 	SecretHash   string       `json:"secret_hash,omitempty"` // of the call-home secret

@@ -84,3 +84,11 @@ type Checked struct {
 	Damage   []Damage `json:"damage"`
 	More     uint64   `json:"more,omitempty"` // damaged things beyond those listed
 }
+
+// BundleUse says what still refers to a boot bundle: unfinished jobs, and starts so young that their laptop may still
+// be loading.
+type BundleUse struct {
+	Bundle string   `json:"bundle"`
+	Jobs   []job.ID `json:"jobs,omitempty"`
+	Starts int      `json:"starts,omitempty"`
+}

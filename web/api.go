@@ -36,6 +36,7 @@ type Bench interface {
 	SetAutoDeploy(ctx context.Context, operator string, a store.AutoDeploy) (store.AutoDeploy, error)
 	Audit(ctx context.Context, subject string, limit int) ([]store.Event, error)
 	AuditChain(ctx context.Context) (store.Chain, error)
+	BundleUses(ctx context.Context) ([]store.BundleUse, error)
 }
 
 // Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
@@ -203,6 +204,10 @@ func (a *API) settingRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/auto-deploy", act(a, a.Bench.SetAutoDeploy))
+	mux.HandleFunc("GET /api/v1/bundles", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.BundleUses(r.Context())
+		a.reply(w, list(out), err)
+	})
 	mux.HandleFunc("GET /api/v1/audit/chain", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.AuditChain(r.Context())
 		a.reply(w, out, err)

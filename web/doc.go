@@ -20,6 +20,7 @@
 //	GET  /api/v1/boots?mac=                 timelines with their cause
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
+//	GET  /api/v1/bundles                    what still refers to each boot bundle: store.BundleUse
 //	GET  /api/v1/audit?subject=&limit=
 //	GET  /api/v1/audit/chain                proves every event -> store.Chain
 //

@@ -33,6 +33,7 @@ type bootEntries struct {
 
 	mu     sync.Mutex
 	former map[string][]efivar.GUID // by drive: the partitions that its table held before it was written
+	own    []string                 // the drives that stay in the laptop: not the stick that started it
 	loader string                   // found by Check, on the EFI partition
 }
 
@@ -45,10 +46,21 @@ func (b *bootEntries) remember(log zerolog.Logger) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.former = map[string][]efivar.GUID{}
+	b.former, b.own = map[string][]efivar.GUID{}, nil
 	for _, d := range drives {
 		b.former[d.Path] = partitionsOf(d)
 	}
+	b.own = staying(drives)
+}
+
+// staying lists the drives that nobody carries away.
+func staying(drives []job.Drive) (out []string) {
+	for _, d := range drives {
+		if !d.Removable {
+			out = append(out, d.Path)
+		}
+	}
+	return out
 }
 
 // partitionsOf lists the unique GUIDs of a drive's GPT; a drive without one has none.
@@ -241,18 +253,18 @@ func (b *bootEntries) Local(context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n, ok := ownEntry(state, b.former)
+	n, ok := ownEntry(state, b.former, b.own)
 	if !ok {
 		return errors.New("the firmware has no entry for a drive of this laptop")
 	}
 	return v.SetBootNext(n)
 }
 
-// ownEntry decides which entry starts one of the drives.
-func ownEntry(s efivar.BootState, drives map[string][]efivar.GUID) (uint16, bool) {
+// ownEntry decides which entry starts one of the laptop's own drives, whose partitions are parts.
+func ownEntry(s efivar.BootState, parts map[string][]efivar.GUID, drives []string) (uint16, bool) {
 	own := map[efivar.GUID]bool{}
-	for _, parts := range drives {
-		for _, g := range parts {
+	for _, d := range drives {
+		for _, g := range parts[d] {
 			own[g] = true
 		}
 	}

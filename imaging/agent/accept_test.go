@@ -58,7 +58,7 @@ func TestOnlyASoundOrderIsObeyed(t *testing.T) {
 		"nothing":                    {nil, job.CodeJobSignature},
 		"not a job":                  {seal(t, s, "job", []int{1}), job.CodeProtocol},
 		"an unknown wish":            {seal(t, s, "job", map[string]any{"id": "j1", "overwrite_all": true}), job.CodeProtocol},
-		"another version":            {with(func(j *job.Job) { j.Version = 2 }), job.CodeProtocol},
+		"another version":            {with(func(j *job.Job) { j.Version = job.Version + 1 }), job.CodeProtocol},
 		"another agent's key":        {with(func(j *job.Job) { j.AgentKey = "sha256:b" }), job.CodeJobKey},
 		"an old nonce":               {with(func(j *job.Job) { j.Nonce = strings.Repeat("2", 32) }), job.CodeJobKey},
 		"no nonce":                   {with(func(j *job.Job) { j.Nonce = "" }), job.CodeJobKey},

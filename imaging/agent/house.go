@@ -12,6 +12,7 @@ import (
 // daemon does not answer, so a cable pull or a daemon's restart shows only as time.
 type Daemon interface {
 	BootInfo(ctx context.Context) (job.BootInfo, error)
+	Start(ctx context.Context, r job.BootRequest) (job.BootReply, error)
 	Hello(ctx context.Context, h job.Hello) (job.HelloReply, error)
 	Next(ctx context.Context) (job.Next, error)
 	State(ctx context.Context, id job.ID, e job.StateEvent) (job.Ack, error)

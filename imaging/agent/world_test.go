@@ -218,7 +218,9 @@ func (b *bench) start(seed func(tx *store.Tx) error) {
 
 type stage2 struct{ deploy.Boot }
 
-func (stage2) Stage2() (job.File, error) {
+func (stage2) Current() string { return "bundle-00000000000000aa" }
+
+func (stage2) Stage2(string) (job.File, error) {
 	return job.File{SHA256: strings.Repeat("a", 64), Size: 1}, nil
 }
 
@@ -237,6 +239,8 @@ type laptop struct {
 	listed  []job.Drive
 	said    chan string
 	nameErr error
+
+	noSystem error // why no drive of the laptop can be started
 }
 
 func (b *bench) laptop(mibs int) *laptop {
@@ -342,7 +346,7 @@ func (l *laptop) Check(context.Context, agent.Written, []byte) error { return ni
 func (l *laptop) Install(context.Context, agent.Written) (string, error) {
 	return "Boot0003", nil
 }
-func (l *laptop) Local(context.Context) error { return nil }
+func (l *laptop) Local(context.Context) error { return l.noSystem }
 
 func (l *laptop) Reset() error { l.ended = "reset"; return nil }
 func (l *laptop) Off() error   { l.ended = "off"; return nil }

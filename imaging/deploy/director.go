@@ -22,6 +22,9 @@ type Answer struct {
 	Why  string // one sentence for the boot log
 }
 
+// benchClosed is the reason that an operator can end at once.
+const benchClosed = "The bench is closed."
+
 // Decide says whether a machine may boot our agent. A known device is recognised by a believable UUID only: a
 // MAC may be a shared dongle.
 func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
@@ -71,32 +74,39 @@ func admitBoot(d *store.Device, hasJob, bench, refused bool) Answer {
 	case d != nil && d.State != store.New && d.State != store.Ready && d.State != store.Failed && d.State != store.Quarantined:
 		return Answer{false, d.Label() + " is " + string(d.State) + " and has no job."}
 	case !bench:
-		return Answer{false, "The bench is closed."}
+		return Answer{false, benchClosed}
 	case d == nil:
 		return Answer{true, "An unknown machine on an open bench."}
 	}
 	return Answer{true, fmt.Sprintf("%s is %s, on an open bench.", d.Label(), d.State)}
 }
 
-// Token names a boot. A repeated request of the same machine within 2 minutes gets the same token while no
-// agent has used it.
-func (s *Service) Token(_ context.Context, m Machine) (string, error) {
-	key := machineKey(m.MAC, m.UUID)
-	var token string
-	err := s.db.Update(func(tx *store.Tx) error {
-		t, err := tx.TokenOf(key)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+// Token names a boot of the bundle that is served now. A repeated request of the same machine within 2 minutes gets
+// the same token while no agent has used it.
+func (s *Service) Token(_ context.Context, m Machine) (token string, err error) {
+	err = s.db.Update(func(tx *store.Tx) error {
+		bundle := "" // asked inside the transaction, so that whoever looks for uses of a bundle misses none
+		if s.cfg.Boot != nil {
+			bundle = s.cfg.Boot.Current()
 		}
-		if err == nil && t.Key == "" && tx.Now().Sub(t.Issued) < tokenRepeat {
-			token = t.Token
-			return nil
-		}
-		t = store.BootToken{Token: newID(24), Machine: key, MAC: fold(m.MAC), UUID: m.UUID, Issued: tx.Now()}
-		token = t.Token
-		return tx.PutToken(t)
+		token, err = nameBoot(tx, m, bundle)
+		return err
 	})
 	return token, err
+}
+
+// nameBoot finds or makes the token of a machine's boot.
+func nameBoot(tx *store.Tx, m Machine, bundle string) (string, error) {
+	key := machineKey(m.MAC, m.UUID)
+	t, err := tx.TokenOf(key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	if err == nil && t.Key == "" && t.Bundle == bundle && tx.Now().Sub(t.Issued) < tokenRepeat {
+		return t.Token, nil
+	}
+	t = store.BootToken{Token: newID(24), Machine: key, MAC: fold(m.MAC), UUID: m.UUID, Issued: tx.Now(), Bundle: bundle}
+	return t.Token, tx.PutToken(t)
 }
 
 // OpenBench lets unknown machines boot until a time; a time that is past closes the bench.

@@ -5,6 +5,7 @@
 // it. Between them stand rules that decide and records that remember:
 //
 //	power-on   Decide   may this machine boot our agent at all? Token names that boot
+//	stick      Start    the same two questions, asked by the agent itself when a stick started the laptop
 //	hello      Hello    which Device is this (serial, then UUID, never MAC)? conflicts are quarantined
 //	next       Next     wait, leave, off, or a Job signed for this key and this boot only
 //	state      State    each step durable before its Ack; Invalidated is where the Device becomes deploying

@@ -84,7 +84,7 @@ func bindToken(tx *store.Tx, token string, key job.KeyID) (store.BootToken, erro
 
 // enter records one boot: which Device this is, its code if it needs one, and the loop guard's count.
 func (s *Service) enter(tx *store.Tx, token store.BootToken, key job.KeyID, h job.Hello) (store.Agent, store.Device, error) {
-	a := store.Agent{Key: key, Token: token.Token, MAC: token.MAC, Hello: h, Started: tx.Now()}
+	a := store.Agent{Key: key, Token: token.Token, MAC: token.MAC, Hello: h, Started: tx.Now(), Bundle: token.Bundle}
 	d, err := s.admit(tx, token, h)
 	if err != nil {
 		return a, d, err

@@ -142,6 +142,7 @@ func (s *Service) bind(tx *store.Tx, sc *scene) error {
 	j := sc.job
 	was := j.AgentKey
 	j.AgentKey, j.Nonce, j.Sequence, j.Contact = sc.agent.Key, sc.agent.Hello.Nonce, 0, tx.Now()
+	j.Bundle = sc.agent.Bundle
 	j.Bindings++
 	if j.Bindings == 1 {
 		j.Bound = tx.Now()

@@ -22,8 +22,9 @@ import (
 
 // Boot gives what an agent needs before it can say Hello.
 type Boot interface {
-	Stage2() (job.File, error)              // what stage 2 must be
-	OpenStage2() (io.ReadSeekCloser, error) // its bytes; checked by whoever serves them
+	Stage2(kernel string) (job.File, error)              // what stage 2 must be, for a kernel's release as a stranger told it
+	OpenStage2(sha256 string) (io.ReadSeekCloser, error) // its bytes; checked by whoever serves them. fs.ErrNotExist when it is gone
+	Current() string                                     // names the bundle that is served now; "" when there is none
 }
 
 // Config is what a Service is made of.
@@ -63,6 +64,7 @@ type Service struct {
 	now     func() time.Time
 	started time.Time
 	refusal *rate.Limiter // of the audit events about refused Hellos
+	sticks  stickLimit    // of sticks: how often they may ask
 
 	mu       sync.Mutex
 	heard    map[job.KeyID]time.Time     // last request of each agent
@@ -89,8 +91,8 @@ func New(cfg Config) (*Service, error) {
 	cfg.RestartWithin = cmp.Or(cfg.RestartWithin, 5*time.Minute)
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
-		refusal: rate.NewLimiter(refusalRate, refusalBurst),
-		heard:   map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
+		refusal: rate.NewLimiter(refusalRate, refusalBurst), sticks: newStickLimit(),
+		heard: map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
 		kept: map[job.ID]time.Time{}, changed: make(chan struct{}), guesses: map[string][]time.Time{},
 		running: map[job.KeyID]runningTarget{}, agentURL: cfg.AgentURL,
 	}, nil

@@ -79,6 +79,14 @@ const (
 	CodeAsleep    Code = "E671"
 	CodeUnclean   Code = "E672"
 	CodeEncrypted Code = "E673"
+
+	// Boot sticks and the care of the boot bundle
+	CodeBenchClosed Code = "E650"
+	CodeNoJob       Code = "E651"
+	CodeStickOld    Code = "E652"
+	CodeStickTarget Code = "E653"
+	CodeStickData   Code = "E654"
+	CodeBundleOlder Code = "E655"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -151,4 +159,11 @@ var words = map[Code]Words{
 	CodeAsleep:      {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
 	CodeUnclean:     {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
 	CodeEncrypted:   {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
+
+	CodeBenchClosed: {"The bench is closed.", "Run \"ingot bench open 4h\" on the server, then start the laptop again."},
+	CodeNoJob:       {"The server has nothing to do for this laptop.", "It starts its own system. Give an order first, or take the stick out."},
+	CodeStickOld:    {"This stick was made by another version of the server.", "Write it again: \"ingot firmware usb\"."},
+	CodeStickTarget: {"That cannot become a boot stick; nothing was written.", "Name a removable stick that is not in use, with its serial: \"lsblk -o NAME,RM,SIZE,SERIAL,MOUNTPOINTS\" lists them."},
+	CodeStickData:   {"The stick gave back other data than was written.", "Use another stick."},
+	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
 }
