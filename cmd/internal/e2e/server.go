@@ -171,7 +171,7 @@ func (s *server) says(ctx context.Context, e *Env, words string, n int) error {
 			return nil
 		}
 		if err := wait(ctx, time.Second); err != nil {
-			return errors.Join(fmt.Errorf("the journal does not say %q %d times: %w", words, n, err), s.tail())
+			return fmt.Errorf("the journal does not say %q %d times: %w", words, n, err)
 		}
 	}
 }

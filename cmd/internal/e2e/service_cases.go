@@ -51,9 +51,22 @@ func service(ctx context.Context, e *Env) error {
 		{"a full disk", s.full}, {"the clock", s.clock}, {"a reset of the server", s.reset}, {"a laptop", s.laptop},
 	} {
 		e.Say("--- %s", step.name)
-		if err := step.run(ctx); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", step.name, err), srv.tail())
+		if err := s.within(ctx, step.run); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	return nil
+}
+
+// stepTime is the longest of one step: a reset and a whole start of the server on a busy host.
+const stepTime = 10 * time.Minute
+
+// within carries one step out, and shows the journal when it failed.
+func (s *served) within(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	if err := step(ctx); err != nil {
+		return errors.Join(err, s.tail())
 	}
 	return nil
 }
