@@ -104,7 +104,7 @@ func (s *Server) openAll(ctx context.Context) error {
 func (s *Server) standAt(name string, addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stands[name] == addr && addr.IsValid() {
+	if was, known := s.stands[name]; known && was == addr {
 		return
 	}
 	s.stands[name] = addr

@@ -103,7 +103,7 @@ func (st *station) serve(ctx context.Context) {
 		select {
 		case err := <-ended:
 			if ctx.Err() == nil {
-				st.failed(was, err)
+				st.failed(ctx, was, err)
 			}
 			return
 		case <-st.news:
@@ -115,6 +115,9 @@ func (st *station) serve(ctx context.Context) {
 			continue // looked at again soon
 		}
 		do, words := judge(st.name, was, now)
+		if do != stay {
+			st.standAt(st.name, netip.Addr{})
+		}
 		st.say(words, nil)
 		if do != stay {
 			cancel()
@@ -125,15 +128,21 @@ func (st *station) serve(ctx context.Context) {
 	}
 }
 
-// failed says why the ports closed by themselves: the interface, as a rule.
-func (st *station) failed(was facts, err error) {
+// failed says why the ports closed by themselves: the interface, as a rule. What fails for another reason may fail
+// again at once, so that it is given a moment.
+func (st *station) failed(ctx context.Context, was facts, err error) {
 	if now, lerr := st.look(st.name, was.addr); lerr == nil {
 		if do, words := judge(st.name, was, now); do != stay {
+			st.standAt(st.name, netip.Addr{})
 			st.say(words, nil)
 			return
 		}
 	}
 	st.Log.Error().Err(err).Str("interface", st.name).Msg("network boot failed on this interface; it is opened again")
+	select {
+	case <-ctx.Done():
+	case <-time.After(retryFirst):
+	}
 }
 
 // await opens the link as soon as the interface can be served; it reports false when ctx ended before.

@@ -39,7 +39,7 @@ interfaces = ["` + serverCard + `"]
 [[boot.subnets]]
 prefix = "10.78.0.0/24"
 first = "10.78.0.50"
-last = "10.78.0.99"
+last = "10.78.0.250"
 `
 
 const serverNetwork = `[Match]
@@ -48,6 +48,7 @@ MACAddress=` + serverMAC + `
 [Network]
 Address=` + serverAddr + `/24
 LinkLocalAddressing=no
+ConfigureWithoutCarrier=yes
 `
 
 // serverInstall is what "make install" does on a host that has a compiler, and an administrator after it. The drive
@@ -170,7 +171,7 @@ func (s *server) says(ctx context.Context, e *Env, words string, n int) error {
 			return nil
 		}
 		if err := wait(ctx, time.Second); err != nil {
-			return errors.Join(fmt.Errorf("the journal does not say %q %d times: %w", words, n, err), s.tail())
+			return fmt.Errorf("the journal does not say %q %d times: %w", words, n, err)
 		}
 	}
 }

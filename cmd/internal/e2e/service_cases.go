@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
 	"ingot/cmd/internal/lab"
 )
 
@@ -49,9 +51,22 @@ func service(ctx context.Context, e *Env) error {
 		{"a full disk", s.full}, {"the clock", s.clock}, {"a reset of the server", s.reset}, {"a laptop", s.laptop},
 	} {
 		e.Say("--- %s", step.name)
-		if err := step.run(ctx); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", step.name, err), srv.tail())
+		if err := s.within(ctx, step.run); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	return nil
+}
+
+// stepTime is the longest of one step: a reset and a whole start of the server on a busy host.
+const stepTime = 10 * time.Minute
+
+// within carries one step out, and shows the journal when it failed.
+func (s *served) within(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	if err := step(ctx); err != nil {
+		return errors.Join(err, s.tail())
 	}
 	return nil
 }
@@ -111,6 +126,9 @@ func (s *served) killed(ctx context.Context) error {
 
 // hangs stops the daemon's process: only the watchdog can see that.
 func (s *served) hangs(ctx context.Context) error {
+	if out, err := s.sh.Run(ctx, "journalctl -b -u ingot -o cat | grep 'does not answer itself'; true"); err != nil || out != "" {
+		return errors.Join(err, fmt.Errorf("before it hung: %s", out))
+	}
 	if _, err := s.sh.Run(ctx, `mkdir -p /run/systemd/system/ingot.service.d
 printf '[Service]\nWatchdogSec=10\nTimeoutAbortSec=2\nTimeoutStopSec=5\n' >/run/systemd/system/ingot.service.d/quick.conf
 systemctl daemon-reload; systemctl restart ingot; kill -STOP `+mainPID); err != nil {
@@ -166,13 +184,9 @@ func (s *served) full(ctx context.Context) error {
 		s.answered(ctx, serverAddr, refusedBy(serverAddr))); err != nil {
 		return err
 	}
-	met := s.wire.machine(250, classHTTP, archHTTP) // met while nothing can be recorded
-	if _, err := met.say(1, classHTTP); err != nil {
-		return err
-	}
 	for range 100 { // more than the database's own room takes
 		s.n++
-		if _, err := s.wire.machine(s.n%200+1, classHTTP, archHTTP).say(1, classHTTP); err != nil {
+		if _, err := s.wire.machine(s.n%200+1, classHTTP, archHTTP).say(dhcpv4.MessageTypeDiscover, classHTTP); err != nil {
 			return err
 		}
 		if err := wait(ctx, 20*time.Millisecond); err != nil {
@@ -187,7 +201,7 @@ func (s *served) full(ctx context.Context) error {
 		return err
 	}
 	late := s.wire.machine(251, classHTTP, archHTTP)
-	if _, err := late.say(1, classHTTP); err != nil {
+	if _, err := late.say(dhcpv4.MessageTypeDiscover, classHTTP); err != nil {
 		return err
 	}
 	if err := wait(ctx, 2*time.Second); err != nil {
@@ -232,9 +246,12 @@ func (s *served) clock(ctx context.Context) error {
 	return nil
 }
 
-// reset presses the server's reset button.
+// reset presses the server's reset button while its card is out.
 func (s *served) reset(ctx context.Context) error {
 	if _, err := s.sh.Run(ctx, "sync"); err != nil {
+		return err
+	}
+	if err := s.run.Unplug(s.card); err != nil {
 		return err
 	}
 	mark := s.run.Console.Mark()
@@ -244,8 +261,18 @@ func (s *served) reset(ctx context.Context) error {
 	if err := s.login(ctx, mark); err != nil {
 		return err
 	}
-	return checks(s.says(ctx, s.Env, "The server stopped without ending the daemon: a power cut, a reset or a crash; it was last alive at", 1),
-		s.answered(ctx, serverAddr, bootFrom(serverAddr)))
+	if err := checks(s.says(ctx, s.Env, "The server stopped without ending the daemon: a power cut, a reset or a crash; it was last alive at", 1),
+		s.says(ctx, s.Env, "waiting for interface "+serverCard, 1)); err != nil {
+		return err
+	}
+	out, err := s.sh.Run(ctx, "systemctl show ingot -p ActiveState -p StatusText")
+	if err := checks(err, that(strings.Contains(out, "ActiveState=active") && strings.Contains(out, "StatusText=waiting for interface "+serverCard), "without its card: %s", out)); err != nil {
+		return err
+	}
+	if err := s.run.Plug(s.card); err != nil {
+		return err
+	}
+	return checks(s.says(ctx, s.Env, "interface "+serverCard+" is here with "+serverAddr, 1), s.answered(ctx, serverAddr, bootFrom(serverAddr)))
 }
 
 // laptop starts a real one, which says Hello to all of this.
