@@ -42,7 +42,7 @@ func (a *app) teller() func(store.Work) {
 func (a *app) imageImport() *cobra.Command {
 	var in store.Import
 	var grow string
-	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw or qcow2)",
+	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw, qcow2, VHDX or VMDK)",
 		Example: "ingot image import sales.qcow2 --image sales --label 2026-11 --note \"first build\"", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) (err error) {
 			if in.File, err = filepath.Abs(given[0]); err != nil {
