@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"ingot/firmware"
 	"ingot/imaging/job"
 	"ingot/pxe"
+	"ingot/store"
 )
 
 // bundle serves the current boot bundle, and follows when another one was built while the daemon runs.
@@ -111,6 +116,38 @@ func (b *bundle) Open(name string) (pxe.File, error) {
 		return nil, err
 	}
 	return bootFile{f}, nil
+}
+
+// tidyEvery is how often the daemon removes bundles that nobody refers to any more.
+const tidyEvery = 10 * time.Minute
+
+// tidy removes them, now and then, until ctx ends.
+func (b *bundle) tidy(every time.Duration, uses func(context.Context) ([]store.BundleUse, error), log zerolog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			err := firmware.Prune(ctx, b.dir, func(ctx context.Context) ([]string, error) {
+				all, err := uses(ctx)
+				return namesOf(all), err
+			})
+			if err != nil && ctx.Err() == nil {
+				log.Warn().Err(err).Msg("old boot bundles were not removed")
+			}
+		}
+	}
+}
+
+func namesOf(uses []store.BundleUse) (out []string) {
+	for _, u := range uses {
+		out = append(out, u.Bundle)
+	}
+	return out
 }
 
 // HTTPBootTemplate implements pxe.Files; without a bundle there is nothing to serve it from either.

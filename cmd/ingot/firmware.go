@@ -14,39 +14,54 @@ import (
 	"ingot/imaging/job"
 )
 
-// firmwareCommand works on the folder DATA/boot alone: it needs no daemon and disturbs none that runs.
+// firmwareCommand works on the folder DATA/boot: it needs no daemon and disturbs none that runs. The records are asked
+// only for what still refers to an old bundle.
 func (a *app) firmwareCommand() *cobra.Command {
-	return group("firmware", "The boot bundle: what a bare laptop runs", a.firmwareBuild(), a.firmwareVerify(), a.firmwareShow())
+	return group("firmware", "The boot bundle: what a bare laptop runs", a.firmwareBuild(), a.firmwareUpdate(), a.firmwareList(), a.firmwareVerify(), a.firmwareShow(), a.firmwareUSB())
+}
+
+// bundleSource is what the flags of build and update say.
+type bundleSource struct{ debs, agent string }
+
+func (s *bundleSource) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.debs, "debs", "", "build offline from this folder of .deb files")
+	c.Flags().StringVar(&s.agent, "agent", "", "the agent's program (default ingot-agent beside this program)")
+}
+
+// bundleOptions finds where and of what a bundle is built.
+func (a *app) bundleOptions(s bundleSource) (o firmware.Options, err error) {
+	o = firmware.Options{Debs: s.debs, Agent: s.agent, Log: a.stepLog(), InUse: a.bundlesInUse}
+	if o.Dir, err = a.bootDir(); err != nil {
+		return o, err
+	}
+	if err := a.asOwner(filepath.Dir(o.Dir)); err != nil {
+		return o, err
+	}
+	if o.Agent == "" {
+		o.Agent, err = besideProgram("ingot-agent")
+	}
+	return o, err
 }
 
 func (a *app) firmwareBuild() *cobra.Command {
-	var debs, agent string
+	var source bundleSource
 	c := &cobra.Command{Use: "build", Short: "Build the boot bundle from the distribution's packages",
 		Example: "ingot firmware build\ningot firmware build --debs /srv/debs",
 		Long: "The packages are downloaded with this host's apt (or taken from --debs) and unpacked in the data folder; nothing is installed.\n" +
 			"Equal packages and an equal agent give an equal bundle. A running daemon serves the new bundle from the next start of a laptop on.",
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := a.bootDir()
+			o, err := a.bundleOptions(source)
 			if err != nil {
 				return err
 			}
-			if err := a.asOwner(filepath.Dir(dir)); err != nil {
-				return err
-			}
-			if agent == "" {
-				if agent, err = besideProgram("ingot-agent"); err != nil {
-					return err
-				}
-			}
-			b, err := firmware.Build(c.Context(), firmware.Options{Dir: dir, Debs: debs, Agent: agent, Log: a.stepLog()})
+			b, err := firmware.Build(c.Context(), o)
 			if err != nil {
 				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(err.Error(), "build boot bundle: "))
 			}
 			return a.showBundle(b)
 		}}
-	c.Flags().StringVar(&debs, "debs", "", "build offline from this folder of .deb files")
-	c.Flags().StringVar(&agent, "agent", "", "the agent's program (default ingot-agent beside this program)")
+	source.flags(c)
 	return a.outputFlag(c)
 }
 

@@ -128,7 +128,7 @@ func refusalOf(a Answer) *job.Fault {
 }
 
 // BundleUses says what still refers to each boot bundle: the unfinished jobs of laptops that started with it, and
-// starts that may still be loading. It waits for whoever is writing: a start that read the name of a bundle before
+// starts that may still be loading; whoever has said Hello has loaded everything. It waits for whoever is writing: a start that read the name of a bundle before
 // that changed is then among the answers.
 func (s *Service) BundleUses(context.Context) ([]store.BundleUse, error) {
 	uses := map[string]*store.BundleUse{}
@@ -148,7 +148,7 @@ func (s *Service) BundleUses(context.Context) ([]store.BundleUse, error) {
 			}
 		}
 		for _, t := range tokens {
-			if t.Bundle != "" && tx.Now().Sub(t.Issued) <= tokenLife {
+			if t.Bundle != "" && t.Key == "" && tx.Now().Sub(t.Issued) <= tokenLife {
 				of(t.Bundle).Starts++
 			}
 		}

@@ -271,7 +271,7 @@ func TestABundleIsInUseWhileAJobOrAStartNeedsIt(t *testing.T) {
 	if n.Order != job.Work {
 		t.Fatalf("Next = %+v", n)
 	}
-	want("the job is bound", "aa:1 jobs,1 starts bb:0 jobs,1 starts")
+	want("the job is bound", "aa:1 jobs,0 starts bb:0 jobs,1 starts")
 	b.clk.pass(11 * time.Minute)
 	want("the starts are old", "aa:1 jobs,0 starts")
 	d, err := b.s.Device(context.Background(), "PC-1")

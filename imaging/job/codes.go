@@ -164,6 +164,6 @@ var words = map[Code]Words{
 	CodeNoJob:       {"The server has nothing to do for this laptop.", "It starts its own system. Give an order first, or take the stick out."},
 	CodeStickOld:    {"This stick was made by another version of the server.", "Write it again: \"ingot firmware usb\"."},
 	CodeStickTarget: {"That cannot become a boot stick; nothing was written.", "Name a removable stick that is not in use, with its serial: \"lsblk -o NAME,RM,SIZE,SERIAL,MOUNTPOINTS\" lists them."},
-	CodeStickData:   {"The stick gave back other data than was written.", "Use another stick."},
+	CodeStickData:   {"The stick could not be written and proven.", "Use another stick."},
 	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
 }
