@@ -32,6 +32,9 @@ type Device struct {
 	Deployment   string      `json:"deployment,omitempty"`
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence
 	Settled      *Pair       `json:"settled,omitempty"`  // a person settled that one of these two keys is another device's: it is known by both together
+	Lost         *Loss       `json:"lost,omitempty"`     // while it is lost
+	Alarm        time.Time   `json:"alarm"`              // the last start of a lost device
+	Returned     *Return     `json:"returned,omitempty"` // the last time that it came back
 	Created      time.Time   `json:"created"`
 	Changed      time.Time   `json:"changed"`  // the last change of State
 	Seen         time.Time   `json:"seen"`     // the last Hello

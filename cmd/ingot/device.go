@@ -13,7 +13,8 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle())
+	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(),
+		a.deviceLost(), a.deviceFound(), a.deviceReturn())
 }
 
 func (a *app) deviceList() *cobra.Command {
@@ -45,6 +46,8 @@ func (a *app) deviceList() *cobra.Command {
 
 func stateWord(d store.DeviceView) string {
 	switch {
+	case d.State == store.Lost && !d.Alarm.IsZero():
+		return "lost, STARTED HERE " + when(d.Alarm)
 	case d.Code != "":
 		return "waiting"
 	case d.Job != nil:
@@ -96,6 +99,12 @@ func (a *app) showDevice(d store.DeviceView) error {
 	if d.Conflict != "" {
 		row("Conflict", "%s", d.Conflict)
 	}
+	if l := d.Lost; l != nil {
+		row("Lost", "reported by %s, %s; whoever has it is told to tell %s. %s", l.By, when(l.Time), l.Whom(), l.Note)
+	}
+	if r := d.Returned; r != nil {
+		row("Returned", "from %s, taken by %s, %s; it was %s. %s", r.From, r.By, when(r.Time), r.Was, r.Note)
+	}
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
@@ -105,6 +114,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 		row("Drive", "%s, %s, %s %s%s", x.Serial, size(x.SizeBytes), x.Transport, x.Model, removableWord(x))
 	}
 	row("Asset", "%s", d.Asset)
+	row("Revision", "%d", d.Revision)
 	row("Role", "%s", d.Role)
 	row("Seen", "%s, %s", when(d.Seen), strings.Join(d.MACs, " "))
 	for _, warn := range d.Warnings {

@@ -53,6 +53,8 @@ func decide(s scene) verdict {
 		return verdict{order: job.Off, say: job.CodeLoop.Words().Sentence}
 	case s.device.State == store.Quarantined:
 		return verdict{order: job.Wait, say: job.CodeQuarantined.Words().Sentence}
+	case s.device.State == store.Lost:
+		return verdict{order: job.Wait, say: lostWords(s.device)}
 	case s.device.State == store.New && !s.now.Before(s.agent.Started.Add(s.approve)):
 		return verdict{order: job.Leave, say: job.CodeNotApproved.Words().Sentence, alone: true}
 	case s.device.State == store.New:

@@ -71,7 +71,9 @@ const (
 	CodeBundle       Code = "E614"
 
 	// The operator's side: what somebody else did, or what is no longer here
-	CodeStale Code = "E660"
+	CodeStale    Code = "E660"
+	CodeReturned Code = "E661"
+
 	// The server itself: destructive acts, setup
 	CodeUnconfirmed Code = "E640"
 	CodeSetup       Code = "E641"
@@ -153,7 +155,9 @@ var words = map[Code]Words{
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
-	CodeStale:       {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
+	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
+
 	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
 	CodeAsleep:      {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
