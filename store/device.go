@@ -13,7 +13,8 @@ import (
 type Device struct {
 	ID           string      `json:"id"` // 12 random letters and digits
 	State        DeviceState `json:"state"`
-	Name         string      `json:"name,omitempty"` // reserved for it; see Tx.Reserve
+	Name         string      `json:"name,omitempty"`      // reserved for it; see Tx.Reserve
+	NextName     string      `json:"next_name,omitempty"` // reserved besides, for a rename that is not proven; see Tx.ReserveNext
 	Manufacturer string      `json:"manufacturer"`
 	Model        string      `json:"model"`
 	Serial       string      `json:"serial"`     // as read; may be junk when SerialKey is empty
@@ -145,7 +146,7 @@ func (tx *Tx) makeRoom(d Device) error {
 
 // DeleteDevice forgets a device that holds nothing: one that nobody has adopted.
 func (tx *Tx) DeleteDevice(d Device) error {
-	if d.Deployment != "" || d.Name != "" {
+	if d.Deployment != "" || d.Name != "" || d.NextName != "" {
 		return job.Faultf(job.CodeState, "%s has a record that is kept.", d.Label())
 	}
 	for bucket, key := range map[string]string{bBySerial: d.SerialKey, bByUUID: d.UUIDKey} {

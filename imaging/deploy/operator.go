@@ -315,7 +315,7 @@ func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store
 		if err != nil {
 			return err
 		}
-		if !job.MayFollow(j.State, job.Cancelled) {
+		if !j.Kind.MayFollow(j.State, job.Cancelled) {
 			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
 		}
 		j.CancelBy = operator

@@ -74,7 +74,7 @@ func decideJob(s scene, j store.Job) verdict {
 		return verdict{order: job.Work}
 	}
 	if f := stranger(s, j); f != nil {
-		if !j.Reached.Started() && f.Code == job.CodeWrongDrive {
+		if !j.Kind.Started(j.Reached) && f.Code == job.CodeWrongDrive {
 			return verdict{order: job.Leave, say: f.Error(), fail: f}
 		}
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
@@ -86,7 +86,7 @@ func decideJob(s scene, j store.Job) verdict {
 		}
 		return verdict{order: job.Work, bind: true}
 	}
-	if j.Kind != job.Deploy || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
+	if j.Kind != job.Deploy && j.Kind != job.Rename || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
 		f := job.Faultf(job.CodeJobExpired, "The laptop was silent for more than %s.", jobWindow)
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}
