@@ -13,7 +13,8 @@ import (
 type Device struct {
 	ID           string      `json:"id"` // 12 random letters and digits
 	State        DeviceState `json:"state"`
-	Name         string      `json:"name,omitempty"` // reserved for it; see Tx.Reserve
+	Name         string      `json:"name,omitempty"`      // reserved for it; see Tx.Reserve
+	NextName     string      `json:"next_name,omitempty"` // reserved besides, for a rename that is not proven; see Tx.ReserveNext
 	Manufacturer string      `json:"manufacturer"`
 	Model        string      `json:"model"`
 	Serial       string      `json:"serial"`     // as read; may be junk when SerialKey is empty
@@ -32,6 +33,9 @@ type Device struct {
 	Deployment   string      `json:"deployment,omitempty"`
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence
 	Settled      *Pair       `json:"settled,omitempty"`  // a person settled that one of these two keys is another device's: it is known by both together
+	Lost         *Loss       `json:"lost,omitempty"`     // while it is lost
+	Alarm        time.Time   `json:"alarm"`              // the last start of a lost device
+	Returned     *Return     `json:"returned,omitempty"` // the last time that it came back
 	Created      time.Time   `json:"created"`
 	Changed      time.Time   `json:"changed"`  // the last change of State
 	Seen         time.Time   `json:"seen"`     // the last Hello
@@ -142,7 +146,7 @@ func (tx *Tx) makeRoom(d Device) error {
 
 // DeleteDevice forgets a device that holds nothing: one that nobody has adopted.
 func (tx *Tx) DeleteDevice(d Device) error {
-	if d.Deployment != "" || d.Name != "" {
+	if d.Deployment != "" || d.Name != "" || d.NextName != "" {
 		return job.Faultf(job.CodeState, "%s has a record that is kept.", d.Label())
 	}
 	for bucket, key := range map[string]string{bBySerial: d.SerialKey, bByUUID: d.UUIDKey} {

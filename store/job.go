@@ -21,6 +21,13 @@ type Order struct {
 	After         job.After `json:"after,omitempty"`
 }
 
+// Rename asks for another Name for a deployed device: one that is given, or one that a role's pattern makes.
+type Rename struct {
+	Device string `json:"device"` // id, Name or serial
+	Name   string `json:"name,omitempty"`
+	Role   string `json:"role,omitempty"`
+}
+
 // Adoption is an operator's approval of a laptop by the code that its screen shows.
 type Adoption struct {
 	Code  string `json:"code"`
@@ -57,6 +64,8 @@ type Job struct {
 	ProvenBytes  uint64       `json:"proven_bytes"` // data and zero bytes of the image: what a proof has read
 	Table        string       `json:"table"`        // the image's: gpt, mbr or none
 	DeviceName   string       `json:"device_name"`
+	Former       string       `json:"former,omitempty"`     // rename: the Name before
+	MachineID    string       `json:"machine_id,omitempty"` // rename: of the system that is to be found, as it called home
 	Personalise  bool         `json:"personalise"`
 	Role         string       `json:"role,omitempty"`
 	RoleRevision int          `json:"role_revision,omitempty"`
@@ -82,7 +91,12 @@ type Job struct {
 }
 
 // What says in a few words what the job does.
-func (j Job) What() string { return fmt.Sprintf("%s as %s", j.Image, j.DeviceName) }
+func (j Job) What() string {
+	if j.Kind == job.Rename {
+		return fmt.Sprintf("rename %s to %s", j.Former, j.DeviceName)
+	}
+	return fmt.Sprintf("%s as %s", j.Image, j.DeviceName)
+}
 
 // MaxSteps bounds the history of a job whose laptop restarts again and again.
 const MaxSteps = 100

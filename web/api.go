@@ -22,9 +22,12 @@ type Bench interface {
 	Device(ctx context.Context, ref string) (store.DeviceView, error)
 	Adopt(ctx context.Context, operator string, a store.Adoption) (store.DeviceView, error)
 	Settle(ctx context.Context, operator, ref string) (store.DeviceView, error)
+	Lose(ctx context.Context, operator, ref string, l store.Loss) (store.DeviceView, error)
+	Return(ctx context.Context, operator, ref string, r store.Return) (store.DeviceView, error)
 	Roles(ctx context.Context) ([]store.Role, error)
 	PutRole(ctx context.Context, operator string, r store.Role) (store.Role, error)
 	Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error)
+	Rename(ctx context.Context, operator string, o store.Rename) (store.JobView, error)
 	Jobs(ctx context.Context, all bool) ([]store.JobView, error)
 	Job(ctx context.Context, id job.ID) (store.JobView, error)
 	Watch(ctx context.Context, id job.ID, f func(store.JobView) error) error
@@ -151,6 +154,8 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 		out, err := a.Bench.Settle(r.Context(), operatorOf(r), r.PathValue("ref"))
 		a.reply(w, out, err)
 	})
+	mux.HandleFunc("POST /api/v1/devices/{ref}/lost", actOn(a, a.Bench.Lose))
+	mux.HandleFunc("POST /api/v1/devices/{ref}/return", actOn(a, a.Bench.Return))
 	mux.HandleFunc("POST /api/v1/devices/adopt", act(a, a.Bench.Adopt))
 	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
@@ -165,6 +170,7 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 
 func (a *API) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/deploys", act(a, a.Bench.Deploy))
+	mux.HandleFunc("POST /api/v1/renames", act(a, a.Bench.Rename))
 	mux.HandleFunc("GET /api/v1/jobs", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Jobs(r.Context(), r.URL.Query().Get("all") != "")
 		a.reply(w, list(out), err)
@@ -220,6 +226,15 @@ func (a *API) settingRoutes(mux *http.ServeMux) {
 		out, err := a.Bench.Audit(r.Context(), r.URL.Query().Get("subject"), limit)
 		a.reply(w, list(out), err)
 	})
+}
+
+// actOn is act on the device that the path names.
+func actOn[In, Out any](a *API, f func(context.Context, string, string, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		act(a, func(ctx context.Context, operator string, in In) (Out, error) {
+			return f(ctx, operator, r.PathValue("ref"), in)
+		})(w, r)
+	}
 }
 
 // act makes a handler of an act that takes one JSON body and gives one answer.

@@ -12,8 +12,11 @@
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       ends a quarantine
+//	POST /api/v1/devices/{ref}/lost         store.Loss: tell, note
+//	POST /api/v1/devices/{ref}/return       store.Return: from, note, found
 //	GET  /api/v1/roles                      POST /api/v1/roles           store.Role
 //	POST /api/v1/deploys                    store.Order -> store.JobView
+//	POST /api/v1/renames                    store.Rename -> store.JobView
 //	GET  /api/v1/jobs?all=1                 GET /api/v1/jobs/{id}
 //	GET  /api/v1/jobs/{id}/watch            -> Line[store.JobView]..., to the job's end
 //	POST /api/v1/jobs/{id}/cancel
@@ -29,7 +32,7 @@
 // the same job or device and nothing is done twice; with another body it is refused. An act that was refused did nothing
 // and may be sent again. If-Match carries the "revision" of the device as the sender saw it: when something happened to
 // the device since, the act is refused (E660, status 409) with what, when and by whom. Both are optional, and hold for
-// POST of devices/adopt, devices/{ref}/settle and deploys.
+// POST of devices/adopt, devices/{ref}/settle, lost and return, of deploys and renames.
 //
 // Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
 package web

@@ -22,8 +22,8 @@ import (
 
 const (
 	espType    = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b" // EFI system partition (UEFI 2.10, table 5.7)
-	entryLabel = "Ingot"
-	fallback   = "EFI/BOOT/BOOTX64.EFI" // what firmware starts without an entry (UEFI 2.10, 3.5.1.1)
+	entryLabel = "Ingot"                                // before the laptop's name
+	fallback   = "EFI/BOOT/BOOTX64.EFI"                 // what firmware starts without an entry (UEFI 2.10, 3.5.1.1)
 	vendorShim = "shimx64.efi"
 )
 
@@ -222,7 +222,7 @@ func (b *bootEntries) wish(w agent.Written) (efivar.Wish, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	wish := efivar.Wish{Label: entryLabel, Loader: `\` + strings.ReplaceAll(b.loader, "/", `\`),
+	wish := efivar.Wish{Label: strings.TrimSpace(entryLabel + " " + w.Name), Ours: entryLabel, Loader: `\` + strings.ReplaceAll(b.loader, "/", `\`),
 		ESP: efivar.Partition{Number: uint32(esp.Number), Start: esp.Offset / sector, Size: esp.Size / sector, GUID: id}}
 	if b.loader == "" {
 		wish.Loader = `\` + strings.ReplaceAll(fallback, "/", `\`)

@@ -13,7 +13,8 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle())
+	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(),
+		a.deviceRename(), a.deviceLost(), a.deviceFound(), a.deviceReturn())
 }
 
 func (a *app) deviceList() *cobra.Command {
@@ -45,6 +46,8 @@ func (a *app) deviceList() *cobra.Command {
 
 func stateWord(d store.DeviceView) string {
 	switch {
+	case d.State == store.Lost && !d.Alarm.IsZero():
+		return "lost, STARTED HERE " + when(d.Alarm)
 	case d.Code != "":
 		return "waiting"
 	case d.Job != nil:
@@ -93,8 +96,17 @@ func (a *app) showDevice(d store.DeviceView) error {
 	}
 	row("Device", "%s (%s)", d.Label(), d.ID)
 	row("State", "%s, since %s", stateWord(d), when(d.Changed))
+	if d.NextName != "" {
+		row("Next name", "%s, reserved for a rename that is not proven yet", d.NextName)
+	}
 	if d.Conflict != "" {
 		row("Conflict", "%s", d.Conflict)
+	}
+	if l := d.Lost; l != nil {
+		row("Lost", "reported by %s, %s; whoever has it is told to tell %s. %s", l.By, when(l.Time), l.Whom(), l.Note)
+	}
+	if r := d.Returned; r != nil {
+		row("Returned", "from %s, taken by %s, %s; it was %s. %s", r.From, r.By, when(r.Time), r.Was, r.Note)
 	}
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
@@ -105,13 +117,14 @@ func (a *app) showDevice(d store.DeviceView) error {
 		row("Drive", "%s, %s, %s %s%s", x.Serial, size(x.SizeBytes), x.Transport, x.Model, removableWord(x))
 	}
 	row("Asset", "%s", d.Asset)
+	row("Revision", "%d", d.Revision)
 	row("Role", "%s", d.Role)
 	row("Seen", "%s, %s", when(d.Seen), strings.Join(d.MACs, " "))
 	for _, warn := range d.Warnings {
 		row("Warning", "%s", warn)
 	}
 	if d.Job != nil {
-		row("Job", "%s: %s to %s, by %s", d.Job.ID, d.Job.Image, d.Job.State, d.Job.Operator)
+		row("Job", "%s: %s, %s, by %s", d.Job.ID, d.Job.What(), d.Job.State, d.Job.Operator)
 	}
 	if d.Holds == nil {
 		row("Holds", "nothing that Ingot put there")
@@ -136,6 +149,9 @@ func holdsRows(row func(string, string, ...any), d store.DeviceView) {
 	} else {
 		row("Name", "%s, name reserved, not written", dep.Name)
 	}
+	for _, r := range dep.Renamings {
+		row("Renamed", "%s to %s by %s, %s%s", r.From, r.Name, r.Operator, when(r.Finished), provenWord(r))
+	}
 	row("Took", "%.0f s; fetched %s, wrote %s, kept %s", dep.Seconds, size(dep.FetchedBytes), size(dep.WrittenBytes), size(dep.KeptBytes))
 	if c := dep.Proof.Content; c != nil {
 		row("Proof: content", "%d data and %d zero extents read back (%s); %d free extents are no part of the image", c.DataExtents, c.ZeroExtents, size(c.ReadBytes), c.FreeExtents)
@@ -156,6 +172,19 @@ func holdsRows(row func(string, string, ...any), d store.DeviceView) {
 	default:
 		row("Proof: observed", "runs under the name %s instead of %s since %s (%s)", o.Hostname, dep.Name, when(o.Time), o.OS)
 	}
+}
+
+// provenWord is how a renaming was proven.
+func provenWord(r store.Renaming) string {
+	switch {
+	case r.Unproven:
+		return "; not proven: it runs under one of the two"
+	case r.Observed == nil:
+		return "; read back; the system has not called home"
+	case r.Observed.Hostname != r.Name:
+		return fmt.Sprintf("; read back, but the system runs under %s", r.Observed.Hostname)
+	}
+	return "; read back; the system runs under it since " + when(r.Observed.Time)
 }
 
 func prefixed(prefix, s string) string {

@@ -17,11 +17,19 @@ func (a *app) jobCommand() *cobra.Command {
 	return group("job", "What laptops are told to do", a.jobList(), a.jobShow(), a.jobWatch(), a.jobCancel())
 }
 
+// imageWord is what the job puts on the drive.
+func imageWord(j store.JobView) string {
+	if j.Kind == job.Rename {
+		return "(name only)"
+	}
+	return j.Image.String()
+}
+
 func jobColumns() []column[store.JobView] {
 	return []column[store.JobView]{
 		{head: "JOB", cell: func(j store.JobView) string { return string(j.ID) }},
 		{head: "DEVICE", cell: func(j store.JobView) string { return j.DeviceLabel }},
-		{head: "IMAGE", cell: func(j store.JobView) string { return j.Image.String() }},
+		{head: "IMAGE", cell: imageWord},
 		{head: "NAME", cell: func(j store.JobView) string { return j.DeviceName }},
 		{head: "STATE", cell: func(j store.JobView) string { return string(j.State) }},
 		{head: "PROGRESS", cell: progressWord},
@@ -92,7 +100,11 @@ func (a *app) showJob(j store.JobView) error {
 	}
 	row("Job", "%s", j.ID)
 	row("Device", "%s (%s)", j.DeviceLabel, j.Device)
-	row("Image", "%s onto drive %s (%s)", j.Image, j.Target.Serial, size(j.Target.SizeBytes))
+	if j.Kind == job.Rename {
+		row("Rename", "%s to %s, on drive %s; everything else stays", j.Former, j.DeviceName, j.Target.Serial)
+	} else {
+		row("Image", "%s onto drive %s (%s)", j.Image, j.Target.Serial, size(j.Target.SizeBytes))
+	}
 	row("Name", "%s", j.DeviceName)
 	row("By", "%s, %s", j.Operator, when(j.Created))
 	row("State", "%s", j.State)
@@ -168,7 +180,7 @@ laptop's serial; without a terminal, give --yes and --serial.`,
 // confirmCancel asks when the laptop's disk no longer is what it was: from invalidating on.
 func (a *app) confirmCancel(c *cobra.Command, cl *client, id string, agreed consent) error {
 	j, err := get[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(id))
-	if err != nil || j.State.Final() || !j.Reached.Started() {
+	if err != nil || j.State.Final() || !j.Kind.Started(j.Reached) {
 		return err
 	}
 	d, err := get[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(j.Device))

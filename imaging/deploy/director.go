@@ -65,12 +65,12 @@ func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 // admitBoot is the table behind Decide.
 func admitBoot(d *store.Device, hasJob, bench, refused bool) Answer {
 	switch {
+	case d != nil && d.State == store.Lost:
+		return Answer{true, d.Label() + " was reported lost."}
 	case hasJob:
 		return Answer{true, d.Label() + " has a job."}
 	case refused:
 		return Answer{false, "It had nothing to do a moment ago and is left to its own disk."}
-	case d != nil && d.State == store.Lost:
-		return Answer{true, d.Label() + " was reported lost."}
 	case d != nil && d.State != store.New && d.State != store.Ready && d.State != store.Failed && d.State != store.Quarantined:
 		return Answer{false, d.Label() + " is " + string(d.State) + " and has no job."}
 	case !bench:

@@ -57,6 +57,8 @@ func greeting(a store.Agent, d store.Device) string {
 		return job.CodeLoop.Words().Sentence
 	case d.State == store.Quarantined:
 		return job.CodeQuarantined.Words().Sentence
+	case d.State == store.Lost:
+		return lostWords(d)
 	case a.Code != "":
 		return "Approve this code to adopt the laptop."
 	}
@@ -132,7 +134,7 @@ func (s *Service) admit(tx *store.Tx, token store.BootToken, h job.Hello) (store
 		}
 	}
 	if d.State == store.Lost {
-		if err := tx.Audit("ingot", "alarm", d.ID, d.Label()+" was reported lost and has started here."); err != nil {
+		if err := alarm(tx, &d); err != nil {
 			return d, err
 		}
 	}

@@ -159,11 +159,15 @@ func (s *Service) bind(tx *store.Tx, sc *scene) error {
 // seal makes the signed Job for the agent that it is bound to.
 func (s *Service) seal(sc scene) ([]byte, error) {
 	j := sc.job
+	var known *job.Known
+	if j.Kind == job.Rename {
+		known = &job.Known{Deployment: j.Deployment, MachineID: j.MachineID, Name: j.Former}
+	}
 	payload, err := json.Marshal(job.Job{
 		Version: job.Version, ID: j.ID, Kind: j.Kind, AgentKey: j.AgentKey, Nonce: j.Nonce, Issued: sc.now,
 		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Serial, Target: j.Target, Image: j.Image,
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
-		After: j.After, DeviceURL: s.pageOf(j.Device), Resume: j.Reached,
+		After: j.After, DeviceURL: s.pageOf(j.Device), Known: known, Resume: j.Reached,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("seal job %s: %w", j.ID, err)

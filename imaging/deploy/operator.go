@@ -63,6 +63,9 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 	if d.State == store.Quarantined {
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
 	}
+	if d.State != store.New { // a wiped device becomes ready, too, but by its wipe
+		return job.Faultf(job.CodeState, "%s was adopted before and is %s.", d.Label(), d.State)
+	}
 	if err := d.Become(store.Ready, tx.Now()); err != nil {
 		return err
 	}
@@ -202,6 +205,9 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	if role.Name != "" {
 		d.Role = role.Name
 	}
+	if used {
+		o.Name = "" // the same but for its letters' case, and that stays too
+	}
 	if err := giveName(tx, &d, o.Name, role.Name, true); err != nil {
 		return store.Job{}, err
 	}
@@ -235,11 +241,18 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 func allowed(d store.Device, o store.Order, used bool) error {
 	switch d.State {
 	case store.Ready, store.Failed, store.Deployed:
+		if used && o.Name != "" && !strings.EqualFold(o.Name, d.Name) {
+			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. To change it: ingot device rename.", d.Label())
+		}
 		if used && !confirmed(d, o) {
 			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
+	case store.Returned:
+		return returnedFault(d)
+	case store.Lost:
+		return job.Faultf(job.CodeState, "%s is lost: no job reaches it before it was found.", d.Label())
 	case store.New:
 		return job.Faultf(job.CodeState, "%s was not adopted yet.", d.Label())
 	default:
@@ -258,6 +271,15 @@ func allowed(d store.Device, o store.Order, used bool) error {
 func confirmed(d store.Device, o store.Order) bool {
 	typed := strings.TrimSpace(o.Confirm)
 	return o.DataSaved && typed != "" && (strings.EqualFold(typed, d.Name) || d.SerialKey != "" && strings.EqualFold(typed, d.Serial))
+}
+
+// returnedFault says why a device that came back gets no image yet.
+func returnedFault(d store.Device) error {
+	from := "its owner"
+	if d.Returned != nil {
+		from = d.Returned.From
+	}
+	return job.Faultf(job.CodeReturned, "%s came back from %s.", d.Label(), from)
 }
 
 // wanted finds the version: the one named, or the role's, or that of the role that the device has.
@@ -293,7 +315,7 @@ func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store
 		if err != nil {
 			return err
 		}
-		if !job.MayFollow(j.State, job.Cancelled) {
+		if !j.Kind.MayFollow(j.State, job.Cancelled) {
 			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
 		}
 		j.CancelBy = operator

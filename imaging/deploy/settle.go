@@ -47,7 +47,7 @@ func (s *Service) Settle(ctx context.Context, operator, ref string) (store.Devic
 func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
 	if j, busy, err := tx.ActiveJob(d.ID); err != nil {
 		return "", err
-	} else if busy && j.Reached.Started() {
+	} else if busy && j.Kind.Started(j.Reached) {
 		return "", job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, d.Label(), j.State)
 	}
 	last, err := lastWriter(tx, d)
@@ -68,8 +68,8 @@ func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
 func lastWriter(tx *store.Tx, d store.Device) (last store.Job, err error) {
 	jobs, err := tx.Jobs()
 	for _, j := range jobs {
-		wrote := j.Reached.Started() || j.Result != nil && j.Result.DiskTouched
-		if j.Device == d.ID && wrote && j.Created.After(last.Created) {
+		wrote := j.Kind.Started(j.Reached) || j.Result != nil && j.Result.DiskTouched
+		if j.Kind == job.Deploy && j.Device == d.ID && wrote && j.Created.After(last.Created) {
 			last = j
 		}
 	}

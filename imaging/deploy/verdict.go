@@ -53,6 +53,8 @@ func decide(s scene) verdict {
 		return verdict{order: job.Off, say: job.CodeLoop.Words().Sentence}
 	case s.device.State == store.Quarantined:
 		return verdict{order: job.Wait, say: job.CodeQuarantined.Words().Sentence}
+	case s.device.State == store.Lost:
+		return verdict{order: job.Wait, say: lostWords(s.device)}
 	case s.device.State == store.New && !s.now.Before(s.agent.Started.Add(s.approve)):
 		return verdict{order: job.Leave, say: job.CodeNotApproved.Words().Sentence, alone: true}
 	case s.device.State == store.New:
@@ -72,7 +74,7 @@ func decideJob(s scene, j store.Job) verdict {
 		return verdict{order: job.Work}
 	}
 	if f := stranger(s, j); f != nil {
-		if !j.Reached.Started() && f.Code == job.CodeWrongDrive {
+		if !j.Kind.Started(j.Reached) && f.Code == job.CodeWrongDrive {
 			return verdict{order: job.Leave, say: f.Error(), fail: f}
 		}
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
@@ -84,7 +86,7 @@ func decideJob(s scene, j store.Job) verdict {
 		}
 		return verdict{order: job.Work, bind: true}
 	}
-	if j.Kind != job.Deploy || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
+	if j.Kind != job.Deploy && j.Kind != job.Rename || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
 		f := job.Faultf(job.CodeJobExpired, "The laptop was silent for more than %s.", jobWindow)
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}

@@ -32,6 +32,8 @@ const (
 	CodeUnknownOS    Code = "E213"
 	CodeNoBootPath   Code = "E214"
 	CodeFirmwareMode Code = "E215"
+	CodeNotOurs      Code = "E230"
+	CodeSuspended    Code = "E231"
 
 	// While writing and proving
 	CodeChunk      Code = "E301"
@@ -71,7 +73,9 @@ const (
 	CodeBundle       Code = "E614"
 
 	// The operator's side: what somebody else did, or what is no longer here
-	CodeStale Code = "E660"
+	CodeStale    Code = "E660"
+	CodeReturned Code = "E661"
+
 	// The server itself: destructive acts, setup
 	CodeUnconfirmed Code = "E640"
 	CodeSetup       Code = "E641"
@@ -118,6 +122,8 @@ var words = map[Code]Words{
 	CodeLayout:       {"The image's partitions cannot be fitted to this drive.", "Nothing was written. Use a drive of the image's size, or import the image again with --grow-partition NUMBER or none."},
 	CodeUnknownOS:    {"The image's system cannot be given a name yet.", "Deploy with --no-personalise to reserve the name without writing it."},
 	CodeNoBootPath:   {"The image has no boot loader that this laptop's firmware can start.", "Use an image with the fallback loader on its EFI partition."},
+	CodeNotOurs:      {"The system on this drive is not the one that Ingot put there.", "Nothing was written and the name stays. Image the laptop again to give it another one."},
+	CodeSuspended:    {"The system on this drive is asleep, not switched off.", "Nothing was written. Start the laptop's own system, shut it down, then start it from the network again."},
 	CodeFirmwareMode: {"The image cannot start in this laptop's firmware mode.", "Switch the firmware between UEFI and legacy, or use another image."},
 
 	CodeChunk:      {"A piece of the image on the server is damaged.", "The laptop is not usable. Run \"ingot image check --read-data\" on the server, then image again."},
@@ -153,7 +159,9 @@ var words = map[Code]Words{
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
-	CodeStale:       {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
+
 	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
 	CodeAsleep:      {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},

@@ -23,5 +23,6 @@
 // self-signed client certificate; its id is the SHA-256 of that SubjectPublicKeyInfo (KeyID), so possession is
 // proven by every handshake. All bodies are JSON, at most MaxBody bytes. A failure answers with a Refusal.
 //
-// Version 2 (1 knew no sticks). An agent and a daemon of different versions refuse each other in words.
+// Version 2 (1 knew no sticks, and deploys only; renames came with 2). An agent and a daemon of different versions refuse
+// each other in words.
 package job
