@@ -30,6 +30,7 @@ type config struct {
 	Agent struct {
 		Port      int    `toml:"port"`      // TCP, default 8443
 		Advertise string `toml:"advertise"` // address under which deployed systems find us; default: the first interface's
+		Countdown int    `toml:"countdown"` // seconds on a laptop's screen before its first write, 3 to 60, default 10
 	} `toml:"agent"`
 	Pages struct {
 		URL string `toml:"url"` // where a failure's QR code leads
@@ -73,6 +74,9 @@ func (a *app) loadConfig() (config, error) {
 	if c.Agent.Port == 0 {
 		c.Agent.Port = 8443
 	}
+	if c.Agent.Countdown == 0 {
+		c.Agent.Countdown = 10
+	}
 	return c, nil
 }
 
@@ -87,6 +91,9 @@ func (c config) check() error {
 	}
 	if _, err := netip.ParseAddr(c.Agent.Advertise); err != nil && c.Agent.Advertise != "" && !hostName.MatchString(c.Agent.Advertise) {
 		return bad("agent.advertise: %.60q is neither an address nor a host name, without port.", c.Agent.Advertise)
+	}
+	if c.Agent.Countdown < 3 || c.Agent.Countdown > job.MaxCountdown {
+		return bad("agent.countdown: %d s is not within 3 and %d.", c.Agent.Countdown, job.MaxCountdown)
 	}
 	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)

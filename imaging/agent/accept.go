@@ -48,6 +48,8 @@ func allowed(j job.Job, me identity) error {
 		return job.Faultf(job.CodeWrongDrive, "The order names no serial.")
 	case j.Kind == job.Deploy && j.Image.Manifest.IsZero():
 		return job.Faultf(job.CodeManifest, "The order names no image.")
+	case j.Kind == job.Deploy && (j.Countdown < 1 || j.Countdown > job.MaxCountdown):
+		return job.Faultf(job.CodeProtocol, "The order gives %d s to stop it.", j.Countdown)
 	}
 	return nil
 }

@@ -151,6 +151,11 @@ type Job struct {
 	After       After     `json:"after"`
 	DeviceURL   string    `json:"device_url"` // what the QR code of a failure shows
 	Resume      State     `json:"resume"`     // the last acknowledged state, when the job is bound anew after a restart; Approved otherwise
+
+	Needs         Needs     `json:"needs"`                    // held against the laptop once more before the first write
+	Rule          DriveRule `json:"rule"`                     // how Target was chosen: asked again of the drives that are there now
+	DespiteHealth bool      `json:"despite_health,omitempty"` // the operator wants the job done on a drive that reports failing
+	Countdown     int       `json:"countdown"`                // seconds on the screen before the first write, 1 to MaxCountdown
 }
 
 // StateEvent reports that the agent is about to act on a state. Seq counts from 1 within one binding; a
@@ -159,6 +164,7 @@ type StateEvent struct {
 	Seq   uint64 `json:"seq"`
 	State State  `json:"state"`
 	Fault *Fault `json:"fault,omitempty"` // with failed, cancelled and indeterminate
+	Found *Found `json:"found,omitempty"` // with invalidated: what the laptop found before it writes
 }
 
 // Progress is what the board and the CLI show while a job runs. It is not durable.
@@ -169,6 +175,8 @@ type Progress struct {
 	FetchedBytes uint64 `json:"fetched_bytes"` // stored bytes that travelled in this binding
 	BytesPerSec  uint64 `json:"bytes_per_sec"`
 	SecondsLeft  int    `json:"seconds_left"` // -1 when unknown
+
+	Say string `json:"say,omitempty"` // what it waits for, one sentence
 }
 
 // Ack is the daemon's answer once an event is durable.
