@@ -310,6 +310,9 @@ func TestTheCountdownTellsWhatWillBeLostAndACancelLeavesTheDiskBitEqual(t *testi
 	_, err := b.service.Cancel(context.Background(), "anna", id)
 	must(t, err)
 	stopsUntouched(t, b, l, id, wait, data)
+	if got := view(t, b, id); got.CancelBy != "anna" || got.Fault != nil && strings.Contains(got.Fault.Fact, "Esc") {
+		t.Errorf("cancelled by %q, %v; want anna's cancel, not the key that was pressed too early", got.CancelBy, got.Fault)
+	}
 }
 
 func TestEscDuringTheCountdownLeavesTheDiskBitEqual(t *testing.T) {

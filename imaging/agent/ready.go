@@ -65,6 +65,7 @@ func (d *deployment) noted(note string, err error) error {
 // job does not count down.
 func (d *deployment) ready(ctx context.Context) error {
 	defer d.report.ask(nil)
+	d.agent.forgetStops()
 	for {
 		if err := d.awaitPower(ctx); err != nil || d.job.Resume.Started() {
 			return err
@@ -106,7 +107,6 @@ func (d *deployment) countDown(ctx context.Context) (over bool, err error) {
 		lines = append(lines, "lost: "+h)
 	}
 	lines = append(lines, d.found.Notes...)
-	d.agent.forgetStops()
 	d.agent.Say(fmt.Sprintf("writing starts in %d s, drive %s serial %s", d.job.Countdown, printable(drive.Path), printable(drive.Serial)))
 	for left := d.job.Countdown; left > 0; left-- {
 		d.report.ask(&notice{word: fmt.Sprintf("writing in %d s", left), sentence: fmt.Sprintf("Everything on drive %s will be lost.", drive.Serial),
