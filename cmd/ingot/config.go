@@ -30,7 +30,6 @@ type config struct {
 	Agent struct {
 		Port      int    `toml:"port"`      // TCP, default 8443
 		Advertise string `toml:"advertise"` // address under which deployed systems find us; default: the first interface's
-		Countdown int    `toml:"countdown"` // seconds on a laptop's screen before its first write, 3 to 60, default 10
 	} `toml:"agent"`
 	Pages struct {
 		URL string `toml:"url"` // where a failure's QR code leads
@@ -38,6 +37,7 @@ type config struct {
 	Bench struct {
 		ApproveWithin time.Duration `toml:"approve_within"` // how long an unknown laptop waits for its approval: 1m to 1h, default 10m
 		RestartWithin time.Duration `toml:"restart_within"` // a silence longer than any restart takes: 30s to 30m, default 5m
+		Countdown     time.Duration `toml:"countdown"`      // on a laptop's screen before its first write: 3s to 1m, default 10s
 	} `toml:"bench"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
@@ -74,9 +74,6 @@ func (a *app) loadConfig() (config, error) {
 	if c.Agent.Port == 0 {
 		c.Agent.Port = 8443
 	}
-	if c.Agent.Countdown == 0 {
-		c.Agent.Countdown = 10
-	}
 	return c, nil
 }
 
@@ -92,8 +89,8 @@ func (c config) check() error {
 	if _, err := netip.ParseAddr(c.Agent.Advertise); err != nil && c.Agent.Advertise != "" && !hostName.MatchString(c.Agent.Advertise) {
 		return bad("agent.advertise: %.60q is neither an address nor a host name, without port.", c.Agent.Advertise)
 	}
-	if c.Agent.Countdown < 3 || c.Agent.Countdown > job.MaxCountdown {
-		return bad("agent.countdown: %d s is not within 3 and %d.", c.Agent.Countdown, job.MaxCountdown)
+	if d := c.Bench.Countdown; d != 0 && (d < 3*time.Second || d > job.MaxCountdown*time.Second || d%time.Second != 0) {
+		return bad("bench.countdown: %s is not 3s to %ds, in whole seconds.", d, job.MaxCountdown)
 	}
 	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)

@@ -34,7 +34,7 @@ type daemonFlags struct {
 	subnet     string
 	router     string
 	advertise  string
-	countdown  int
+	countdown  time.Duration
 	agentPort  int
 	httpPort   int
 	dhcpPort   int
@@ -71,7 +71,7 @@ func (a *app) daemonCommand() *cobra.Command {
 	fl.StringVar(&f.pool, "pool", "", "first and last address, such as 10.55.0.100-10.55.0.200; with --mode proxy they are lent to UEFI PXE firmware only")
 	fl.StringVar(&f.router, "router", "", "with --mode dhcp: the router that machines are told; none by default")
 	fl.StringVar(&f.advertise, "advertise", "", "address under which deployed systems find this daemon")
-	fl.IntVar(&f.countdown, "countdown", 0, "seconds on a laptop's screen before its first write, 3 to 60 (default 10)")
+	fl.DurationVar(&f.countdown, "countdown", 0, "on a laptop's screen before its first write, 3s to 1m (default 10s)")
 	fl.IntVar(&f.agentPort, "agent-port", 0, "TCP port of the agent listener (default 8443)")
 	fl.IntVar(&f.httpPort, "http-port", 0, "TCP port of the boot files (default 80)")
 	fl.IntVar(&f.dhcpPort, "dhcp-port", 0, "UDP port of DHCP (default 67)")
@@ -97,10 +97,13 @@ func (f daemonFlags) apply(cfg *config) error {
 	for _, p := range []struct {
 		flag int
 		port *int
-	}{{f.countdown, &cfg.Agent.Countdown}, {f.agentPort, &cfg.Agent.Port}, {f.httpPort, &b.Ports.HTTP}, {f.dhcpPort, &b.Ports.DHCP}, {f.proxyPort, &b.Ports.Proxy}, {f.tftpPort, &b.Ports.TFTP}} {
+	}{{f.agentPort, &cfg.Agent.Port}, {f.httpPort, &b.Ports.HTTP}, {f.dhcpPort, &b.Ports.DHCP}, {f.proxyPort, &b.Ports.Proxy}, {f.tftpPort, &b.Ports.TFTP}} {
 		if p.flag != 0 {
 			*p.port = p.flag
 		}
+	}
+	if f.countdown != 0 {
+		cfg.Bench.Countdown = f.countdown
 	}
 	if f.foreign {
 		b.AllowForeign = true

@@ -126,7 +126,7 @@ func (x *running) refusesOnTheLaptop(ctx context.Context, e *Env, code job.Code)
 }
 
 func twoDrives(ctx context.Context, e *Env) error {
-	x, err := smallBenchWith(ctx, e, 8, append([]string{"--countdown", "45"}, fullDHCP...)) // so that Esc comes in time on any machine
+	x, err := smallBenchWith(ctx, e, 8, append([]string{"--countdown", "45s"}, fullDHCP...)) // so that Esc comes in time on any machine
 	if err != nil {
 		return err
 	}
