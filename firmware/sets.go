@@ -35,6 +35,8 @@ var stage2Modules = []string{
 	"ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "xfs", "btrfs", "fuse", "?ntfs3", "efivarfs",
 	// keys of a keyboard on USB
 	"usbhid", "hid_generic",
+	// mains and charge
+	"ac", "battery",
 }
 
 // stickFolders hold the drivers that a stick has beyond those of stage 1: no TFTP carries it, so it has all wired

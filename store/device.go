@@ -29,6 +29,9 @@ type Device struct {
 	MemoryBytes  uint64      `json:"memory_bytes"`
 	Firmware     string      `json:"firmware"` // uefi or bios, as last seen
 	SecureBoot   bool        `json:"secure_boot"`
+	Arch         string      `json:"arch,omitempty"`     // of the firmware, as last seen
+	Keys         *job.Keys   `json:"keys,omitempty"`     // of Secure Boot, as last seen; nil when off or unknown
+	Power        *job.Power  `json:"power,omitempty"`    // as last seen
 	Warnings     []string    `json:"warnings,omitempty"` // of the last Hello
 	Deployment   string      `json:"deployment,omitempty"`
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence

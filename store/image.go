@@ -59,12 +59,19 @@ type Version struct {
 	RootPart    int            `json:"root_part"`
 	GrowPart    int            `json:"grow_part"`
 	SwapPart    int            `json:"swap_part"`
-	GrowWhy     string         `json:"grow_why,omitempty"` // one sentence: why no larger drive than the imaged disk is taken; empty when one is
+	Loaders     []job.Loader   `json:"loaders,omitempty"`      // by which UEFI firmware starts it, and who signed them
+	MemoryBytes uint64         `json:"memory_bytes,omitempty"` // installed memory that it needs; 0 when nobody said
+	GrowWhy     string         `json:"grow_why,omitempty"`     // one sentence: why no larger drive than the imaged disk is taken; empty when one is
 }
 
 // Ref is the version as a job names it.
 func (v Version) Ref() job.ImageRef {
 	return job.ImageRef{Name: v.Image, Number: v.Number, Manifest: v.Manifest}
+}
+
+// Needs is what the version asks of a laptop.
+func (v Version) Needs() job.Needs {
+	return job.Needs{Firmware: v.Firmware, Loaders: v.Loaders, MemoryBytes: v.MemoryBytes}
 }
 
 // CheckLabel reports whether s can name an image or a role: 1 to 40 letters, digits, dots, hyphens and

@@ -19,6 +19,8 @@ type Order struct {
 	DataSaved     bool      `json:"data_saved,omitempty"` // for a device that holds somebody's data
 	Confirm       string    `json:"confirm,omitempty"`    // its Name or serial, typed
 	After         job.After `json:"after,omitempty"`
+
+	DespiteHealth bool `json:"despite_health,omitempty"` // the drive reports that it is failing, and is to be used
 }
 
 // Rename asks for another Name for a deployed device: one that is given, or one that a role's pattern makes.
@@ -88,6 +90,10 @@ type Job struct {
 
 	// Skew is how far the server's clock was set since the order was given: its age counts by time that passed.
 	Skew time.Duration `json:"skew,omitempty"`
+
+	Needs job.Needs     `json:"needs"`
+	Rule  job.DriveRule `json:"rule"`            // how Target was chosen
+	Found *job.Found    `json:"found,omitempty"` // by the laptop, before its first write or instead of it
 }
 
 // What says in a few words what the job does.

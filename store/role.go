@@ -7,26 +7,15 @@ import (
 	"ingot/imaging/job"
 )
 
-// DriveRule chooses the target among several internal drives.
-type DriveRule string
-
-// Only refuses a choice; the others decide it.
-const (
-	DriveOnly     DriveRule = ""
-	DriveLargest  DriveRule = "largest"
-	DriveSmallest DriveRule = "smallest"
-	DriveNVMe     DriveRule = "nvme" // the one NVMe drive
-)
-
 // Role is what a device is for.
 type Role struct {
-	Name     string    `json:"name"`
-	Revision int       `json:"revision"` // raised by every change; a Deployment records it
-	Image    string    `json:"image"`    // NAME or NAME@VERSION
-	Pattern  string    `json:"pattern"`  // of Names; may be empty
-	Drive    DriveRule `json:"drive"`
-	Changed  time.Time `json:"changed"`
-	By       string    `json:"by"`
+	Name     string        `json:"name"`
+	Revision int           `json:"revision"` // raised by every change; a Deployment records it
+	Image    string        `json:"image"`    // NAME or NAME@VERSION
+	Pattern  string        `json:"pattern"`  // of Names; may be empty
+	Drive    job.DriveRule `json:"drive"`
+	Changed  time.Time     `json:"changed"`
+	By       string        `json:"by"`
 }
 
 // PutRole checks and writes a role, raising its revision.
@@ -40,7 +29,7 @@ func (tx *Tx) PutRole(r Role) (Role, error) {
 		}
 	}
 	switch r.Drive {
-	case DriveOnly, DriveLargest, DriveSmallest, DriveNVMe:
+	case job.DriveOnly, job.DriveLargest, job.DriveSmallest, job.DriveNVMe:
 	default:
 		return r, job.Faultf(job.CodeBadRequest, "Unknown drive rule %.20q; known are largest, smallest, nvme.", string(r.Drive))
 	}

@@ -36,6 +36,8 @@ type Import struct {
 	Root  int    `json:"root,omitempty"` // partition of the root file system; 0 lets Ingot find it
 	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it, -1 is none
 
+	MemoryBytes uint64 `json:"memory_bytes,omitempty"` // installed memory that the image needs; 0 says nothing
+
 	Opened *os.File `json:"-"` // File as the asker opened it, with his rights; nil lets Ingot open it. It is closed
 }
 

@@ -30,6 +30,7 @@ type display struct {
 	showLog bool
 	note    func() string // a line about the network, empty while all is well
 	changed chan struct{} // holds one token while there is something new
+	stop    chan struct{} // holds one token when Esc was pressed
 
 	fb   *screen.Framebuffer
 	name string // of the framebuffer's driver: another one may take over
@@ -37,7 +38,7 @@ type display struct {
 }
 
 func newDisplay(log *ring) *display {
-	d := &display{log: log, changed: make(chan struct{}, 1)}
+	d := &display{log: log, changed: make(chan struct{}, 1), stop: make(chan struct{}, 1)}
 	d.view = agent.View{Word: "starting", Colour: agent.Grey, Bar: -1, Left: -1}
 	if tty, err := os.OpenFile("/dev/tty0", os.O_RDWR|unix.O_NOCTTY, 0); err == nil {
 		d.tty = tty
@@ -143,7 +144,8 @@ func (d *display) draw() {
 	}
 }
 
-// keys reads the keyboard until it ends: l or F2 turns the log view on and off, every other key does nothing.
+// keys reads the keyboard until it ends: l or F2 turns the log view on and off, Esc stops a job that has not begun to
+// write, every other key does nothing.
 func (d *display) keys() {
 	if d.tty == nil {
 		return
@@ -162,11 +164,17 @@ func (d *display) keys() {
 		if err != nil {
 			return
 		}
-		if s := string(buf[:n]); s == "l" || s == "L" || s == "\x1b[[B" || s == "\x1b[12~" {
+		switch string(buf[:n]) {
+		case "l", "L", "\x1b[[B", "\x1b[12~":
 			d.mu.Lock()
 			d.showLog = !d.showLog
 			d.mu.Unlock()
 			d.poke()
+		case "\x1b":
+			select {
+			case d.stop <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

@@ -193,7 +193,7 @@ func (l *laptop) waitDrives(ctx context.Context) {
 
 // Describe implements agent.Machine.
 func (l *laptop) Describe(context.Context) (job.Hello, error) {
-	h := job.Hello{Build: version, Firmware: "bios", Links: l.net.Links(), MemoryBytes: memory()}
+	h := job.Hello{Build: version, Firmware: "bios", Arch: arch(), Links: l.net.Links(), MemoryBytes: memory()}
 	info, err := smbios.Read(smbios.Dir)
 	if err != nil {
 		l.warn("This laptop tells nothing about itself (SMBIOS).")

@@ -13,7 +13,7 @@
 //
 // The kernel command line carries ingot.url, ingot.pin, ingot.token and optionally ingot.debug; a stick's carries
 // ingot.usb in place of a token. F2 or l shows the
-// log of this start; there is no shell.
+// log of this start, Esc stops a job that has not begun to write; there is no shell.
 package main
 
 import (

@@ -161,6 +161,7 @@ func (w *worker) agent(l *laptop, line cmdline.Line) *agent.Agent {
 		Bundle:       line.Bundle,
 		Say:          w.say,
 		Log:          w.log,
+		Stop:         w.screen.stop,
 	}
 }
 

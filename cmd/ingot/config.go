@@ -37,6 +37,7 @@ type config struct {
 	Bench struct {
 		ApproveWithin time.Duration `toml:"approve_within"` // how long an unknown laptop waits for its approval: 1m to 1h, default 10m
 		RestartWithin time.Duration `toml:"restart_within"` // a silence longer than any restart takes: 30s to 30m, default 5m
+		Countdown     time.Duration `toml:"countdown"`      // on a laptop's screen before its first write: 3s to 1m, default 10s
 	} `toml:"bench"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
@@ -87,6 +88,9 @@ func (c config) check() error {
 	}
 	if _, err := netip.ParseAddr(c.Agent.Advertise); err != nil && c.Agent.Advertise != "" && !hostName.MatchString(c.Agent.Advertise) {
 		return bad("agent.advertise: %.60q is neither an address nor a host name, without port.", c.Agent.Advertise)
+	}
+	if d := c.Bench.Countdown; d != 0 && (d < 3*time.Second || d > job.MaxCountdown*time.Second || d%time.Second != 0) {
+		return bad("bench.countdown: %s is not 3s to %ds, in whole seconds.", d, job.MaxCountdown)
 	}
 	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)

@@ -42,6 +42,8 @@ func TestConfigurationsThatADaemonRefuses(t *testing.T) {
 		{"an approval within a day", "[bench]\napprove_within = \"24h\"", "approve_within"},
 		{"a restart within a second", "[bench]\nrestart_within = \"1s\"", "restart_within"},
 		{"a log level that is none", "[log]\nlevel = \"loud\"", "loud"},
+		{"a countdown nobody can stop", "[bench]\ncountdown = \"2s\"", "countdown"},
+		{"a countdown without end", "[bench]\ncountdown = \"61s\"", "countdown"},
 		{"an address with a port to call home", "[agent]\nadvertise = \"10.0.0.1:8443\"", "advertise"},
 		{"a URL to call home", "[agent]\nadvertise = \"https://10.0.0.1\"", "advertise"},
 		{"a line break to call home", "[agent]\nadvertise = \"a\\nb\"", "advertise"},

@@ -99,7 +99,8 @@ func (c config) text() string {
 	part("\n[pages]\n", setting{"url", quoted(c.Pages.URL), `"https://assets.example/ingot"`, "where the QR code of a failure leads"})
 	part("\n[bench]\n",
 		setting{"approve_within", span(c.Bench.ApproveWithin), `"10m"`, "then an unknown laptop goes back to its own disk (1m to 1h)"},
-		setting{"restart_within", span(c.Bench.RestartWithin), `"5m"`, "a silence longer than any restart takes (30s to 30m)"})
+		setting{"restart_within", span(c.Bench.RestartWithin), `"5m"`, "a silence longer than any restart takes (30s to 30m)"},
+		setting{"countdown", span(c.Bench.Countdown), `"10s"`, "on a laptop's screen before its first write (3s to 1m)"})
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
 }

@@ -34,6 +34,7 @@ type daemonFlags struct {
 	subnet     string
 	router     string
 	advertise  string
+	countdown  time.Duration
 	agentPort  int
 	httpPort   int
 	dhcpPort   int
@@ -70,6 +71,7 @@ func (a *app) daemonCommand() *cobra.Command {
 	fl.StringVar(&f.pool, "pool", "", "first and last address, such as 10.55.0.100-10.55.0.200; with --mode proxy they are lent to UEFI PXE firmware only")
 	fl.StringVar(&f.router, "router", "", "with --mode dhcp: the router that machines are told; none by default")
 	fl.StringVar(&f.advertise, "advertise", "", "address under which deployed systems find this daemon")
+	fl.DurationVar(&f.countdown, "countdown", 0, "on a laptop's screen before its first write, 3s to 1m (default 10s)")
 	fl.IntVar(&f.agentPort, "agent-port", 0, "TCP port of the agent listener (default 8443)")
 	fl.IntVar(&f.httpPort, "http-port", 0, "TCP port of the boot files (default 80)")
 	fl.IntVar(&f.dhcpPort, "dhcp-port", 0, "UDP port of DHCP (default 67)")
@@ -99,6 +101,9 @@ func (f daemonFlags) apply(cfg *config) error {
 		if p.flag != 0 {
 			*p.port = p.flag
 		}
+	}
+	if f.countdown != 0 {
+		cfg.Bench.Countdown = f.countdown
 	}
 	if f.foreign {
 		b.AllowForeign = true

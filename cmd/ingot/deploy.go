@@ -44,6 +44,7 @@ ingot deploy PF3ABCDE --image sales --data-saved --yes`,
 	c.Flags().BoolVar(&o.DataSaved, "data-saved", false, "the data on a device in use was saved")
 	c.Flags().StringVar(&o.Confirm, "confirm", "", "the name or serial of a device in use, typed out")
 	yesFlag(c, &yes, "image a device in use without asking; it is named by its serial, and --data-saved given")
+	c.Flags().BoolVar(&o.DespiteHealth, "despite-health", false, "use the drive although it reports that it is failing; goes on record")
 	c.Flags().BoolVar(&powerOff, "power-off", false, "switch the laptop off when done")
 	a.completes(c, "image", (*app).versionNames)
 	a.completes(c, "role", (*app).roleNames)

@@ -112,9 +112,17 @@ func (a *app) showDevice(d store.DeviceView) error {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
 	row("Laptop", "%s %s, serial %s, UUID %s", d.Manufacturer, d.Model, d.Serial, d.UUID)
-	row("Firmware", "%s, secure boot %s, memory %s", d.Firmware, onOff(d.SecureBoot), size(d.MemoryBytes))
+	row("Firmware", "%s, secure boot %s, memory %s", strings.TrimSpace(d.Firmware+" "+d.Arch), onOff(d.SecureBoot), size(d.MemoryBytes))
+	if d.Keys != nil {
+		row("Keys", "%s; %d revoked", keysWord(*d.Keys), d.Keys.Revoked)
+	}
+	if d.Power != nil {
+		row("Power", "%s", d.Power)
+	}
 	for _, x := range d.Drives {
 		row("Drive", "%s, %s, %s %s%s", x.Serial, size(x.SizeBytes), x.Transport, x.Model, removableWord(x))
+		row("  health", "%s", x.Health)
+		row("  holds", "%s", strings.Join(x.Holds, "; "))
 	}
 	row("Asset", "%s", d.Asset)
 	row("Revision", "%d", d.Revision)
@@ -192,6 +200,18 @@ func prefixed(prefix, s string) string {
 		return ""
 	}
 	return prefix + s
+}
+
+// keysWord names what Secure Boot trusts.
+func keysWord(k job.Keys) string {
+	if len(k.Certs) == 0 {
+		return "not told as a list of certificates"
+	}
+	var names []string
+	for _, c := range k.Certs {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func onOff(b bool) string {

@@ -80,7 +80,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
 		Log: log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
-		PagesURL: cfg.Pages.URL, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
+		PagesURL: cfg.Pages.URL, Countdown: cfg.Bench.Countdown, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
 	})
 	if err != nil {
 		return nil, err

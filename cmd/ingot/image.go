@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ingot/imaging/capture"
+	"ingot/imaging/preflight"
 	"ingot/store"
 )
 
@@ -42,6 +44,7 @@ func (a *app) teller() func(store.Work) {
 func (a *app) imageImport() *cobra.Command {
 	var in store.Import
 	var grow string
+	var memory int
 	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw, qcow2, VHDX or VMDK)",
 		Example: "ingot image import sales.qcow2 --image sales --label 2026-11 --note \"first build\"", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) (err error) {
@@ -51,6 +54,10 @@ func (a *app) imageImport() *cobra.Command {
 			if in.Grow, err = growChoice(grow); err != nil {
 				return err
 			}
+			if memory < 0 || memory > 4096 {
+				return usage{fmt.Errorf("--needs-memory %d is no number of GB", memory)}
+			}
+			in.MemoryBytes = uint64(memory) << 30
 			return a.with(true, func(cl *client) error {
 				got, err := importFile(c, cl, in, a.teller())
 				if err != nil {
@@ -67,6 +74,7 @@ func (a *app) imageImport() *cobra.Command {
 	c.Flags().StringVar(&in.Note, "note", "", "what changed")
 	c.Flags().IntVar(&in.Root, "root-partition", 0, "number of the partition that holds the system (default: found by its type or its fstab)")
 	c.Flags().StringVar(&grow, "grow-partition", "", "number of the partition that takes the room of a larger drive, or none (default: the root partition)")
+	c.Flags().IntVar(&memory, "needs-memory", 0, "installed memory in GB below which a laptop is refused")
 	must(c, "image")
 	return a.outputFlag(c)
 }
@@ -160,6 +168,7 @@ func (a *app) describe(found []store.Version) error {
 			{"Free", fmt.Sprintf("%s in %d extents", size(v.FreeBytes), v.FreeExtents)},
 			{"Added", size(v.StoredBytes) + " to the store"},
 			{"Partitions", fmt.Sprintf("root %d, grows %d, swap behind it %d", v.RootPart, v.GrowPart, v.SwapPart)},
+			{"Starts by", startsWord(v)}, {"Memory", memoryWord(v.MemoryBytes)},
 			{"Larger", cmp.Or(v.GrowWhy, "a larger drive is taken")},
 		} {
 			if _, err := fmt.Fprintf(a.out, "%-12s%s\n", row[0], orDash(printable(row[1]))); err != nil {
@@ -168,6 +177,22 @@ func (a *app) describe(found []store.Version) error {
 		}
 	}
 	return nil
+}
+
+// startsWord tells by which firmware a version starts, and who signed its loaders.
+func startsWord(v store.Version) string {
+	out := []string{cmp.Or(strings.Join(v.Firmware, ", "), "nothing that is known")}
+	for _, l := range v.Loaders {
+		out = append(out, l.Arch+" loader: "+cmp.Or(l.Unread, preflight.Signers(l), "not signed"))
+	}
+	return strings.Join(out, "; ")
+}
+
+func memoryWord(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return "a laptop with at least " + size(n)
 }
 
 func (a *app) imageExport() *cobra.Command {

@@ -44,6 +44,9 @@ func jobColumns() []column[store.JobView] {
 func progressWord(j store.JobView) string {
 	p := j.Progress
 	if p == nil || p.TotalBytes == 0 {
+		if p != nil {
+			return p.Say
+		}
 		return ""
 	}
 	s := fmt.Sprintf("%s %d%% %s/s", p.Phase, p.DoneBytes*100/p.TotalBytes, size(p.BytesPerSec))
@@ -111,6 +114,9 @@ func (a *app) showJob(j store.JobView) error {
 	row("Progress", "%s", progressWord(j))
 	row("Fault", "%s", faultWord(j))
 	row("Starts", "%d, last heard %s", j.Bindings, when(j.Heard))
+	if f := j.Found; f != nil {
+		foundRows(row, *f)
+	}
 	for _, s := range j.Steps {
 		row("Step", "%s  %s", when(s.Time), s.State)
 	}
@@ -118,6 +124,21 @@ func (a *app) showJob(j store.JobView) error {
 		row("Result", "%s in %.0f s; fetched %s (%d bytes), wrote %s, kept %s", r.State, r.Seconds, size(r.FetchedBytes), r.FetchedBytes, size(r.WrittenBytes), size(r.KeptBytes))
 	}
 	return w.Flush()
+}
+
+// foundRows tells what the laptop found before its first write.
+func foundRows(row func(string, string, ...any), f job.Found) {
+	for _, h := range f.Holds {
+		row("Found", "%s", h)
+	}
+	if len(f.Holds) == 0 {
+		row("Found", "nothing on the drive")
+	}
+	row("Drive health", "%s", f.Health)
+	row("Power", "%s", f.Power)
+	for _, n := range f.Notes {
+		row("Note", "%s", n)
+	}
 }
 
 func (a *app) jobWatch() *cobra.Command {

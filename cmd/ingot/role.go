@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -19,7 +20,7 @@ func (a *app) roleAdd() *cobra.Command {
 		Example: "ingot role add sales --image sales --names \"LT-{serial:-7}\"",
 		Long:    "The pattern makes device names from text and {serial} {serial:-7} {asset} {model} {seq:4}.", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
-			r.Name, r.Drive = given[0], store.DriveRule(drive)
+			r.Name, r.Drive = given[0], job.DriveRule(drive)
 			return a.with(false, func(cl *client) error {
 				got, err := post[store.Role](c.Context(), cl, "roles", r)
 				if err != nil {

@@ -50,6 +50,8 @@ func allowed(j job.Job, me identity) error {
 		return job.Faultf(job.CodeManifest, "The order names no image.")
 	case j.Kind == job.Rename && (j.Known == nil || j.Known.Deployment == "" || !j.Personalise):
 		return job.Faultf(job.CodeNotOurs, "The order does not say what must be found.")
+	case j.Kind == job.Deploy && (j.Countdown < 1 || j.Countdown > job.MaxCountdown):
+		return job.Faultf(job.CodeProtocol, "The order gives %d s to stop it.", j.Countdown)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func newSigner(t testing.TB) *sign.Signer {
 func sound(s *sign.Signer) (identity, job.Job) {
 	me := identity{key: job.KeyID("sha256:" + strings.Repeat("a", 64)), nonce: strings.Repeat("1", 32), serial: "SER123", bios: "uefi", signing: s.Public()}
 	return me, job.Job{Version: job.Version, ID: "j1", Kind: job.Deploy, AgentKey: me.key, Nonce: me.nonce, ValidFor: 600, Serial: me.serial,
-		Target: job.Target{Serial: "NV1", SizeBytes: 1 << 30, SectorSize: 512}, Image: job.ImageRef{Name: "sales", Number: 1, Manifest: imaging.Sum(nil)}}
+		Target: job.Target{Serial: "NV1", SizeBytes: 1 << 30, SectorSize: 512}, Image: job.ImageRef{Name: "sales", Number: 1, Manifest: imaging.Sum(nil)}, Countdown: 10}
 }
 
 func seal(t testing.TB, s *sign.Signer, purpose string, v any) []byte {
@@ -70,9 +70,11 @@ func TestOnlyASoundOrderIsObeyed(t *testing.T) {
 		"a rename of no drive": {with(func(j *job.Job) {
 			j.Kind, j.Known, j.Personalise, j.Target.Serial = job.Rename, &job.Known{Deployment: "d"}, true, ""
 		}), job.CodeWrongDrive},
-		"a rename": {with(func(j *job.Job) { j.Kind, j.Known, j.Personalise = job.Rename, &job.Known{Deployment: "d"}, true }), ""},
-		"no drive": {with(func(j *job.Job) { j.Target.Serial = "" }), job.CodeWrongDrive},
-		"no image": {with(func(j *job.Job) { j.Image.Manifest = imaging.Digest{} }), job.CodeManifest},
+		"a rename":             {with(func(j *job.Job) { j.Kind, j.Known, j.Personalise = job.Rename, &job.Known{Deployment: "d"}, true }), ""},
+		"no drive":             {with(func(j *job.Job) { j.Target.Serial = "" }), job.CodeWrongDrive},
+		"no time to stop it":   {with(func(j *job.Job) { j.Countdown = 0 }), job.CodeProtocol},
+		"an endless countdown": {with(func(j *job.Job) { j.Countdown = job.MaxCountdown + 1 }), job.CodeProtocol},
+		"no image":             {with(func(j *job.Job) { j.Image.Manifest = imaging.Digest{} }), job.CodeManifest},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

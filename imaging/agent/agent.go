@@ -7,11 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"ingot/firmware/efivar"
 	"ingot/imaging/job"
+	"ingot/imaging/preflight"
 )
 
 // How long an end stays on the screen.
@@ -36,7 +39,9 @@ type Agent struct {
 	Bundle       string       // of a stick: the boot bundle that it was made of
 	Say          func(string) // one plain line for the serial console
 	Log          zerolog.Logger
-	Linger       time.Duration // how long "done" is shown before a reset; 0 means 5 s
+	Linger       time.Duration   // how long "done" is shown before a reset; 0 means 5 s
+	Second       time.Duration   // of the countdown; 0 means 1 s
+	Stop         <-chan struct{} // a person at the laptop wants that writing does not begin; never closed; may be nil
 
 	me    identity
 	board View // what the screen shows now
@@ -47,7 +52,11 @@ type identity struct {
 	key     job.KeyID
 	nonce   string
 	serial  string
-	bios    string // uefi or bios
+	bios    string       // uefi or bios
+	arch    string       // of the firmware; empty when not known
+	memory  uint64       // bytes; 0 when not known
+	keys    *efivar.Keys // nil: Secure Boot enforces nothing, or keysErr
+	keysErr error
 	signing ed25519.PublicKey
 }
 
@@ -105,6 +114,16 @@ func (a *Agent) introduce(ctx context.Context) error {
 	if hello.Drives, err = a.Drives.List(); err != nil {
 		return fmt.Errorf("list drives: %w", err)
 	}
+	a.Drives.Examine(hello.Drives)
+	hello.Power = a.Machine.Power()
+	keys, keysErr := a.Firmware.Keys()
+	switch {
+	case keysErr != nil:
+		a.Log.Warn().Err(keysErr).Msg("the keys of Secure Boot were not read")
+		hello.Warnings = append(hello.Warnings, "The keys of Secure Boot cannot be read.")
+	case keys != nil:
+		hello.Keys = preflight.Summary(*keys)
+	}
 	if a.Token == "" {
 		if err := a.start(ctx, hello); err != nil {
 			return err
@@ -122,7 +141,8 @@ func (a *Agent) introduce(ctx context.Context) error {
 	if len(reply.SigningKey) != ed25519.PublicKeySize {
 		return job.Faultf(job.CodeProtocol, "The server names no signing key.")
 	}
-	a.me = identity{key: a.Daemon.KeyID(), nonce: hello.Nonce, serial: hello.Facts.Serial, bios: hello.Firmware, signing: reply.SigningKey}
+	a.me = identity{key: a.Daemon.KeyID(), nonce: hello.Nonce, serial: hello.Facts.Serial, bios: hello.Firmware, arch: hello.Arch, memory: hello.MemoryBytes,
+		keys: keys, keysErr: keysErr, signing: reply.SigningKey}
 	a.Say("hello accepted code " + printable(reply.Code))
 	a.waiting(hello, reply)
 	return nil
@@ -133,8 +153,12 @@ func (a *Agent) waiting(h job.Hello, r job.HelloReply) {
 	v := View{Word: "waiting", Colour: Yellow, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Name: r.Name, Code: r.Code, Sentence: r.Say,
 		Lines: []string{fmt.Sprintf("%s %s, serial %s", h.Facts.Manufacturer, h.Facts.Model, h.Facts.Serial)}}
 	for _, d := range h.Drives {
-		v.Lines = append(v.Lines, fmt.Sprintf("%s  %s  %d GB  serial %s", d.Path, d.Model, d.SizeBytes/1e9, d.Serial))
+		v.Lines = append(v.Lines, fmt.Sprintf("%s  %s  %d GB  serial %s", d.Path, d.Model, d.SizeBytes/1e9, d.Serial), "   health "+d.Health.String())
+		if len(d.Holds) > 0 {
+			v.Lines = append(v.Lines, "   holds "+strings.Join(d.Holds, "; "))
+		}
 	}
+	v.Lines = append(v.Lines, h.Power.String())
 	v.Lines = append(v.Lines, h.Warnings...)
 	if len(h.Drives) == 0 {
 		w := job.CodeNoDrive.Words()

@@ -57,7 +57,7 @@ func (a *Agent) conclude(ctx context.Context, d *deployment, err error) error {
 func (d *deployment) result(err error) job.Result {
 	r := job.Result{Job: d.job.ID, State: job.Done, Proof: d.proof, FetchedBytes: d.progress.Fetched.Load(),
 		WrittenBytes: d.progress.Written.Load(), KeptBytes: d.progress.Kept.Load(), Seconds: time.Since(d.received).Seconds(),
-		DiskTouched: d.touched, Finished: time.Now().UTC()}
+		DiskTouched: d.touched, Found: d.seen(), Finished: time.Now().UTC()}
 	if err == nil {
 		return r
 	}
@@ -70,6 +70,14 @@ func (d *deployment) result(err error) job.Result {
 		r.State = job.Indeterminate
 	}
 	return r
+}
+
+// seen is what was found, nil when the laptop never got to look.
+func (d *deployment) seen() *job.Found {
+	if !d.looked {
+		return nil
+	}
+	return &d.found
 }
 
 // done shows the good end and does what the job says comes after it.

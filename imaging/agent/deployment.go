@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"ingot/imaging"
 	"ingot/imaging/disk"
 	"ingot/imaging/job"
+	"ingot/imaging/preflight"
 )
 
 // deployment is one deploy on its way through the phases.
@@ -29,6 +28,8 @@ type deployment struct {
 	proof    job.Proof
 	touched  bool
 	note     *job.Fault // what a good end has to say besides
+	found    job.Found  // before the first write; once looked
+	looked   bool
 }
 
 // phase is one step. Its state is reported and acknowledged before do begins.
@@ -44,7 +45,7 @@ var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming}
 // phases is the deploy, in order. Flushed is reported from within write, between the last flush and the last
 // read-back; done is the Result.
 var phases = []phase{
-	{job.Claimed, "checking the laptop", (*deployment).claim},
+	{job.Claimed, "checking the laptop", (*deployment).prepare},
 	{job.Invalidated, "writing", (*deployment).invalidate},
 	{job.Writing, "writing", (*deployment).write},
 	{job.Verified, "naming", (*deployment).personalise},
@@ -110,13 +111,24 @@ func (d *deployment) close() {
 	}
 }
 
-// claim finds and opens drive and image and makes the plan. Every refusal that needs no write is here.
+// prepare is all that comes before the first write. Every refusal that needs no write is here.
+func (d *deployment) prepare(ctx context.Context) error {
+	if err := d.claim(ctx); err != nil {
+		return err
+	}
+	return d.ready(ctx)
+}
+
+// claim finds and opens drive and image, holds the laptop against what the job needs, and makes the plan.
 func (d *deployment) claim(ctx context.Context) error {
 	var err error
 	if d.drive, err = d.agent.Drives.Open(d.job.Target); err != nil {
 		return err
 	}
 	if err := disk.Match(d.drive.Drive(), d.job.Target); err != nil {
+		return err
+	}
+	if err := d.preflight(); err != nil {
 		return err
 	}
 	err = disk.Persist(ctx, func(ctx context.Context) (err error) {
@@ -136,8 +148,8 @@ func (d *deployment) claim(ctx context.Context) error {
 	if d.drive.Size() < h.DiskSize {
 		return job.Faultf(job.CodeSmallDrive, "Image: %d bytes. Drive: %d bytes.", h.DiskSize, d.drive.Size())
 	}
-	if len(h.Firmware) > 0 && !slices.Contains(h.Firmware, d.agent.me.bios) {
-		return job.Faultf(job.CodeFirmwareMode, "Image: %s. Laptop: %s.", strings.Join(h.Firmware, ", "), d.agent.me.bios)
+	if err := preflight.Starts(job.Needs{Firmware: h.Firmware}, d.agent.me.bios, d.agent.me.arch); err != nil {
+		return err
 	}
 	if d.job.Personalise && h.OS.Personalise == "" {
 		return job.Faultf(job.CodeUnknownOS, "It is %q.", h.OS.Name)
@@ -152,9 +164,10 @@ func (d *deployment) claim(ctx context.Context) error {
 	return err
 }
 
-// invalidate is the first write. A job that waited too long for the daemon is not begun any more.
+// invalidate is the first write. A job that waited too long for the daemon is not begun any more; one that waited
+// for a person, and was confirmed by the daemon all the while, is.
 func (d *deployment) invalidate(context.Context) error {
-	if expired(d.job, d.received) {
+	if expired(d.job, d.report.confirmed()) {
 		return job.Faultf(job.CodeJobExpired, "Nothing was written.")
 	}
 	return d.drive.Invalidate()

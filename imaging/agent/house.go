@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"ingot/firmware/efivar"
 	"ingot/imaging/disk"
 	"ingot/imaging/job"
 )
@@ -27,15 +28,18 @@ type Machine interface {
 	// Prepare sets the clock to info.Now, fetches stage 2 and loads the drive modules. It is called once, before
 	// Drives is used; an error is a *job.Fault.
 	Prepare(ctx context.Context, info job.BootInfo) error
-	// Describe fills Build, Facts, Firmware, SecureBoot, MemoryBytes, Links and Warnings; the agent adds the rest.
+	// Describe fills Build, Facts, Firmware, Arch, SecureBoot, MemoryBytes, Links and Warnings; the agent adds the rest.
 	Describe(ctx context.Context) (job.Hello, error)
 	// Unplugged reports whether the boot link has lost its carrier.
 	Unplugged() bool
+	// Power tells what feeds the laptop now. It is asked again and again, by one goroutine at a time.
+	Power() job.Power
 }
 
 // Drives finds and opens the laptop's drives; Local implements it over package disk.
 type Drives interface {
 	List() ([]job.Drive, error)
+	Examine(drives []job.Drive)               // fills Health and Holds; writes nothing, may take seconds
 	Open(want job.Target) (*disk.Disk, error) // exclusive, and equal to want in every fact, or a *job.Fault
 }
 
@@ -84,6 +88,8 @@ type Firmware interface {
 	// Install reuses or makes the disk's boot entry after commit, removes stale ones, sets BootNext, and returns
 	// the entry's name ("Boot0003"), or "" on BIOS.
 	Install(ctx context.Context, w Written) (string, error)
+	// Keys gives what Secure Boot decides by; nil while nothing is enforced. An error means that it is not known.
+	Keys() (*efivar.Keys, error)
 	// Local sets BootNext to the laptop's own disk where the firmware has such a thing; for Leave.
 	Local(ctx context.Context) error
 }

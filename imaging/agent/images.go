@@ -23,5 +23,8 @@ type Local struct {
 // List reads the drives.
 func (l Local) List() ([]job.Drive, error) { return disk.List(l.Sys) }
 
+// Examine asks each drive how it is and looks at what lies on it.
+func (l Local) Examine(drives []job.Drive) { disk.Examine(drives) }
+
 // Open opens the drive that a job names.
 func (l Local) Open(want job.Target) (*disk.Disk, error) { return disk.Open(l.Sys, want) }

@@ -22,12 +22,36 @@ type reporter struct {
 	over  bool // from committing on: the disk is finished, not cancelled
 	state job.State
 	word  string
+	asks  *notice   // shown instead of the state, while it waits for a person
+	acked time.Time // the daemon's last word that the job is still wanted
 	meter meter
 	tenth uint64 // of the bar, last told on the console
 }
 
 func newReporter(d *deployment, cancel context.CancelCauseFunc) *reporter {
-	return &reporter{d: d, cancel: cancel}
+	return &reporter{d: d, cancel: cancel, acked: d.received}
+}
+
+// notice is what stands on the screen while the laptop waits for a person.
+type notice struct {
+	word, sentence, next string
+	fault                job.Code
+	lines                []string
+}
+
+// ask shows a notice; nil goes back to the state.
+func (r *reporter) ask(n *notice) {
+	r.mu.Lock()
+	r.asks = n
+	r.mu.Unlock()
+	r.show(time.Now())
+}
+
+// confirmed is when the daemon last said that the job is still wanted.
+func (r *reporter) confirmed() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.acked
 }
 
 var errStop = job.Faultf(job.CodeCancelled, "")
@@ -39,6 +63,9 @@ func (r *reporter) enter(ctx context.Context, s job.State, word string) error {
 	r.seq++
 	r.over = r.over || !r.d.job.Kind.MayFollow(s, job.Cancelled)
 	e := job.StateEvent{Seq: r.seq, State: s}
+	if s == job.Invalidated {
+		e.Found = &r.d.found
+	}
 	r.mu.Unlock()
 	ack, err := r.d.agent.Daemon.State(ctx, r.d.job.ID, e)
 	if err != nil {
@@ -101,6 +128,9 @@ func (r *reporter) send(ctx context.Context, p job.Progress) {
 	}
 	r.mu.Lock()
 	may := !r.over
+	if !ack.Cancel {
+		r.acked = time.Now()
+	}
 	r.mu.Unlock()
 	if ack.Cancel && may {
 		r.cancel(errStop)
@@ -116,6 +146,10 @@ func (r *reporter) show(now time.Time) job.Progress {
 	v := View{Word: r.word, Colour: Blue, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: KeepPlugged, Lines: []string{d.job.Image.String()}}
 	if !d.job.Kind.Started(r.state) {
 		v.SafeTo = UnplugAllowed
+	}
+	if n := r.asks; n != nil {
+		v.Word, v.Colour, v.Sentence, v.Next, v.Fault, v.Lines = n.word, Yellow, n.sentence, n.next, n.fault, append(v.Lines, n.lines...)
+		p.Say = n.word + ": " + n.sentence
 	}
 	if r.state == job.Writing || r.state == job.Flushed {
 		h := d.manifest.Header()

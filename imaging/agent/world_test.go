@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"ingot/firmware/efivar"
 	"ingot/imaging"
 	"ingot/imaging/agent"
 	"ingot/imaging/chunkstore"
@@ -174,12 +175,19 @@ func (b *bench) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Lo
 func newBench(t *testing.T, img *golden) *bench { return newBenchOver(t, img, nil) }
 
 func newBenchOver(t *testing.T, img *golden, packs *chunkstore.Store) *bench {
+	return newBenchWith(t, img, packs, func(*store.Version) {})
+}
+
+// newBenchWith lets tune change the version before it is recorded.
+func newBenchWith(t *testing.T, img *golden, packs *chunkstore.Store, tune func(*store.Version)) *bench {
 	b := &bench{t: t, dir: t.TempDir(), img: img, addr: "127.0.0.1:0", packs: packs}
 	b.start(func(tx *store.Tx) error {
 		h := img.manifest.Header()
-		_, _, err := tx.AddVersion(store.Version{Image: "sales", Label: "1", State: store.Released, Manifest: img.manifest.Digest(), DiskSize: h.DiskSize,
+		v := store.Version{Image: "sales", Label: "1", State: store.Released, Manifest: img.manifest.Digest(), DiskSize: h.DiskSize,
 			NeedBytes: h.DiskSize, SectorSize: h.SectorSize, Table: h.Table, DataExtents: h.DataExtents, ZeroExtents: h.Extents - h.DataExtents,
-			OS: h.OS.Name, Personalise: "linux", RootPart: 1})
+			OS: h.OS.Name, Personalise: "linux", RootPart: 1}
+		tune(&v)
+		_, _, err := tx.AddVersion(v)
 		return err
 	})
 	t.Cleanup(func() { b.stop() })
@@ -250,6 +258,12 @@ type laptop struct {
 	listed   []job.Drive
 	said     chan string
 	nameErr  error
+	hello    job.Hello
+	power    job.Power
+	keys     *efivar.Keys
+	keysErr  error
+	stop     chan struct{}
+	second   time.Duration // of the countdown
 
 	noSystem error // why no drive of the laptop can be started
 }
@@ -257,9 +271,12 @@ type laptop struct {
 func (b *bench) laptop(mibs int) *laptop {
 	l := &laptop{b: b, path: filepath.Join(b.t.TempDir(), "drive.img"), said: make(chan string, 1000),
 		facts: job.Facts{Manufacturer: "LabCo", Model: "Lap9", Serial: "SER123", UUID: "12345678-9abc-def0-1122-334455667788"}}
+	l.hello = job.Hello{Facts: l.facts, Firmware: "uefi", Arch: "x64", MemoryBytes: 8 << 30}
+	l.second, l.stop = time.Millisecond, make(chan struct{}, 1)
 	must(b.t, os.WriteFile(l.path, nil, 0o600))
 	must(b.t, os.Truncate(l.path, int64(mibs)*mib))
-	l.drive = job.Drive{Path: l.path, Serial: "NV1", Transport: "nvme", SizeBytes: uint64(mibs) * mib, SectorSize: 512}
+	l.drive = job.Drive{Path: l.path, Serial: "NV1", Transport: "nvme", SizeBytes: uint64(mibs) * mib, SectorSize: 512,
+		Health: job.Health{State: job.HealthGood}}
 	return l
 }
 
@@ -276,7 +293,8 @@ func (l *laptop) boot(ctx context.Context) (wait func() error) {
 		images = &chunkstore.Client{HTTP: c.HTTP(), Base: c.Base()}
 	}
 	a := &agent.Agent{Daemon: c, Images: images, Machine: l, Drives: l, Personaliser: l, Firmware: l, Power: l, Screen: l, Token: token,
-		Say: func(s string) { l.said <- s }, Log: zerolog.Nop(), Linger: time.Millisecond}
+		Say: func(s string) { l.said <- s }, Log: zerolog.Nop(), Linger: time.Millisecond,
+		Second: l.second, Stop: l.stop}
 	done := make(chan error, 1)
 	go func() {
 		done <- a.Run(ctx)
@@ -304,12 +322,18 @@ func (l *laptop) hears(prefix string) string {
 	}
 }
 
-// order adopts the laptop by its code and orders the image.
-func (l *laptop) order() store.JobView {
+// adopt adopts the waiting laptop by its code.
+func (l *laptop) adopt() {
 	l.b.t.Helper()
 	code := strings.TrimPrefix(l.hears("hello accepted code "), "hello accepted code ")
 	_, err := l.b.service.Adopt(context.Background(), "anna", store.Adoption{Code: code, Name: "SALES-01"})
 	must(l.b.t, err)
+}
+
+// order adopts the laptop and orders the image.
+func (l *laptop) order() store.JobView {
+	l.b.t.Helper()
+	l.adopt()
 	v, err := l.b.service.Deploy(context.Background(), "anna", store.Order{Device: "SALES-01", Image: "sales"})
 	must(l.b.t, err)
 	return v
@@ -317,8 +341,19 @@ func (l *laptop) order() store.JobView {
 
 func (l *laptop) Prepare(context.Context, job.BootInfo) error { return nil }
 func (l *laptop) Unplugged() bool                             { return false }
+func (l *laptop) Examine([]job.Drive)                         {}
+
+func (l *laptop) Power() job.Power {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.power
+}
+
+func (l *laptop) Keys() (*efivar.Keys, error) { return l.keys, l.keysErr }
 func (l *laptop) Describe(context.Context) (job.Hello, error) {
-	return job.Hello{Facts: l.facts, Firmware: "uefi", MemoryBytes: 8 << 30}, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hello, nil
 }
 
 func (l *laptop) List() ([]job.Drive, error) {

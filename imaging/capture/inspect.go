@@ -14,12 +14,12 @@ import (
 const (
 	osReleasePath = "/etc/os-release"
 	fstabPath     = "/etc/fstab"
-	loaderPath    = "/EFI/BOOT/BOOTX64.EFI"
 	maxText       = 64 << 10
 )
 
 // roles finds out which partitions deploy treats specially, which system is installed and how the disk starts.
 func (l *layout) roles(o Options) (imaging.Header, error) {
+	l.found = l.loaders()
 	h := imaging.Header{DiskSize: uint64(l.size), SectorSize: int(l.ss), Table: l.table, Partitions: l.header, Params: o.params(), Firmware: l.firmware()}
 	root, err := l.findRoot(o.RootPartition)
 	if err != nil {
@@ -210,11 +210,8 @@ func (l *layout) swapBehind(grow int) int {
 // entry comes with an image; bios needs a program in the first sector and, on GPT, a place for its rest.
 func (l *layout) firmware() []string {
 	var out []string
-	for _, p := range l.parts {
-		if (p.guid == gpt.TypeESP || p.mbr == gpt.MBREFI) && p.hasLoader() {
-			out = append(out, "uefi")
-			break
-		}
+	if len(l.found) > 0 {
+		out = append(out, "uefi")
 	}
 	bios := l.boot && l.table == "mbr"
 	for _, p := range l.parts {
@@ -227,13 +224,4 @@ func (l *layout) firmware() []string {
 		l.note(0, "No loader was found with which a laptop could start from this image.")
 	}
 	return out
-}
-
-func (p *part) hasLoader() bool {
-	v, err := fs.Open(p.sec, p.sec.size())
-	if err != nil {
-		return false
-	}
-	s, err := v.Stat(loaderPath)
-	return err == nil && s.Mode == fs.Regular && s.Size > 0
 }

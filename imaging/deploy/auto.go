@@ -79,11 +79,11 @@ func (s *Service) plan(tx *store.Tx, d store.Device, p store.AutoDeploy) (store.
 	if v.Personalise == "" || !v.Usable() {
 		return v, job.Faultf(job.CodeUnknownOS, "%s holds %s.", v.Ref(), orUnknown(v.OS))
 	}
-	target, err := chooseDrive(d.Drives, "", role.Drive)
+	drive, _, err := chooseDrive(d.Drives, "", role.Drive)
 	if err != nil {
 		return v, err
 	}
-	if err := errors.Join(fits(v, target), starts(v, d.Firmware)); err != nil {
+	if err := errors.Join(fits(v, target(drive)), suits(v, d, drive, false)); err != nil {
 		return v, err
 	}
 	pattern, err := store.ParsePattern(role.Pattern)

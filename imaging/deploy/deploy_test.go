@@ -582,7 +582,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		{"neither image nor role", store.Order{Device: "PC-1"}, job.CodeBadRequest},
 		{"an unknown role", store.Order{Device: "PC-1", Role: "x"}, job.CodeNotFound},
 		{"a laptop not adopted", store.Order{Device: "WAITING", Image: "sales"}, job.CodeState},
-		{"several drives without a rule", store.Order{Device: "PC-2", Image: "sales"}, job.CodeBadRequest},
+		{"several drives without a rule", store.Order{Device: "PC-2", Image: "sales"}, job.CodeManyDrives},
 		{"a removable drive by serial", store.Order{Device: "PC-2", Image: "sales", Drive: "STICK"}, job.CodeWrongDrive},
 		{"no internal drive", store.Order{Device: "PC-3", Image: "sales"}, job.CodeNoDrive},
 		{"a system that cannot be named", store.Order{Device: "PC-1", Image: "windows"}, job.CodeUnknownOS},

@@ -14,7 +14,7 @@ import (
 // again. When an operator wishes the job to stop and the disk is not being committed, the step is not taken
 // and the Ack says so.
 func (s *Service) State(_ context.Context, key job.KeyID, id job.ID, e job.StateEvent) (job.Ack, error) {
-	e.Fault = e.Fault.Clean()
+	e.Fault, e.Found = e.Fault.Clean(), e.Found.Clean()
 	ack := job.Ack{Seq: e.Seq}
 	err := s.update(func(tx *store.Tx) error {
 		j, err := s.bound(tx, key, id)
@@ -60,6 +60,9 @@ func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel boo
 		return false, job.Faultf(job.CodeState, "Job %s is %s and cannot become %.20q.", j.ID, j.State, string(e.State))
 	}
 	j.Sequence = e.Seq
+	if e.Found != nil {
+		j.Found = e.Found
+	}
 	if e.State.Final() {
 		return false, s.end(tx, *j, e.State, e.Fault, nil)
 	}
@@ -96,7 +99,7 @@ func (s *Service) Progress(_ context.Context, key job.KeyID, id job.ID, p job.Pr
 	if j.State.Final() {
 		return job.Ack{}, job.Faultf(job.CodeState, "Job %s is %s.", id, j.State)
 	}
-	p.Phase = clip(p.Phase)
+	p.Phase, p.Say = clip(p.Phase), clip(p.Say)
 	now := s.now()
 	s.mu.Lock()
 	s.progress[id] = p
@@ -132,7 +135,7 @@ func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Resu
 	if r.Proof.Personalised != nil && len(r.Proof.Personalised.Files) > 1000 {
 		return job.Ack{}, job.Faultf(job.CodeBadRequest, "The proof lists %d files.", len(r.Proof.Personalised.Files))
 	}
-	r.Fault = r.Fault.Clean()
+	r.Fault, r.Found = r.Fault.Clean(), r.Found.Clean()
 	var recorded job.State
 	var fault *job.Fault
 	err := s.update(func(tx *store.Tx) error {
@@ -191,6 +194,9 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 	touched := j.Kind.Started(j.Reached) || r != nil && r.DiskTouched
 	j.Enter(to, tx.Now())
 	j.Fault, j.Result = f, r
+	if r != nil && r.Found != nil {
+		j.Found, r.Found = r.Found, nil // kept once
+	}
 	text := fmt.Sprintf("%s: %s on %s.", j.What(), to, d.Label())
 	if f != nil {
 		text += " " + f.Error()

@@ -192,10 +192,22 @@ func (s *Service) note(act, subject, text string) error {
 // checkHello bounds what a stranger sends.
 func checkHello(h job.Hello) error {
 	f := h.Facts
-	texts := []string{h.Token, h.Nonce, h.Build, h.Firmware, f.Manufacturer, f.Model, f.ModelVersion, f.Serial, f.UUID, f.SKU,
+	texts := []string{h.Token, h.Nonce, h.Build, h.Firmware, h.Arch, f.Manufacturer, f.Model, f.ModelVersion, f.Serial, f.UUID, f.SKU,
 		f.BoardSerial, f.ChassisSerial, f.AssetTag}
 	for _, d := range h.Drives {
-		texts = append(texts, d.Path, d.Serial, d.WWN, d.Model, d.Transport)
+		texts = append(texts, d.Path, d.Serial, d.WWN, d.Model, d.Transport, string(d.Health.State), d.Health.Text)
+		texts = append(texts, d.Holds...)
+		if len(d.Holds) > 64 {
+			return job.Faultf(job.CodeBadRequest, "The hello lists too many things.")
+		}
+	}
+	if h.Keys != nil {
+		if len(h.Keys.Certs) > 64 {
+			return job.Faultf(job.CodeBadRequest, "The hello lists too many things.")
+		}
+		for _, c := range h.Keys.Certs {
+			texts = append(texts, c.Name, c.SHA256, c.Subject)
+		}
 	}
 	for _, l := range h.Links {
 		texts = append(texts, l.Name, l.MAC, l.Driver, l.Bus)

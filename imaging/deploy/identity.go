@@ -138,6 +138,7 @@ func take(d *store.Device, id identity, h job.Hello, mac string) {
 		d.UUIDKey = id.uuid
 	}
 	d.Drives, d.MemoryBytes, d.Firmware, d.SecureBoot, d.Warnings = h.Drives, h.MemoryBytes, h.Firmware, h.SecureBoot, h.Warnings
+	takeHealth(d, h)
 	if d.Asset == "" && !smbios.JunkSerial(h.Facts.AssetTag) {
 		d.Asset = strings.TrimSpace(h.Facts.AssetTag)
 	}

@@ -195,11 +195,12 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	if v.Personalise == "" && !o.NoPersonalise {
 		return store.Job{}, job.Faultf(job.CodeUnknownOS, "%s holds %s.", v.Ref(), orUnknown(v.OS))
 	}
-	target, err := chooseDrive(d.Drives, o.Drive, role.Drive)
+	drive, rule, err := chooseDrive(d.Drives, o.Drive, role.Drive)
 	if err != nil {
 		return store.Job{}, err
 	}
-	if err := errors.Join(fits(v, target), starts(v, d.Firmware)); err != nil {
+	target := target(drive)
+	if err := errors.Join(fits(v, target), suits(v, d, drive, o.DespiteHealth)); err != nil {
 		return store.Job{}, err
 	}
 	if role.Name != "" {
@@ -220,10 +221,19 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 		ProvenBytes: v.DataBytes + v.ZeroBytes, Table: v.Table,
 		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
 		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),
+		Needs: v.Needs(), Rule: rule,
 	}
 	j.Enter(job.Approved, tx.Now())
 	return j, errors.Join(tx.PutDevice(d), tx.PutJob(j), clearGuard(tx, d), tx.Audit(operator, "deploy", d.ID,
-		fmt.Sprintf("%s onto %s, drive %s, job %s.", v.Ref(), d.Label(), target.Serial, j.ID)))
+		fmt.Sprintf("%s onto %s, drive %s%s, job %s.", v.Ref(), d.Label(), target.Serial, despite(o, drive), j.ID)))
+}
+
+// despite is what an order for a drive that reports failing leaves in the audit trail.
+func despite(o store.Order, d job.Drive) string {
+	if !o.DespiteHealth {
+		return ""
+	}
+	return fmt.Sprintf(" despite its health, %s,", d.Health)
 }
 
 // inUse reports whether somebody may work with the device: it is deployed, or its last job got so far that the

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -39,6 +40,7 @@ type Config struct {
 	AgentPin  job.KeyID        // of the agent listener's key
 	PagesURL  string           // where a failure's QR code leads; the device's id is appended; may be empty
 	Now       func() time.Time // nil means time.Now
+	Countdown time.Duration    // on the laptop's screen before its first write, in whole seconds; 0 means 10 s
 	Poll      time.Duration    // how long Next holds a request open; 0 means 25 s
 
 	ApproveWithin time.Duration // how long a new laptop waits for its approval; 0 means 10 minutes
@@ -89,6 +91,12 @@ func New(cfg Config) (*Service, error) {
 	}
 	cfg.ApproveWithin = cmp.Or(cfg.ApproveWithin, 10*time.Minute)
 	cfg.RestartWithin = cmp.Or(cfg.RestartWithin, 5*time.Minute)
+	if cfg.Countdown == 0 {
+		cfg.Countdown = countdown
+	}
+	if cfg.Countdown < time.Second || cfg.Countdown > job.MaxCountdown*time.Second {
+		return nil, fmt.Errorf("deploy: a countdown of %s is not within 1 to %d seconds", cfg.Countdown, job.MaxCountdown)
+	}
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
 		refusal: rate.NewLimiter(refusalRate, refusalBurst), sticks: newStickLimit(),

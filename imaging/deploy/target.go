@@ -5,69 +5,23 @@ import (
 	"strings"
 
 	"ingot/imaging/job"
+	"ingot/imaging/preflight"
 	"ingot/store"
 )
 
-// chooseDrive picks the one drive that a job may write: by serial when the operator named it, by the role's
-// rule, or because there is only one. A choice that nobody made is refused.
-func chooseDrive(drives []job.Drive, serial string, rule store.DriveRule) (job.Target, error) {
-	var able []job.Drive
-	for _, d := range drives {
-		if !d.Removable && !d.ReadOnly && d.SizeBytes > 0 {
-			able = append(able, d)
-		}
-	}
-	if len(able) == 0 {
-		return job.Target{}, job.Faultf(job.CodeNoDrive, "It told of %d drives, none of them internal and writable.", len(drives))
-	}
-	d, err := pick(able, strings.TrimSpace(serial), rule)
-	if err != nil {
-		return job.Target{}, err
-	}
-	if strings.TrimSpace(d.Serial) == "" {
-		return job.Target{}, job.Faultf(job.CodeWrongDrive, "%s tells no serial, so it cannot be named safely.", d.Path)
-	}
-	return job.Target{Serial: strings.TrimSpace(d.Serial), WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, SectorSize: d.SectorSize}, nil
-}
-
-func pick(able []job.Drive, serial string, rule store.DriveRule) (job.Drive, error) {
+// chooseDrive picks the one drive that a job may write, and says how it was chosen.
+func chooseDrive(drives []job.Drive, serial string, rule job.DriveRule) (job.Drive, job.DriveRule, error) {
+	serial = strings.TrimSpace(serial)
 	if serial != "" {
-		able = filter(able, func(d job.Drive) bool { return strings.TrimSpace(d.Serial) == serial })
-	} else {
-		switch rule {
-		case store.DriveLargest, store.DriveSmallest:
-			best := able[0].SizeBytes
-			for _, d := range able {
-				if (rule == store.DriveLargest) == (d.SizeBytes > best) {
-					best = d.SizeBytes
-				}
-			}
-			able = filter(able, func(d job.Drive) bool { return d.SizeBytes == best })
-		case store.DriveNVMe:
-			able = filter(able, func(d job.Drive) bool { return d.Transport == "nvme" })
-		}
+		rule = job.DriveNamed
 	}
-	if len(able) == 1 {
-		return able[0], nil
-	}
-	if len(able) == 0 {
-		return job.Drive{}, job.Faultf(job.CodeWrongDrive, "No internal drive fits the choice %q.", serial+string(rule))
-	}
-	names := make([]string, len(able))
-	for i, d := range able {
-		names[i] = d.Serial
-	}
-	return job.Drive{}, job.Faultf(job.CodeBadRequest, "Several drives could be meant (%s): name one with --drive SERIAL.", strings.Join(names, ", "))
+	d, err := preflight.Choose(drives, serial, rule)
+	return d, rule, err
 }
 
-func filter(in []job.Drive, keep func(job.Drive) bool) []job.Drive {
-	var out []job.Drive
-	for _, d := range in {
-		if keep(d) {
-			out = append(out, d)
-		}
-	}
-	return out
+// target names a drive as a job does.
+func target(d job.Drive) job.Target {
+	return job.Target{Serial: strings.TrimSpace(d.Serial), WWN: d.WWN, Model: d.Model, SizeBytes: d.SizeBytes, SectorSize: d.SectorSize}
 }
 
 // holds reports whether the target is among the drives that a laptop tells of now.
@@ -95,10 +49,29 @@ func fits(v store.Version, t job.Target) error {
 	return nil
 }
 
-// starts refuses a version that this laptop's firmware could not start.
-func starts(v store.Version, firmware string) error {
-	if len(v.Firmware) > 0 && firmware != "" && !slices.Contains(v.Firmware, firmware) {
-		return job.Faultf(job.CodeFirmwareMode, "The laptop starts by %s, %s only by %s.", firmware, v.Ref(), strings.Join(v.Firmware, ", "))
+// suits holds the laptop, as it was when it was last seen, against what the version needs and the drive says. The
+// laptop asks the same again before its first write.
+func suits(v store.Version, d store.Device, drive job.Drive, despite bool) error {
+	n := v.Needs()
+	if err := preflight.Starts(n, d.Firmware, d.Arch); err != nil {
+		return err
 	}
-	return nil
+	if _, err := preflight.Memory(n, d.MemoryBytes); err != nil {
+		return err
+	}
+	if _, err := preflight.Healthy(drive.Health, despite); err != nil {
+		return err
+	}
+	return preflight.TrustsByName(n, d.Arch, d.Keys)
+}
+
+// takeHealth keeps what a Hello tells of the laptop's condition.
+func takeHealth(d *store.Device, h job.Hello) {
+	d.Arch, d.Keys = h.Arch, h.Keys
+	p := h.Power.Clean()
+	d.Power = &p
+	d.Drives = slices.Clone(h.Drives)
+	for i := range d.Drives {
+		d.Drives[i].Health = d.Drives[i].Health.Clean()
+	}
 }

@@ -21,6 +21,7 @@ const (
 	loopStarts   = 3
 	secretLife   = 7 * 24 * time.Hour // of the call-home secret
 	jobValid     = 10 * time.Minute   // from receipt, within which the agent must start
+	countdown    = 10 * time.Second   // on the laptop's screen before its first write
 	duplicateFor = 90 * time.Second   // two live keys of one device for so long are two laptops
 )
 

@@ -162,7 +162,7 @@ func TestOnlyTheApprovedDriveIsChosen(t *testing.T) {
 			d, err := disk.Choose(c.drives, c.want)
 			if c.code != "" {
 				wantCode(t, err, c.code)
-			} else if err != nil || d != good {
+			} else if err != nil || !reflect.DeepEqual(d, good) {
 				t.Errorf("Choose = %+v, %v; want the drive", d, err)
 			}
 		})

@@ -34,6 +34,13 @@ const (
 	CodeFirmwareMode Code = "E215"
 	CodeNotOurs      Code = "E230"
 	CodeSuspended    Code = "E231"
+	CodeLowMemory    Code = "E220"
+	CodeDriveHealth  Code = "E221"
+	CodeLowBattery   Code = "E222"
+	CodeManyDrives   Code = "E223"
+	CodeUntrusted    Code = "E224"
+	CodeRevoked      Code = "E225"
+	CodeArch         Code = "E226"
 
 	// While writing and proving
 	CodeChunk      Code = "E301"
@@ -42,7 +49,6 @@ const (
 	CodeDriveRead  Code = "E304"
 	CodeReadBack   Code = "E305"
 	CodeFlush      Code = "E306"
-	CodeMemory     Code = "E307"
 
 	// After the content is proven
 	CodePersonalise Code = "E401"
@@ -125,6 +131,13 @@ var words = map[Code]Words{
 	CodeNotOurs:      {"The system on this drive is not the one that Ingot put there.", "Nothing was written and the name stays. Image the laptop again to give it another one."},
 	CodeSuspended:    {"The system on this drive is asleep, not switched off.", "Nothing was written. Start the laptop's own system, shut it down, then start it from the network again."},
 	CodeFirmwareMode: {"The image cannot start in this laptop's firmware mode.", "Switch the firmware between UEFI and legacy, or use another image."},
+	CodeLowMemory:    {"The laptop has less memory than this job needs.", "Nothing was written. Fit more memory, or use another image."},
+	CodeDriveHealth:  {"The drive reports that it is failing.", "Nothing was written. Replace the drive; to use it all the same, order again with --despite-health."},
+	CodeLowBattery:   {"The battery is too low to begin.", "Plug in the charger. It goes on by itself; nothing was written yet."},
+	CodeManyDrives:   {"The laptop has several internal drives, and nobody said which one is meant.", "Nothing was written. Order again with --drive SERIAL, or by a role that has a drive rule."},
+	CodeUntrusted:    {"Secure Boot on this laptop does not trust the image's boot loader.", "Nothing was written. Update the laptop's firmware, which brings newer keys, or use an image whose loader is signed under a key that it has."},
+	CodeRevoked:      {"Secure Boot on this laptop has revoked the image's boot loader.", "Nothing was written. Update the boot loader on the reference machine and import it again."},
+	CodeArch:         {"The image is made for another kind of processor than this laptop's firmware.", "Nothing was written. Use an image for this architecture."},
 
 	CodeChunk:      {"A piece of the image on the server is damaged.", "The laptop is not usable. Run \"ingot image check --read-data\" on the server, then image again."},
 	CodeStream:     {"The image stopped arriving before its end.", "The laptop is not usable. Check the network and the server, then image again."},
@@ -132,7 +145,6 @@ var words = map[Code]Words{
 	CodeDriveRead:  {"The drive could not be read.", "The laptop is not usable. Replace the drive."},
 	CodeReadBack:   {"The drive gave back other data than was written.", "The laptop is not usable. Replace the drive."},
 	CodeFlush:      {"The drive could not confirm that data is safe.", "The laptop is not usable. Image again; if it returns, replace the drive."},
-	CodeMemory:     {"This laptop has too little memory for imaging.", "Fit more memory."},
 
 	CodePersonalise: {"The laptop's name could not be written.", "The laptop is not usable. Image again; if it returns, check the image."},
 	CodeGrow:        {"The system partition could not be grown to the drive's size.", "The laptop is not usable. Image again; if it returns, check the image's file system."},

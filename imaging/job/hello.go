@@ -38,8 +38,11 @@ type Hello struct {
 	Nonce       string   `json:"nonce"` // 32 hex characters, new at each boot
 	Build       string   `json:"build"` // the agent's version and module digest
 	Facts       Facts    `json:"facts"`
-	Firmware    string   `json:"firmware"`    // "uefi" or "bios"
-	SecureBoot  bool     `json:"secure_boot"` // as efivars tell it
+	Firmware    string   `json:"firmware"`       // "uefi" or "bios"
+	Arch        string   `json:"arch"`           // of that firmware: x64, ia32, aa64; empty when it does not tell
+	SecureBoot  bool     `json:"secure_boot"`    // as efivars tell it
+	Keys        *Keys    `json:"keys,omitempty"` // what Secure Boot trusts; nil when it is off or could not be read
+	Power       Power    `json:"power"`
 	MemoryBytes uint64   `json:"memory_bytes"`
 	Drives      []Drive  `json:"drives"`
 	Links       []Link   `json:"links"`
@@ -71,6 +74,9 @@ type Drive struct {
 	Rotational bool   `json:"rotational"`
 	Removable  bool   `json:"removable"` // removable or on a USB bus: never a target
 	ReadOnly   bool   `json:"read_only"`
+
+	Health Health   `json:"health"`
+	Holds  []string `json:"holds,omitempty"` // what lies on it, one plain line each; empty when nothing was found
 }
 
 // Link is one wired network interface.

@@ -110,6 +110,11 @@ type Job struct {
 	DeviceURL   string    `json:"device_url"`      // what the QR code of a failure shows
 	Known       *Known    `json:"known,omitempty"` // rename: what must be found on the drive before anything is written
 	Resume      State     `json:"resume"`          // the last acknowledged state, when the job is bound anew after a restart; Approved otherwise
+
+	Needs         Needs     `json:"needs"`                    // held against the laptop once more before the first write
+	Rule          DriveRule `json:"rule"`                     // how Target was chosen: asked again of the drives that are there now
+	DespiteHealth bool      `json:"despite_health,omitempty"` // the operator wants the job done on a drive that reports failing
+	Countdown     int       `json:"countdown"`                // seconds on the screen before the first write, 1 to MaxCountdown
 }
 
 // Known is the system that Ingot put on a drive, as far as it is told apart from any other of the same image on the
@@ -126,6 +131,7 @@ type StateEvent struct {
 	Seq   uint64 `json:"seq"`
 	State State  `json:"state"`
 	Fault *Fault `json:"fault,omitempty"` // with failed, cancelled and indeterminate
+	Found *Found `json:"found,omitempty"` // with invalidated: what the laptop found before it writes
 }
 
 // Progress is what the board and the CLI show while a job runs. It is not durable.
@@ -136,6 +142,8 @@ type Progress struct {
 	FetchedBytes uint64 `json:"fetched_bytes"` // stored bytes that travelled in this binding
 	BytesPerSec  uint64 `json:"bytes_per_sec"`
 	SecondsLeft  int    `json:"seconds_left"` // -1 when unknown
+
+	Say string `json:"say,omitempty"` // what it waits for, one sentence
 }
 
 // Ack is the daemon's answer once an event is durable.

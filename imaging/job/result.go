@@ -53,6 +53,7 @@ type Result struct {
 	WrittenBytes uint64    `json:"written_bytes"`
 	KeptBytes    uint64    `json:"kept_bytes"` // image bytes that the disk held already
 	Seconds      float64   `json:"seconds"`
-	DiskTouched  bool      `json:"disk_touched"` // false: the disk is bit-equal to what it was
+	DiskTouched  bool      `json:"disk_touched"`    // false: the disk is bit-equal to what it was
+	Found        *Found    `json:"found,omitempty"` // before the first write, as far as the laptop looked
 	Finished     time.Time `json:"finished"`
 }

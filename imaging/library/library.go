@@ -47,6 +47,7 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	if err != nil {
 		return store.Imported{}, err
 	}
+	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
 	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Released
 	var out store.Imported
 	err = l.DB.Update(func(tx *store.Tx) error {
@@ -68,6 +69,9 @@ func closeOpened(f *os.File) error {
 	return f.Close()
 }
 
+// maxMemory bounds what an image may ask for, in bytes.
+const maxMemory = 1 << 42
+
 func checkImport(in store.Import) error {
 	if err := store.CheckLabel("an image", in.Image); err != nil {
 		return err
@@ -78,7 +82,7 @@ func checkImport(in store.Import) error {
 	if strings.ContainsFunc(in.Label+in.Note, unicode.IsControl) || !utf8.ValidString(in.Label+in.Note) {
 		return job.Faultf(job.CodeBadRequest, "A label and a note are one line of text each.")
 	}
-	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 || in.Root < 0 || in.Root > 256 {
+	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 || in.Root < 0 || in.Root > 256 || in.MemoryBytes > maxMemory {
 		return job.Faultf(job.CodeBadRequest, "The file must be named by its whole path, the partition by its number.")
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"ingot/firmware/efivar"
 	"ingot/imaging/agent"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/disk"
@@ -43,7 +44,8 @@ func Laptop(ctx context.Context, args []string, out io.Writer) error {
 	defer c.Close()
 	ctx, b.end = context.WithCancelCause(ctx)
 	a := &agent.Agent{Daemon: c, Images: &chunkstore.Client{HTTP: c.HTTP(), Base: c.Base()}, Machine: &b, Drives: &b, Personaliser: &b, Firmware: &b,
-		Power: &b, Screen: &b, Token: b.token, Say: func(s string) { fmt.Fprintln(out, "ingot: "+s) }, Log: zerolog.New(out), Linger: time.Millisecond}
+		Power: &b, Screen: &b, Token: b.token, Say: func(s string) { fmt.Fprintln(out, "ingot: "+s) }, Log: zerolog.New(out), Linger: time.Millisecond,
+		Second: time.Millisecond} // the time to stop it is no part of what is measured
 	if err := a.Run(ctx); err != nil && !errors.Is(err, errReset) {
 		return err
 	}
@@ -71,8 +73,12 @@ func (b *bench) Describe(context.Context) (job.Hello, error) { return helloOf(b.
 
 func (b *bench) Unplugged() bool { return false }
 
-// List and Open make it agent.Drives.
+func (b *bench) Power() job.Power { return job.Power{} }
+
+// List, Examine and Open make it agent.Drives.
 func (b *bench) List() ([]job.Drive, error) { return []job.Drive{b.drive()}, nil }
+
+func (b *bench) Examine([]job.Drive) {}
 
 func (b *bench) Open(want job.Target) (*disk.Disk, error) {
 	drive, err := disk.Choose([]job.Drive{b.drive()}, want)
@@ -97,10 +103,12 @@ func (b *bench) Rename(context.Context, agent.Written, job.Personal, string) (jo
 	return job.PersonalisedProof{}, job.Faultf(job.CodePersonalise, "A plain file has no partitions to mount.")
 }
 
-// Check, Install and Local make it agent.Firmware: there is none.
+// Check, Install, Keys and Local make it agent.Firmware: there is none.
 func (b *bench) Check(context.Context, agent.Written, []byte) error { return nil }
 
 func (b *bench) Install(context.Context, agent.Written) (string, error) { return "", nil }
+
+func (b *bench) Keys() (*efivar.Keys, error) { return nil, nil }
 
 func (b *bench) Local(context.Context) error { return nil }
 

@@ -54,7 +54,7 @@ func (e *Env) newDaemon(flags ...string) *Daemon {
 
 func (e *Env) daemonOn(data string, flags ...string) *Daemon {
 	d := &Daemon{Data: data, env: e, argv: append([]string{filepath.Join(e.Bin, "ingot"), "--data", data,
-		"daemon", "--interface", lab.Bridge, "--advertise", lab.ServerIP}, flags...)}
+		"daemon", "--interface", lab.Bridge, "--advertise", lab.ServerIP, "--countdown", "3s"}, flags...)}
 	e.daemons = append(e.daemons, d)
 	return d
 }

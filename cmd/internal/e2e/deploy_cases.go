@@ -58,10 +58,27 @@ func arrive(ctx context.Context, e *Env, fw lab.Firmware, bus lab.Bus) (x arrive
 		return x, err
 	}
 	e.Say("deployed in %.0f s: fetched %d, wrote %d bytes", dev.Holds.Seconds, dev.Holds.FetchedBytes, dev.Holds.WrittenBytes)
+	j, err := x.d.job(ctx, id)
+	if err != nil {
+		return x, err
+	}
+	if err := foundAllWell(e, j); err != nil {
+		return x, err
+	}
 	if x.sh, err = x.run.Login(ctx, golden.Password); err != nil {
 		return x, err
 	}
 	return x, ownSystemIsRight(ctx, e, x.sh, fw, dev)
+}
+
+// foundAllWell holds what the laptop found before its first write: the drive's own word, and Secure Boot's keys held
+// against the loader where they are enforced. A note would tell that something was not known.
+func foundAllWell(e *Env, j store.JobView) error {
+	if j.Found == nil {
+		return fmt.Errorf("the job does not tell what the laptop found before its first write")
+	}
+	e.Say("before the first write: health %s; %s; notes %q", j.Found.Health, j.Found.Power, j.Found.Notes)
+	return checks(same("the drive's health", j.Found.Health.State, job.HealthGood), same("notes", len(j.Found.Notes), 0))
 }
 
 // deploysTwice deploys, and once more a version whose partitions are others: the boot entry of the first is

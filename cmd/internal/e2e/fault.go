@@ -30,8 +30,16 @@ var workOrNot = regexp.MustCompile(`ingot: (job \S+|nothing to do[^\n]*|failed E
 // smallBench starts a daemon, imports a small disk with megabytes of files as image "small", and prepares a
 // BIOS laptop whose drive is larger than it.
 func smallBench(ctx context.Context, e *Env, megabytes int) (*running, error) {
-	d, err := startBench(ctx, e)
+	return smallBenchWith(ctx, e, megabytes, fullDHCP)
+}
+
+// smallBenchWith does so with flags of the daemon.
+func smallBenchWith(ctx context.Context, e *Env, megabytes int, flags []string) (*running, error) {
+	d, err := e.StartDaemon(ctx, flags...)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.Do(ctx, cmd("bench open 8h")); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(e.Dir, "small.raw")

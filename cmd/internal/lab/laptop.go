@@ -23,6 +23,7 @@ type Laptop struct {
 	AssetTag     string
 	MemoryMB     int    // 0 means 1024
 	TPM          bool   // a TPM 2.0 whose state persists
+	Battery      int    // percent of a battery that never changes; 0 means none: a desktop
 	DiskFirst    bool   // the drive stands before the network in the boot order
 	Offline      bool   // no card is fitted
 	Segment      string // the switch that its cards are plugged into; "" means the server's, Bridge
@@ -74,7 +75,7 @@ func (l *Laptop) macs() []string {
 func (l *Laptop) FirmwareVars() string { return filepath.Join(l.dir, "vars.fd") }
 
 // args is QEMU's command line. The processor is emulated on purpose: see the package comment.
-func (l *Laptop) args() ([]string, error) {
+func (l *Laptop) args(ctx context.Context) ([]string, error) {
 	memory := l.MemoryMB
 	if memory == 0 {
 		memory = 1024
@@ -90,6 +91,11 @@ func (l *Laptop) args() ([]string, error) {
 	args = append(args, fw...)
 	args = append(args, l.smbios()...)
 	args = append(args, l.cards()...)
+	power, err := l.battery(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, power...)
 	for i, d := range l.Drives {
 		index := i + 10
 		if l.DiskFirst {

@@ -31,7 +31,7 @@ func (l *Laptop) PowerOn(ctx context.Context) (*Run, error) {
 
 func (r *Run) start(ctx context.Context) error {
 	l := r.laptop
-	for _, kind := range []string{"qmp", "tpm"} {
+	for _, kind := range []string{"qmp", "tpm", "qtest"} {
 		if err := os.Remove(l.socket(kind)); err != nil && !os.IsNotExist(err) {
 			return err
 		}
@@ -41,7 +41,7 @@ func (r *Run) start(ctx context.Context) error {
 			return err
 		}
 	}
-	argv, err := l.args()
+	argv, err := l.args(ctx)
 	if err != nil {
 		return err
 	}
