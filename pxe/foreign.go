@@ -35,44 +35,50 @@ func (s *Server) refuseForeign(ctx context.Context, l *link) error {
 // none does within wait. The request carries the interface's own MAC, since switches drop others, and wants a
 // broadcast reply. It goes out by a packet socket: no port is needed, and our own server never hears it.
 func (l *link) findForeign(ctx context.Context, wait time.Duration) (netip.Addr, error) {
-	ifc, err := net.InterfaceByName(l.name)
+	return OtherServer(ctx, l.name, l.addr, l.cfg.Ports, wait)
+}
+
+// OtherServer is findForeign for whoever serves nothing on the interface; own is the address whose offers do not count.
+func OtherServer(ctx context.Context, name string, own netip.Addr, ports Ports, wait time.Duration) (netip.Addr, error) {
+	ports = Config{Ports: ports}.withDefaults().Ports
+	ifc, err := net.InterfaceByName(name)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("probe %s: %w", l.name, err)
+		return netip.Addr{}, fmt.Errorf("probe %s: %w", name, err)
 	}
 	if len(ifc.HardwareAddr) != 6 {
 		return netip.Addr{}, nil // a loopback or tunnel: no machine can stand there
 	}
-	conn, err := nclient4.NewRawUDPConn(l.name, l.cfg.Ports.Client)
+	conn, err := nclient4.NewRawUDPConn(name, ports.Client)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("probe %s: %w", l.name, err)
+		return netip.Addr{}, fmt.Errorf("probe %s: %w", name, err)
 	}
 	c, err := nclient4.NewWithConn(conn, ifc.HardwareAddr, nclient4.WithTimeout(time.Second), nclient4.WithRetry(60))
 	if err != nil {
 		conn.Close()
-		return netip.Addr{}, fmt.Errorf("probe %s: %w", l.name, err)
+		return netip.Addr{}, fmt.Errorf("probe %s: %w", name, err)
 	}
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	ask, err := dhcpv4.NewDiscovery(ifc.HardwareAddr, dhcpv4.WithBroadcast(true))
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("probe %s: %w", l.name, err)
+		return netip.Addr{}, fmt.Errorf("probe %s: %w", name, err)
 	}
-	to := &net.UDPAddr{IP: net.IPv4bcast, Port: l.cfg.Ports.DHCP}
-	offer, err := c.SendAndRead(ctx, to, ask, l.foreignOffer)
+	to := &net.UDPAddr{IP: net.IPv4bcast, Port: ports.DHCP}
+	offer, err := c.SendAndRead(ctx, to, ask, func(m *dhcpv4.DHCPv4) bool { return foreignOffer(m, own) })
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nclient4.ErrNoResponse):
 		return netip.Addr{}, nil
 	case err != nil:
-		return netip.Addr{}, fmt.Errorf("probe %s: %w", l.name, err)
+		return netip.Addr{}, fmt.Errorf("probe %s: %w", name, err)
 	}
 	return addrOf(offer.ServerIdentifier()), nil
 }
 
 // foreignOffer reports whether a packet is another server's offer of an address; a proxy's is not.
-func (l *link) foreignOffer(m *dhcpv4.DHCPv4) bool {
+func foreignOffer(m *dhcpv4.DHCPv4, own netip.Addr) bool {
 	from := addrOf(m.ServerIdentifier())
-	return m.MessageType() == dhcpv4.MessageTypeOffer && addrOf(m.YourIPAddr).IsValid() && from.IsValid() && from != l.addr
+	return m.MessageType() == dhcpv4.MessageTypeOffer && addrOf(m.YourIPAddr).IsValid() && from.IsValid() && from != own
 }
 
 // watchForeign looks again from time to time and alarms; it does not stop serving a bench in mid-work.

@@ -55,6 +55,7 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
+	Status  Status                         // what the daemon tells about itself
 	Cause   func([]store.BootEvent) string // why a start stopped; may be nil
 	Hidden  func(error)                    // is told every error that no person may see raw; may be nil
 }
@@ -98,6 +99,7 @@ func (a *API) Handler() http.Handler {
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)
 	a.settingRoutes(mux)
+	a.statusRoutes(mux)
 	mux.HandleFunc("GET /api/v1/version", func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, map[string]string{"version": a.Version}, nil)
 	})

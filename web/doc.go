@@ -5,9 +5,10 @@
 // last line either the outcome or a refusal. A stream that ends without its last line did not succeed.
 //
 //	GET  /api/v1/version
+//	GET  /api/v1/daemon                     Status: what answers, where, with which key
 //	GET  /api/v1/images                     images with their versions
 //	POST /api/v1/images/import              store.Import -> Line[store.Imported]...
-//	POST /api/v1/images/export              store.Export -> Line[store.Exported]...
+//	POST /api/v1/images/export              store.Export -> Line[store.Exported]... (either may bring the open file: WithFile)
 //	POST /api/v1/images/check?read-data=1   -> Line[store.Checked]...
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code

@@ -116,6 +116,13 @@ func cases(ctx context.Context, cache string, args []string, out io.Writer) (int
 			return 1, err
 		}
 	}
+	if e2e.NeedNetwork(chosen) {
+		stop, err := lab.OpenGateway()
+		if err != nil {
+			return 1, err
+		}
+		defer stop()
+	}
 	if code, ran, err := lab.Enter(); ran || err != nil {
 		return code, err
 	}

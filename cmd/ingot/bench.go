@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ingot/cmd/ingot/internal/setup"
 	"ingot/store"
+	"ingot/web"
 )
 
 func (a *app) benchCommand() *cobra.Command {
@@ -48,8 +50,34 @@ func (a *app) setBench(c *cobra.Command, b store.Bench) error {
 		if err != nil {
 			return err
 		}
-		return a.tellBench(b)
+		if err := a.tellBench(b); err != nil || !b.Open(time.Now()) {
+			return err
+		}
+		return a.warnNobody(c, cl)
 	})
+}
+
+// warnNobody says when an open bench answers nobody, and what to do about it.
+func (a *app) warnNobody(c *cobra.Command, cl *client) error {
+	s, err := get[web.Status](c.Context(), cl, "daemon")
+	switch {
+	case err != nil:
+		return err
+	case !s.Serving:
+		fmt.Fprintln(a.err, "But no daemon runs, so no laptop is answered. Start it: sudo systemctl start ingot (or: sudo ingot daemon)")
+	case len(s.Interfaces) == 0:
+		fmt.Fprintf(a.err, "But no interface is configured, so no laptop is answered. %s\n", noInterfaceDo())
+	}
+	return nil
+}
+
+// noInterfaceDo is the command that makes laptops be answered, on the wired adapter that is likeliest the bench's.
+func noInterfaceDo() string {
+	name := "NAME"
+	if nics, err := setup.Wired(sysNet); err == nil && len(nics) > 0 {
+		name = nics[0].Name
+	}
+	return "Choose one: sudo ingot setup --interface " + name
 }
 
 func (a *app) tellBench(b store.Bench) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -219,9 +220,14 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	if err := boots.Listen(ctx); err != nil {
 		return err
 	}
+	h.api.Status.Serving, h.api.Status.Since = true, time.Now()
+	h.api.Status.Mode, h.api.Status.Interfaces = string(cmp.Or(cfg.Boot.Mode, pxe.ModeProxy)), cfg.Boot.Interfaces
 	socket, err := listenSocket(cfg.Data)
 	if err != nil {
 		return err
+	}
+	if len(cfg.Boot.Interfaces) == 0 {
+		log.Warn().Str("do", noInterfaceDo()).Msg("no interface is configured: no laptop is answered")
 	}
 	log.Info().Str("data", cfg.Data).Strs("interfaces", cfg.Boot.Interfaces).Int("agent_port", cfg.Agent.Port).Str("pin", string(h.listener.Pin())).Msg("ingot is ready")
 	tellStart(h.service, log, endOf(last, boot))

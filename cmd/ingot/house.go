@@ -85,7 +85,8 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if err != nil {
 		return nil, err
 	}
-	h.api = &web.API{Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Cause: causeOf,
+	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Cause: causeOf,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

@@ -1,5 +1,8 @@
 // Ingot turns a bench, a switch and a stack of laptops into finished devices.
 //
+//	ingot setup                       configuration, data folder, boot bundle, service
+//	ingot doctor                      what keeps laptops from being imaged, and what to do
+//	ingot config show | check
 //	ingot daemon                      answer the laptops and keep the record
 //	ingot firmware build | verify     the boot bundle, from the distribution's packages
 //	ingot image import FILE --image NAME --label L --note "..."
@@ -11,12 +14,13 @@
 //	ingot boot log [MAC]
 //	ingot bench open | close | show
 //	ingot auto-deploy on | off | show
-//	ingot version
+//	ingot version | completion SHELL | man FOLDER
 //
 // Every command but daemon speaks the JSON API: over DATA/ingot.sock when a daemon runs on the data folder,
-// else in its own process over the same handler. Data goes to stdout, progress and words to stderr.
+// else in its own process over the same handler. Data goes to stdout, progress and words to stderr. Acts that destroy
+// ask for the laptop's serial (consent.go). Root works in a data folder as its owner (owner.go).
 //
-// Exit codes: 0 done, 1 failed, 2 not understood, 3 done in part or damage found.
+// Exit codes: 0 done, 1 failed, 2 not understood, 3 done in part, or damage or a warning found.
 package main
 
 import (
@@ -129,7 +133,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
-		a.configCommand(), a.completionCommand(), a.manCommand())
+		a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
 }
 

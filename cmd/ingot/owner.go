@@ -29,7 +29,10 @@ func (a *app) asOwner(data string) error {
 	if err != nil || uid == 0 {
 		return err
 	}
-	// By its descriptor, since the folder that holds the program may be closed to the new user.
+	path, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -40,7 +43,9 @@ func (a *app) asOwner(data string) error {
 		env = append(env, forVar+"="+name)
 	}
 	err = become(uid, gid, func() error {
-		return syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", self.Fd()), os.Args, env)
+		err := syscall.Exec(path, os.Args, env) // by its name, which is what lists of processes show
+		// By its descriptor where the folder that holds the program is closed to the new user.
+		return errors.Join(err, syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", self.Fd()), os.Args, env))
 	})
 	return errors.Join(err, job.Faultf(job.CodeDaemon, "Root could not hand over to the owner of %s.", data))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"ingot/cmd/internal/e2e"
 	"ingot/imaging/job"
 )
 
@@ -146,5 +147,34 @@ func TestREADMESaysWhatEachModuleIsFor(t *testing.T) {
 		if !strings.Contains(table, m[1]) {
 			t.Errorf("README.md does not say why %s is needed", m[1])
 		}
+	}
+}
+
+// TestREADMEHasFiveCommands: the bench is open after the first block of "A real bench", which is what the end-to-end
+// case five-commands types; only the source of the clone, and what starts the daemon without systemd, differ.
+func TestREADMEHasFiveCommands(t *testing.T) {
+	_, part, ok := strings.Cut(readme(t), "## A real bench\n")
+	if !ok || len(blocks(part, "")) == 0 {
+		t.Fatal("README.md has no real bench")
+	}
+	var got []string
+	for _, l := range strings.Split(strings.TrimSpace(blocks(part, "")[0]), "\n") {
+		l, _, _ = strings.Cut(l, "#")
+		got = append(got, strings.TrimSpace(l))
+	}
+	played := map[string]string{
+		"git clone -q /srv/ingot.git ingot && cd ingot": "git clone REPOSITORY ingot && cd ingot",
+		"sudo ingot setup --yes":                        "sudo ingot setup",
+		"sudo ingot daemon 2>daemon.log &":              "sudo ingot doctor",
+	}
+	var want []string
+	for _, l := range e2e.FiveCommands() {
+		if as, ok := played[l]; ok {
+			l = as
+		}
+		want = append(want, l)
+	}
+	if len(got) != 5 || !slices.Equal(got, want) {
+		t.Errorf("README.md has %q; the case types %q", got, want)
 	}
 }

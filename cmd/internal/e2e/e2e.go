@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,20 @@ type Case struct {
 // Cases lists every case, group by group.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]Case{bootCases(), networkCases(), nextServerCases(), localCases(), relayCases(), undionlyCases(), tokenCases(), bundleCases(), usbCases(), bootLogCases(), deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(), preflightCases(), faultCases(), closedCases(), unapprovedCases(), renameCases(), serviceCases(), labCases()} {
+	for _, group := range [][]Case{
+		bootCases(), networkCases(), nextServerCases(), localCases(), relayCases(), undionlyCases(), tokenCases(),
+		bundleCases(),
+		usbCases(),
+		bootLogCases(),
+		deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
+		preflightCases(),
+		faultCases(),
+		closedCases(), unapprovedCases(),
+		renameCases(),
+		serviceCases(),
+		installCases(),
+		labCases(),
+	} {
 		all = append(all, group...)
 	}
 	return all
@@ -150,8 +164,10 @@ func goldenBuilder(cache string, out io.Writer) golden.Builder {
 // Prepare makes what the cases need from the network. It runs before the lab is entered: from inside there is
 // no way out.
 func Prepare(ctx context.Context, cache, bin string, out io.Writer, cases []Case) error {
-	if err := prepareBundle(ctx, cache, bin, out); err != nil {
-		return err
+	if slices.ContainsFunc(cases, needsBundle) {
+		if err := prepareBundle(ctx, cache, bin, out); err != nil {
+			return err
+		}
 	}
 	for _, c := range cases {
 		for _, f := range c.Needs {
