@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"ingot/imaging/job"
@@ -152,8 +153,7 @@ func (tx *Tx) AddBootEvents(events []BootEvent) error {
 	for mac, add := range byMAC {
 		l, err := get[BootLog](tx, bBoots, []byte(mac))
 		if errors.Is(err, ErrNotFound) {
-			l = BootLog{MAC: mac}
-			err = dropOldest(tx, bBoots, maxBootMACs, func(o BootLog) time.Time { return o.Last })
+			l, err = BootLog{MAC: mac}, nil
 		}
 		if err != nil {
 			return err
@@ -164,6 +164,34 @@ func (tx *Tx) AddBootEvents(events []BootEvent) error {
 		}
 		l.Last = l.Events[len(l.Events)-1].Time
 		if err := put(tx, bBoots, []byte(mac), l); err != nil {
+			return err
+		}
+	}
+	return tx.trimBoots()
+}
+
+// trimBoots forgets the machines that were silent longest, in one pass however many are too many: strangers may come
+// by the thousand, and every other record waits meanwhile.
+func (tx *Tx) trimBoots() error {
+	many := tx.count(bBoots) - maxBootMACs
+	if many <= 0 {
+		return nil
+	}
+	type seen struct {
+		mac  []byte
+		last time.Time
+	}
+	var all []seen
+	err := each(tx, bBoots, nil, func(k []byte, l BootLog) error {
+		all = append(all, seen{append([]byte(nil), k...), l.Last})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b seen) int { return a.last.Compare(b.last) })
+	for _, s := range all[:many] {
+		if err := tx.bucket(bBoots).Delete(s.mac); err != nil {
 			return err
 		}
 	}

@@ -81,7 +81,9 @@ func (m *manager) watchdog(log zerolog.Logger, check func(context.Context) error
 		tick := time.NewTicker(m.every / 2)
 		defer tick.Stop()
 		for {
-			if err := within(ctx, m.every/3, check); ctx.Err() == nil && err != nil {
+			if err := within(ctx, m.every/3, check); ctx.Err() != nil {
+				return nil
+			} else if err != nil {
 				log.Error().Err(err).Msg("the daemon does not answer itself; if that stays, the service manager starts it again")
 			} else {
 				m.tell("WATCHDOG=1")

@@ -27,7 +27,7 @@ const (
 	serverSwitch = "bench"
 	serverAddr   = "10.78.0.1"
 	serverMoved  = "10.78.0.3"
-	serverCard   = "usb0" // the kernel's name for an adapter without a vendor's address
+	serverCard   = "usb0" // QEMU's adapter has an address of its own each time it is plugged in
 	serverMAC    = "52:54:00:cc:00:01"
 	dataSize     = 160 << 20
 )
@@ -43,7 +43,7 @@ last = "10.78.0.250"
 `
 
 const serverNetwork = `[Match]
-MACAddress=` + serverMAC + `
+Name=` + serverCard + `
 
 [Network]
 Address=` + serverAddr + `/24

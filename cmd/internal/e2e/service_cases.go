@@ -104,11 +104,11 @@ func (s *served) starts(ctx context.Context) error {
 	if _, err := s.ingot(ctx, "bench open 8h"); err != nil {
 		return err
 	}
-	out, err := s.sh.Run(ctx, "systemctl show ingot -p ActiveState -p StatusText; journalctl -b -u ingot -o json | grep -o '\"PRIORITY\":\"[0-9]\"' | sort -u | tr '\\n' ' '; journalctl -b -u ingot -o cat | grep 'ingot is ready'")
-	if err != nil {
+	if err := s.answered(ctx, serverAddr, bootFrom(serverAddr)); err != nil {
 		return err
 	}
-	return checks(s.answered(ctx, serverAddr, bootFrom(serverAddr)),
+	out, err := s.sh.Run(ctx, "systemctl show ingot -p ActiveState -p StatusText; journalctl -b -u ingot -o json | grep -o '\"PRIORITY\":\"[0-9]\"' | sort -u; journalctl -b -u ingot -o cat | grep 'ingot is ready'")
+	return checks(err,
 		that(strings.Contains(out, "ActiveState=active"), "the service: %s", out),
 		that(strings.Contains(out, "StatusText=answering laptops on "+serverCard+" ("+serverAddr+")"), "the service's status: %s", out),
 		that(strings.Contains(out, `"PRIORITY":"6"`) && strings.Contains(out, "\ningot is ready"), "the journal's lines: %s", out))
