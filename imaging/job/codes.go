@@ -159,7 +159,6 @@ var words = map[Code]Words{
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
-	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 
