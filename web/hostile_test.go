@@ -148,6 +148,12 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 		{"an order for nothing", "POST", "deploys", `{}`, job.CodeNotFound},
 		{"an order with a list for a device", "POST", "deploys", `{"device":["a","b"],"image":"sales"}`, job.CodeBadRequest},
 
+		{"a rename of nothing", "POST", "renames", body(store.Rename{}), job.CodeNotFound},
+		{"a rename of a device that is not there", "POST", "renames", body(store.Rename{Device: "LT-1", Name: "LT-2"}), job.CodeNotFound},
+		{"a loss of a device that is not there", "POST", "devices/LT-1/lost", body(store.Loss{}), job.CodeNotFound},
+		{"a loss with a novel", "POST", "devices/LT-1/lost", body(store.Loss{Note: strings.Repeat("x", 5000)}), job.CodeBadRequest},
+		{"a return of a device that is not there", "POST", "devices/LT-1/return", body(store.Return{From: "Bo"}), job.CodeNotFound},
+		{"a return from nobody", "POST", "devices/LT-1/return", body(store.Return{From: " "}), job.CodeBadRequest},
 		{"a bench open for a year", "POST", "bench", body(store.Bench{OpenUntil: time.Now().Add(365 * 24 * time.Hour)}), job.CodeBadRequest},
 		{"a bench open until soon", "POST", "bench", `{"open_until":"soon"}`, job.CodeBadRequest},
 		{"auto-deploy of a role that is not there", "POST", "auto-deploy", body(store.AutoDeploy{Role: "desk", Until: hour, Left: 3}), job.CodeNotFound},
@@ -194,7 +200,7 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 func TestBodiesThatNoActTakes(t *testing.T) {
 	a, _ := shop(t)
 	before := state(t, a)
-	for _, path := range []string{"devices/adopt", "deploys", "roles", "bench", "auto-deploy", "images/import", "images/export"} {
+	for _, path := range []string{"devices/adopt", "devices/LT-1/lost", "devices/LT-1/return", "deploys", "renames", "roles", "bench", "auto-deploy", "images/import", "images/export"} {
 		for name, body := range map[string]string{
 			"nothing": "", "a word": "yes", "a list": "[]", "a number": "7", "half": `{"`, "an unknown field": `{"root":"x"}`,
 			"two values": "{}{}", "bytes that are no text": "\xff\xfe{}", "a deep nest": strings.Repeat(`{"x":`, 20_000), "2 MB": `{"` + strings.Repeat("x", 2<<20),

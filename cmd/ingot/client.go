@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -28,6 +29,8 @@ type client struct {
 	http   *http.Client
 	close  func() error
 	socket string // the daemon's; "" when the folder is open in this process
+
+	revision uint64 // of the device as the person saw it
 }
 
 // patience is how long a command waits for a data folder that another one is using: a daemon that starts or
@@ -112,6 +115,7 @@ func (a *app) with(create bool, f func(*client) error) error {
 	if err != nil {
 		return err
 	}
+	c.revision = a.revision
 	return errors.Join(f(c), c.close())
 }
 
@@ -179,8 +183,10 @@ func actOn[Out any](ctx context.Context, c *client, ref, path string, in any) (O
 	return actAt[Out](ctx, c, revision, path, in)
 }
 
-// actAt sends one act on a device of which somebody saw this revision.
+// actAt sends one act on a device of which this command saw this revision; what the person saw before (--revision)
+// counts more.
 func actAt[Out any](ctx context.Context, c *client, revision uint64, path string, in any) (Out, error) {
+	revision = cmp.Or(c.revision, revision)
 	return post[Out](store.WithStamp(ctx, store.Stamp{Request: rand.Text(), Revision: revision}), c, path, in)
 }
 

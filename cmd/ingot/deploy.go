@@ -28,8 +28,8 @@ ingot deploy PF3ABCDE --image sales --data-saved --yes`,
 			switch {
 			case (o.Image == "") == (o.Role == ""):
 				return usage{fmt.Errorf("give either --image or --role; see \"%s --help\"", c.CommandPath())}
-			case len(devices) > 1 && (o.Name != "" || o.Drive != "" || o.Confirm != ""):
-				return usage{fmt.Errorf("--name, --drive and --confirm are for one device")}
+			case len(devices) > 1 && (o.Name != "" || o.Drive != "" || o.Confirm != "" || a.revision != 0):
+				return usage{fmt.Errorf("--name, --drive, --confirm and --revision are for one device")}
 			}
 			if powerOff {
 				o.After = job.PowerOff
@@ -48,7 +48,7 @@ ingot deploy PF3ABCDE --image sales --data-saved --yes`,
 	c.Flags().BoolVar(&powerOff, "power-off", false, "switch the laptop off when done")
 	a.completes(c, "image", (*app).versionNames)
 	a.completes(c, "role", (*app).roleNames)
-	return a.outputFlag(c)
+	return a.revisionFlag(a.outputFlag(c))
 }
 
 // deploy orders for each device; what was refused is told, and the rest goes on.

@@ -60,6 +60,7 @@ type app struct {
 	data     string // data folder; overrides the file's
 	output   string // table, wide, json or name
 	quiet    bool   // no progress
+	revision uint64 // of the device as the person saw it; 0: as this command finds it
 }
 
 // partly is the error of a command that did only a part, or that found damage: exit code 3.

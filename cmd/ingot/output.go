@@ -16,6 +16,13 @@ func (a *app) outputFlag(c *cobra.Command) *cobra.Command {
 	return c
 }
 
+// revisionFlag lets a person say on which view of the device the act was decided: when something happened to it since,
+// the act is refused.
+func (a *app) revisionFlag(c *cobra.Command) *cobra.Command {
+	c.Flags().Uint64Var(&a.revision, "revision", 0, "refuse when the device has changed since \"ingot device show\" told this revision")
+	return c
+}
+
 // must1 ends the program for a mistake in the command tree itself.
 func must1(err error) {
 	if err != nil {

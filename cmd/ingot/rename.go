@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"ingot/store"
@@ -13,6 +15,9 @@ func (a *app) deviceRename() *cobra.Command {
 network boot. The new name is reserved at once; the one before is free when the laptop has proven that it carries the new one.`,
 		Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).deviceNames), Example: "ingot device rename SALES-017 --name SALES-018",
 		RunE: func(c *cobra.Command, given []string) error {
+			if (o.Name == "") == (o.Role == "") {
+				return usage{fmt.Errorf("give either --name or --role; see \"%s --help\"", c.CommandPath())}
+			}
 			o.Device = given[0]
 			return a.with(false, func(cl *client) error {
 				j, err := actOn[store.JobView](c.Context(), cl, o.Device, "renames", o)
@@ -24,7 +29,5 @@ network boot. The new name is reserved at once; the one before is free when the 
 		}}
 	c.Flags().StringVar(&o.Name, "name", "", "the new name; or")
 	c.Flags().StringVar(&o.Role, "role", "", "role whose pattern makes it")
-	c.MarkFlagsOneRequired("name", "role")
-	c.MarkFlagsMutuallyExclusive("name", "role")
-	return a.outputFlag(c)
+	return a.revisionFlag(a.outputFlag(c))
 }

@@ -16,7 +16,7 @@ func (a *app) deviceLost() *cobra.Command {
 		RunE: func(c *cobra.Command, given []string) error { return a.whereabouts(c, given[0], "lost", l) }}
 	c.Flags().StringVar(&l.Tell, "tell", "", "whom its screen asks to tell (default: you)")
 	c.Flags().StringVar(&l.Note, "note", "", "what is known")
-	return a.outputFlag(c)
+	return a.revisionFlag(a.outputFlag(c))
 }
 
 func (a *app) deviceFound() *cobra.Command {
@@ -27,7 +27,7 @@ func (a *app) deviceFound() *cobra.Command {
 	c.Flags().StringVar(&r.From, "from", "", "who brought it")
 	c.Flags().StringVar(&r.Note, "note", "", "what is known")
 	must(c, "from")
-	return a.outputFlag(c)
+	return a.revisionFlag(a.outputFlag(c))
 }
 
 func (a *app) deviceReturn() *cobra.Command {
@@ -39,7 +39,7 @@ func (a *app) deviceReturn() *cobra.Command {
 	c.Flags().StringVar(&r.From, "from", "", "who brought it")
 	c.Flags().StringVar(&r.Note, "note", "", "what is known")
 	must(c, "from")
-	return a.outputFlag(c)
+	return a.revisionFlag(a.outputFlag(c))
 }
 
 // whereabouts says where a device is, and tells what it is now.

@@ -67,7 +67,7 @@ func renamable(tx *store.Tx, d store.Device) (store.Deployment, error) {
 	case d.State == store.Quarantined:
 		return store.Deployment{}, job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
 	case d.State != store.Deployed:
-		return store.Deployment{}, job.Faultf(job.CodeState, "%s is %s: only a deployed device is renamed. Its next deploy takes --name.", d.Label(), d.State)
+		return store.Deployment{}, job.Faultf(job.CodeState, "%s is %s: only a deployed device is renamed.", d.Label(), d.State)
 	}
 	dep, err := tx.Deployment(d.Deployment)
 	if err == nil && !dep.NameWritten {

@@ -22,6 +22,8 @@ type seen struct {
 	tftpErrors  int
 	httpServed  int // answers 200 and 206
 	httpRefused int // 404
+
+	script []byte // the last block by TFTP that holds a kernel command line of ours
 }
 
 // sniffer looks at every frame on the server's switch port. It believes no log.
@@ -129,6 +131,9 @@ func (c *seen) datagram(port uint16, b []byte) {
 	switch b[1] {
 	case 3:
 		c.tftpBytes += len(b) - 4
+		if commandLineForm.Match(b[4:]) {
+			c.script = bytes.Clone(b[4:])
+		}
 	case 5:
 		c.tftpErrors++
 	}

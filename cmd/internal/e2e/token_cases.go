@@ -20,8 +20,9 @@ func tokenCases() []Case {
 
 var commandLineForm = regexp.MustCompile(`ingot\.url=(\S+) ingot\.pin=(\S+) ingot\.token=(\S+)`)
 
-// tokenReuse plays a neighbour who fetches a laptop's own script while it starts: anybody can, the boot
-// listener is public. The laptop says Hello first; what the neighbour says afterwards must change nothing.
+// tokenReuse plays a neighbour who wants a laptop's own script while it starts. Asking for it gives him nothing; but
+// TFTP is in the clear, and he reads along. The laptop says Hello first; what the neighbour says afterwards must change
+// nothing.
 func tokenReuse(ctx context.Context, e *Env) (err error) {
 	d, err := startBench(ctx, e)
 	if err != nil {
@@ -39,17 +40,25 @@ func tokenReuse(ctx context.Context, e *Env) (err error) {
 	if _, err := thief.lease(ctx, lab.ServerIP); err != nil {
 		return err
 	}
+	ear, err := sniff()
+	if err != nil {
+		return err
+	}
 	l := Laptop(1, lab.UEFI, lab.NVMe)
 	r, err := e.PowerOn(ctx, l)
-	if err != nil {
+	if err == nil {
+		err = r.Console.WaitFor(ctx, "Ingot: loading the start system.")
+	}
+	heard, earErr := ear.stop()
+	if err := errors.Join(err, earErr); err != nil {
 		return err
 	}
-	if err := r.Console.WaitFor(ctx, "Ingot: loading the start system."); err != nil {
-		return err
+	if got, err := scriptOf(ctx, thief, l.MAC); err == nil {
+		return fmt.Errorf("a neighbour was given the laptop's script: %+v", got)
 	}
-	stolen, err := scriptOf(ctx, thief, l.MAC)
-	if err != nil {
-		return err
+	stolen, ok := lineOf(heard.script)
+	if !ok {
+		return fmt.Errorf("the neighbour heard no script, but %d bytes by TFTP", heard.tftpBytes)
 	}
 	code, err := waitHello(ctx, e, r)
 	if err != nil {
@@ -72,11 +81,17 @@ func scriptOf(ctx context.Context, c *client, mac string) (bootLine, error) {
 	if err != nil {
 		return bootLine{}, err
 	}
-	m := commandLineForm.FindStringSubmatch(string(script))
+	b, ok := lineOf(script)
+	return b, that(ok, "the script has no command line: %q", script)
+}
+
+// lineOf finds the command line in a script.
+func lineOf(script []byte) (bootLine, bool) {
+	m := commandLineForm.FindSubmatch(script)
 	if m == nil {
-		return bootLine{}, fmt.Errorf("the script has no command line: %q", script)
+		return bootLine{}, false
 	}
-	return bootLine{m[1], m[2], m[3]}, nil
+	return bootLine{string(m[1]), string(m[2]), strings.TrimRight(string(m[3]), ";")}, true
 }
 
 // hello is a well-formed one of a laptop that does not exist.
