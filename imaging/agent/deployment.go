@@ -167,10 +167,18 @@ func (d *deployment) claim(ctx context.Context) error {
 // invalidate is the first write. A job that waited too long for the daemon is not begun any more; one that waited
 // for a person, and was confirmed by the daemon all the while, is.
 func (d *deployment) invalidate(context.Context) error {
+	if err := d.fresh(); err != nil {
+		return err
+	}
+	return d.drive.Invalidate()
+}
+
+// fresh refuses an order that nobody has confirmed for longer than it is valid.
+func (d *deployment) fresh() error {
 	if expired(d.job, d.report.confirmed()) {
 		return job.Faultf(job.CodeJobExpired, "Nothing was written.")
 	}
-	return d.drive.Invalidate()
+	return nil
 }
 
 // write brings the content and its proof.

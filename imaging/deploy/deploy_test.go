@@ -913,6 +913,12 @@ func TestAutoDeploy(t *testing.T) {
 	if r := tiny.sayHello(); r.Code == "" {
 		t.Error("a laptop whose drive is too small did not wait for a person")
 	}
+	ill := b.laptop("ILL1234")
+	ill.hello.Drives[0].Health.State = job.HealthFailing
+	ill.boot()
+	if r := ill.sayHello(); r.Code == "" {
+		t.Error("a laptop whose drive reports failing did not wait for a person")
+	}
 	if r := start("ONE1234"); r.Code != "" || r.Name != "LT-001" {
 		t.Errorf("the first got code %q, name %q; want none, LT-001", r.Code, r.Name)
 	}

@@ -27,8 +27,7 @@ func selfSigned(t *testing.T, name string) []byte {
 	return der
 }
 
-// TestALaptopThatDoesNotSuitTheImageIsRefusedAtTheOrder asks by what the laptop told when it was last seen, the
-// automatic order too.
+// TestALaptopThatDoesNotSuitTheImageIsRefusedAtTheOrder asks by what the laptop told when it was last seen.
 func TestALaptopThatDoesNotSuitTheImageIsRefusedAtTheOrder(t *testing.T) {
 	loader := []job.Loader{{Arch: "x64", SHA256: strings.Repeat("ab", 32), Chains: []job.Chain{{selfSigned(t, "Microsoft UEFI CA 2023")}}}}
 	for name, c := range map[string]struct {
