@@ -39,6 +39,7 @@ var (
 	vhdxDiskSize   = guid("2FA54224-CD1B-4876-B211-5DBED83BF4B8")
 	vhdxSector     = guid("8141BF1D-A96F-4709-BA47-F233A8FAAB5F")
 	vhdxPhysical   = guid("CDA348C7-445D-4471-9CC9-E9885251C556")
+	vhdxParent     = guid("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C")
 	vhdxDiskID     = guid("BECA12AB-B2E6-4523-93EF-C309E000C746")
 )
 
@@ -173,22 +174,10 @@ func (v *vhdx) readMetadata(r region) error {
 	var flags uint32
 	for i := range int(le.Uint16(b[10:])) {
 		e := b[32+32*i:]
-		value := make([]byte, 8)
-		at, length := int64(le.Uint32(e[16:])), int64(le.Uint32(e[20:]))
 		id := [16]byte(e[:16])
-		switch id {
-		case vhdxParameters, vhdxDiskSize, vhdxSector:
-			if at < vhdxTable || length < 4 || length > r.length-at {
-				return refusef("the VHDX file is damaged: a value of %d bytes lies at %d of its metadata", length, at)
-			}
-			if n, err := v.r.ReadAt(value[:min(length, 8)], r.at+at); n < int(min(length, 8)) {
-				return fmt.Errorf("read metadata at %d of the file: %w", r.at+at, orShort(err))
-			}
-		case vhdxPhysical, vhdxDiskID:
-		default:
-			if le.Uint32(e[24:])&4 != 0 && !isParentLocator(id) {
-				return refusef("the VHDX file has metadata of an unknown kind")
-			}
+		value, err := v.item(r, id, e)
+		if err != nil {
+			return err
 		}
 		switch id {
 		case vhdxParameters:
@@ -202,8 +191,30 @@ func (v *vhdx) readMetadata(r region) error {
 	return v.bound(flags)
 }
 
-// isParentLocator knows what a differencing disk has; it is refused by its flag, in better words.
-func isParentLocator(id [16]byte) bool { return id == guid("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C") }
+// item reads the first eight bytes of the value that the entry e of the metadata names, if it is one of those
+// that matter here.
+func (v *vhdx) item(r region, id [16]byte, e []byte) ([]byte, error) {
+	le := binary.LittleEndian
+	switch id {
+	case vhdxParameters, vhdxDiskSize, vhdxSector:
+	case vhdxPhysical, vhdxDiskID, vhdxParent: // a disk with a parent is refused by its flag, in better words
+		return nil, nil
+	default:
+		if le.Uint32(e[24:])&4 != 0 {
+			return nil, refusef("the VHDX file has metadata of an unknown kind")
+		}
+		return nil, nil
+	}
+	at, length := int64(le.Uint32(e[16:])), int64(le.Uint32(e[20:]))
+	if at < vhdxTable || length < 4 || length > r.length-at {
+		return nil, refusef("the VHDX file is damaged: a value of %d bytes lies at %d of its metadata", length, at)
+	}
+	value := make([]byte, 8)
+	if n, err := v.r.ReadAt(value[:min(length, 8)], r.at+at); n < int(min(length, 8)) {
+		return nil, fmt.Errorf("read metadata at %d of the file: %w", r.at+at, orShort(err))
+	}
+	return value, nil
+}
 
 func (v *vhdx) bound(flags uint32) error {
 	switch {

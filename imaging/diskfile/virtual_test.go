@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -471,5 +472,35 @@ func TestAFileThatIsHandedOverOpensNoOther(t *testing.T) {
 	var r *diskfile.Refusal
 	if !errors.As(err, &r) || !strings.Contains(r.Why, "second file") {
 		t.Errorf("From = %v; want a refusal", err)
+	}
+}
+
+// TestSeveralReadersGetTheSameDisk shares what a file caches: windows of tables, the last decompressed grain.
+func TestSeveralReadersGetTheSameDisk(t *testing.T) {
+	raw := sample(t)
+	want, err := os.ReadFile(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"vhdx subformat=dynamic", "vmdk subformat=monolithicSparse", "vmdk subformat=streamOptimized"} {
+		format, opts, _ := strings.Cut(kind, " ")
+		f := open(t, convertTo(t, raw, format, opts))
+		var g sync.WaitGroup
+		for seed := range int64(4) {
+			g.Go(func() {
+				rnd := rand.New(rand.NewSource(seed))
+				for range 60 {
+					at := rnd.Intn(len(want))
+					got := make([]byte, min(len(want)-at, 1+rnd.Intn(150_000)))
+					if _, err := f.ReadAt(got, int64(at)); err != nil || !bytes.Equal(got, want[at:at+len(got)]) {
+						t.Errorf("%s: %d bytes at %d differ (%v)", kind, len(got), at, err)
+					}
+					if _, _, err := f.NextData(int64(at)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		g.Wait()
 	}
 }

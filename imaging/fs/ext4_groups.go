@@ -20,6 +20,9 @@ func readGroups(r io.ReaderAt, s *super) ([]group, error) {
 	raw := make([]byte, s.groups*uint64(s.descSize))
 	for n := uint64(0); n < s.gdtBlocks(); n++ {
 		at := int64(n) * s.block
+		if s.descBlock(n) >= s.blocks {
+			return nil, unmappedf("ext4 is damaged: its group descriptors lie behind its end")
+		}
 		if err := readFull(r, raw[at:min(at+s.block, int64(len(raw)))], int64(s.descBlock(n))*s.block); err != nil {
 			return nil, err
 		}

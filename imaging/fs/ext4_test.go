@@ -255,14 +255,14 @@ func TestExt4ThatIsNotForCertainIsCopiedWhole(t *testing.T) {
 	plain := func(args ...string) func(*testing.T) string {
 		return func(t *testing.T) string { return ext4Volume(t, 64*mib, args...) }
 	}
-	noSum := plain("-O", "^metadata_csum,^uninit_bg")
-	field := func(at int64, change func(uint32) uint32) func(*testing.T) string {
+	fieldOf := func(features string, at int64, change func(uint32) uint32) func(*testing.T) string {
 		return func(t *testing.T) string {
-			p := noSum(t)
+			p := plain("-O", "^metadata_csum,^uninit_bg"+features)(t)
 			superField(t, p, at, change)
 			return p
 		}
 	}
+	field := func(at int64, change func(uint32) uint32) func(*testing.T) string { return fieldOf("", at, change) }
 	flip := func(args []string, at func(*os.File) int64) func(*testing.T) string {
 		return func(t *testing.T) string {
 			p := ext4Volume(t, 64*mib, append([]string{"-b", "4096"}, args...)...)
@@ -290,8 +290,9 @@ func TestExt4ThatIsNotForCertainIsCopiedWhole(t *testing.T) {
 		"a state that is not clean":                 {field(0x38, func(v uint32) uint32 { return v &^ 0x10000 }), "not closed cleanly"},
 		"a state with errors":                       {field(0x38, or(0x20000)), "not closed cleanly"},
 		"orphans left":                              {field(0x64, or(0x10000)), "not closed cleanly"},
-		"meta_bg behind the last group":             {field(0x104, func(uint32) uint32 { return 1 << 20 }), ""},
-		"bigalloc without clusters":                 {field(0x64, or(0x200)), "damaged"},
+		"meta_bg behind the last group":             {fieldOf(",meta_bg,^resize_inode", 0x104, plus(1000)), "too many groups"},
+		"bigalloc with groups of other clusters":    {fieldOf(",bigalloc", 0x24, plus(1)), "damaged"},
+		"bigalloc with clusters beyond measure":     {fieldOf(",bigalloc", 0x1C, plus(60)), "damaged"},
 		"sparse_super2":                             {plain("-O", "sparse_super2,^resize_inode"), "sparse_super2"},
 		"an unknown incompatible feature":           {field(0x60, or(1<<27)), "unknown features"},
 		"an unknown read-only feature":              {field(0x64, or(1<<27)), "unknown features"},
@@ -442,7 +443,8 @@ func patched(base, edits []byte, far int) []byte {
 
 func FuzzExt4(f *testing.F) {
 	var bases [][]byte
-	for i, args := range [][]string{{"-O", "^metadata_csum,uninit_bg,^64bit"}, {"-O", "^metadata_csum,^uninit_bg"}, {"-t", "ext2"}, {}} {
+	for i, args := range [][]string{{"-O", "^metadata_csum,uninit_bg,^64bit"}, {"-O", "^metadata_csum,^uninit_bg"}, {"-t", "ext2"}, {},
+		{"-O", "^metadata_csum,uninit_bg,meta_bg", "-g", "512"}, {"-O", "^metadata_csum,^uninit_bg,bigalloc", "-C", "4096"}} {
 		path := blank(f, 2*mib)
 		run(f, "", "mkfs.ext4", append(append([]string{"-q", "-F", "-b", "1024", "-I", "128", "-N", "64", "-O", "^has_journal,^resize_inode"}, args...), path)...)
 		run(f, "mkdir /etc\nsymlink /f /etc/os-release\nsymlink /etc/os-release nowhere\n", "debugfs", "-w", path)

@@ -111,11 +111,14 @@ func copyUsed(t *testing.T, f *os.File, size int64, m *fs.Map) (used int64, out 
 // used over rubbish.
 func TestFATThatWasUsedComesBackWhole(t *testing.T) {
 	for name, k := range fatKinds {
+		if k.size > 100*mib { // TestFATMapAndFiles has those
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			path, _ := fatVolume(t, k.size, k.args...)
 			for round := range 3 {
 				dir := filepath.Join(t.TempDir(), fmt.Sprintf("round %d", round))
-				age(t, dir, int64(round), int(min(300, k.size/(96<<10))))
+				age(t, dir, int64(round), int(k.size/(96<<10)))
 				run(t, "", "mcopy", "-s", "-i", path, dir, "::/")
 				if round == 1 {
 					run(t, "", "mdeltree", "-i", path, "::/round 0")

@@ -18,7 +18,7 @@ func (n *ntfs) lookupRoot(name string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if root.value == nil || len(root.value) < 32 {
+	if len(root.value) < 32 {
 		return 0, damagedf("NTFS is damaged: its root folder has no index")
 	}
 	num, err := searchIndex(root.value[16:], name)

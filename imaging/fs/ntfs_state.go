@@ -36,7 +36,7 @@ func (n *ntfs) checkVolume() error {
 	if err != nil {
 		return err
 	}
-	if s.value == nil || len(s.value) < 12 {
+	if len(s.value) < 12 {
 		return damagedf("NTFS is damaged: its $Volume says nothing")
 	}
 	major, minor, flags := s.value[8], s.value[9], binary.LittleEndian.Uint16(s.value[10:])

@@ -273,7 +273,7 @@ var ntfsKinds = map[string]struct {
 	"clusters of one sector":          {48 * mib, []string{"-c", "512"}, 512, 512},
 	"clusters of 1 KiB":               {64*mib + 512*7, []string{"-c", "1024"}, 512, 1024},
 	"clusters of 64 KiB":              {160*mib + 4096, []string{"-c", "65536"}, 512, 65536},
-	"clusters of 256 KiB":             {400 * mib, []string{"-c", "262144"}, 512, 262144},
+	"clusters of 256 KiB":             {200 * mib, []string{"-c", "262144"}, 512, 262144},
 	"sectors of 4096":                 {96 * mib, []string{"-s", "4096", "-c", "4096"}, 4096, 4096},
 	"sectors of 4096, large clusters": {128 * mib, []string{"-s", "4096", "-c", "16384"}, 4096, 16384},
 	"sectors of 1024 and an odd size": {64*mib + 3*1024, []string{"-s", "1024", "-c", "2048"}, 1024, 2048},
@@ -288,7 +288,7 @@ func TestNTFSMapIsNeverLessThanItsPeers(t *testing.T) {
 			compareNTFS(t, path, k.sector, k.cluster)
 			var want map[string]string
 			mounted(t, path, func(dir string) {
-				age(t, dir, int64(len(name)), 700)
+				age(t, dir, int64(len(name)), 500)
 				want = hashes(t, dir)
 			})
 			if len(want) < 50 {
