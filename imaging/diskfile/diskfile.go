@@ -148,10 +148,17 @@ func (d *File) openRaw(head []byte) error {
 
 // openBeside follows the text of a VMDK to the file with the content.
 func (d *File) openBeside() error {
+	e, err := readVMDKText(d.f, d.length)
+	if err != nil {
+		return err
+	}
+	if d.alone && e.offset == 0 {
+		return refusef("its content lies in a second file, and only this one was handed over; import %.80q beside it, which is the disk as it is", e.file)
+	}
 	if d.alone {
 		return refusef("its content lies in a second file, and only this one was handed over (qemu-img convert makes one file of both)")
 	}
-	f, l, err := openVMDKText(d.f, d.path, d.length)
+	f, l, err := openBeside(d.path, e)
 	if err != nil {
 		return err
 	}

@@ -470,7 +470,7 @@ func TestAFileThatIsHandedOverOpensNoOther(t *testing.T) {
 	}
 	_, err = diskfile.From(f, path)
 	var r *diskfile.Refusal
-	if !errors.As(err, &r) || !strings.Contains(r.Why, "second file") {
+	if !errors.As(err, &r) || !strings.Contains(r.Why, `second file, and only this one was handed over; import "disk-flat.vmdk"`) {
 		t.Errorf("From = %v; want a refusal", err)
 	}
 }

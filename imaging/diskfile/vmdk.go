@@ -105,32 +105,31 @@ func (d *vmdkDescriptor) check() error {
 	return nil
 }
 
-// openVMDKText opens a disk whose descriptor is a file of its own; the content lies in another file of the same
-// folder, and only there.
-func openVMDKText(f io.ReaderAt, path string, length int64) (*os.File, *flat, error) {
+// readVMDKText reads the descriptor of a disk whose content lies in one other file, and says in which.
+func readVMDKText(f io.ReaderAt, length int64) (vmdkExtent, error) {
 	if length > vmdkMaxText {
-		return nil, nil, refusef("the VMDK descriptor has %d bytes, which is more than any", length)
+		return vmdkExtent{}, refusef("the VMDK descriptor has %d bytes, which is more than any", length)
 	}
 	b := make([]byte, length)
 	if n, err := f.ReadAt(b, 0); n < len(b) {
-		return nil, nil, fmt.Errorf("read its descriptor: %w", orShort(err))
+		return vmdkExtent{}, fmt.Errorf("read its descriptor: %w", orShort(err))
 	}
 	d, err := parseDescriptor(b)
 	if err != nil {
-		return nil, nil, err
+		return vmdkExtent{}, err
 	}
 	if err := d.check(); err != nil {
-		return nil, nil, err
+		return vmdkExtent{}, err
 	}
 	e := d.extents[0]
 	known := d.kind == "monolithicFlat" && e.kind == "FLAT" || d.kind == "vmfs" && (e.kind == "VMFS" || e.kind == "FLAT")
 	switch {
 	case !known:
-		return nil, nil, refusef("VMDK files of the kind %.40q (%s) are not read; make another with qemu-img convert", d.kind, e.kind)
+		return vmdkExtent{}, refusef("VMDK files of the kind %.40q (%s) are not read; make another with qemu-img convert", d.kind, e.kind)
 	case e.access != "RW" || e.sectors < 1 || e.sectors > vmdkMaxSectors || e.offset > vmdkMaxSectors:
-		return nil, nil, refusef("the VMDK file is damaged: %s access to %d sectors at %d", e.access, e.sectors, e.offset)
+		return vmdkExtent{}, refusef("the VMDK file is damaged: %s access to %d sectors at %d", e.access, e.sectors, e.offset)
 	}
-	return openBeside(path, e)
+	return e, nil
 }
 
 // openBeside opens the file that holds the content.
