@@ -60,7 +60,8 @@ func (s *Service) AdvertiseAt(url string) {
 	s.agentURL = url
 }
 
-func (s *Service) advertised() string {
+// Advertised is where deployed systems call home.
+func (s *Service) Advertised() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.agentURL

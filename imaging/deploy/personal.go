@@ -28,7 +28,7 @@ func (s *Service) Personal(_ context.Context, key job.KeyID, id job.ID) (job.Per
 	if err != nil {
 		return job.Personal{}, err
 	}
-	return job.Personal{DeviceName: j.DeviceName, Deployment: j.Deployment, CallHomeURL: s.advertised(), CallHomePin: s.cfg.AgentPin,
+	return job.Personal{DeviceName: j.DeviceName, Deployment: j.Deployment, CallHomeURL: s.Advertised(), CallHomePin: s.cfg.AgentPin,
 		CallHomeSecret: secret, InstanceID: "ingot-" + j.Deployment}, nil
 }
 
