@@ -121,7 +121,7 @@ func (x *arrived) runsAs(ctx context.Context, e *Env, name string, old portrait)
 	if err != nil {
 		return err
 	}
-	left, err := sh.Run(ctx, "cat /home/bo/diary; ls /var/lib/ingot /etc/systemd/system/ingot-* 2>/dev/null || true")
+	left, err := sh.Run(ctx, "for i in $(seq 60); do [ -e /var/lib/ingot ] || break; sleep 1; done; cat /home/bo/diary; ls /var/lib/ingot /etc/systemd/system/ingot-* 2>/dev/null || true")
 	if err != nil {
 		return err
 	}
