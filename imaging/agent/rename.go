@@ -41,8 +41,8 @@ func (d *deployment) readHead(into *[]byte) error {
 
 // rename writes the name. Mounting alone may write: from here on the drive is touched.
 func (d *deployment) rename(ctx context.Context) error {
-	if expired(d.job, d.received) {
-		return job.Faultf(job.CodeJobExpired, "Nothing was written.")
+	if err := d.fresh(); err != nil {
+		return err
 	}
 	if err := d.drive.Recheck(); err != nil {
 		return err

@@ -56,6 +56,9 @@ func TestARenameRunsOnTheSystemThatWasPutThere(t *testing.T) {
 	l := b.laptop(16)
 	l.runsItsSystem()
 	before := imaging.Sum(l.bytes())
+	other := l.drive // a second drive was fitted since: the one that holds the system is known by its serial
+	other.Path, other.Serial = l.path+".other", "NV2"
+	l.listed = []job.Drive{other, l.drive}
 	j, err := b.service.Rename(context.Background(), "anna", store.Rename{Device: "SALES-01", Name: "SALES-02"})
 	must(t, err)
 	wait := l.boot(t.Context())

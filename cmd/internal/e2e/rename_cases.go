@@ -40,7 +40,7 @@ func renames(ctx context.Context, e *Env) error {
 	if err := switchOff(ctx, x.run); err != nil {
 		return err
 	}
-	before, err := readDrive(x.laptop.Drives[0])
+	before, err := readDrive(x.laptop.Drives[0].Path(), x.laptop.Drives[0].Size)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func renames(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	after, err := readDrive(x.laptop.Drives[0])
+	after, err := readDrive(x.laptop.Drives[0].Path(), x.laptop.Drives[0].Size)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (x *arrived) runsAs(ctx context.Context, e *Env, name string, old portrait)
 	if err != nil {
 		return err
 	}
-	left, err := sh.Run(ctx, "cat /home/bo/diary; ls /var/lib/ingot /etc/systemd/system/ingot-* 2>/dev/null || true")
+	left, err := sh.Run(ctx, "for i in $(seq 60); do [ -e /var/lib/ingot ] || break; sleep 1; done; cat /home/bo/diary; ls /var/lib/ingot /etc/systemd/system/ingot-* 2>/dev/null || true")
 	if err != nil {
 		return err
 	}
@@ -156,14 +156,14 @@ type contents struct {
 }
 
 // readDrive reads the drive of a laptop that is off, with our own readers and nobody else's.
-func readDrive(d *lab.Drive) (c contents, err error) {
-	f, err := os.Open(d.Path())
+func readDrive(drive string, size int64) (c contents, err error) {
+	f, err := os.Open(drive)
 	if err != nil {
 		return c, err
 	}
 	defer f.Close()
 	c = contents{files: map[string]string{}, rest: map[string]string{}}
-	t, err := gpt.ReadTable(f, d.Size, 512)
+	t, err := gpt.ReadTable(f, size, 512)
 	if err != nil {
 		return c, err
 	}
@@ -173,24 +173,24 @@ func readDrive(d *lab.Drive) (c contents, err error) {
 		c.rest[what] = fmt.Sprintf("%x", h.Sum(nil))
 		return err
 	}
-	if err := checks(hash("the first MiB", 0, mib), hash("the last 33 sectors", d.Size-33*512, 33*512)); err != nil {
+	if err := checks(hash("the first MiB", 0, mib), hash("the last 33 sectors", size-33*512, 33*512)); err != nil {
 		return c, err
 	}
 	for _, n := range t.Used() {
 		p, _ := t.Partition(n)
-		off, size := int64(p.First)*512, int64(p.Sectors())*512
-		part := io.NewSectionReader(f, off, size)
-		info, err := fs.Identify(part, size)
+		off, length := int64(p.First)*512, int64(p.Sectors())*512
+		part := io.NewSectionReader(f, off, length)
+		info, err := fs.Identify(part, length)
 		if err != nil {
 			return c, err
 		}
 		if info.Type != fs.Ext4 {
-			if err := hash(fmt.Sprintf("partition %d (%s)", n, info.Type), off, size); err != nil {
+			if err := hash(fmt.Sprintf("partition %d (%s)", n, info.Type), off, length); err != nil {
 				return c, err
 			}
 			continue
 		}
-		v, err := fs.Open(part, size)
+		v, err := fs.Open(part, length)
 		if err != nil {
 			return c, err
 		}
