@@ -2,10 +2,12 @@ package disk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"ingot/imaging/fs"
 	"ingot/imaging/gpt"
@@ -15,18 +17,46 @@ import (
 // maxSurvey bounds the lines about one drive.
 const maxSurvey = 24
 
-// Examine asks each drive how it is and looks at what lies on it. It writes nothing. It may take seconds.
+// examineTime is how long all drives together have to answer: a failing one may keep a reader for minutes, and the
+// laptop has something to show meanwhile.
+const examineTime = 15 * time.Second
+
+// Examine asks each drive how it is and looks at what lies on it, all at once. It writes nothing. A drive that does
+// not answer in time is not known.
 func Examine(drives []job.Drive) {
-	for i := range drives {
-		d := &drives[i]
-		d.Health = health(*d)
+	ctx, cancel := context.WithTimeout(context.Background(), examineTime)
+	defer cancel()
+	examine(ctx, drives, func(d job.Drive) job.Drive {
+		d.Health = health(d)
 		f, err := os.Open(d.Path)
 		if err != nil {
 			d.Holds = []string{"not known: the drive cannot be opened"}
-			continue
+			return d
 		}
+		defer f.Close() // reading only
 		d.Holds = Survey(f, int64(d.SizeBytes), d.SectorSize)
-		f.Close() // reading only
+		return d
+	})
+}
+
+// examine lets look see each drive by itself. A look that hangs ends with the kernel's own patience, long after
+// anybody listens.
+func examine(ctx context.Context, drives []job.Drive, look func(job.Drive) job.Drive) {
+	seen := make([]chan job.Drive, len(drives))
+	for i, d := range drives {
+		seen[i] = make(chan job.Drive, 1)
+		go func() { seen[i] <- look(d) }()
+	}
+	for i := range drives {
+		select {
+		case drives[i] = <-seen[i]:
+		case <-ctx.Done():
+			select {
+			case drives[i] = <-seen[i]: // it was in time, and another was not
+			default:
+				drives[i].Health, drives[i].Holds = job.Health{Text: "the drive did not answer in time"}, []string{"not known: the drive did not answer in time"}
+			}
+		}
 	}
 }
 
