@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -50,7 +51,7 @@ func withBuilder(o Options, do func(*builder) error) error {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return err
 	}
-	unlock, err := lockFolder(o.Dir)
+	unlock, err := lockFolder(o.Dir, lockPatience)
 	if err != nil {
 		return err
 	}
@@ -262,18 +263,24 @@ func (b *builder) sourceOf(name string) Source {
 // errBuilding says that a build holds the folder.
 var errBuilding = errors.New("another build is running")
 
+// lockPatience is how long a build waits for the folder: removing old bundles takes less, another build more.
+const lockPatience = 2 * time.Second
+
 // lockFolder keeps a second build out until the first one ends.
-func lockFolder(dir string) (unlock func(), err error) {
+func lockFolder(dir string, patience time.Duration) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errBuilding
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
+		case time.Now().After(end):
+			return nil, errors.Join(errBuilding, f.Close())
 		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	return func() { f.Close() }, nil
 }

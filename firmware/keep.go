@@ -79,7 +79,7 @@ func OpenKernel(dir, release string) (*Bundle, error) {
 // Prune removes the bundles that are neither present nor in use. inUse is asked while no build can switch; when it
 // fails, or a build is running, nothing is removed.
 func Prune(ctx context.Context, dir string, inUse func(context.Context) ([]string, error)) error {
-	unlock, err := lockFolder(dir)
+	unlock, err := lockFolder(dir, 0)
 	if errors.Is(err, errBuilding) || errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

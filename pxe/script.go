@@ -60,7 +60,12 @@ reboot
 
 // grubScript starts the agent. In the RAM-disk image it is the whole configuration.
 func grubScript(commandLine string) string {
-	return `# Ingot: made for one start of one machine.
+	return grubStart("made for one start of one machine", commandLine)
+}
+
+// grubStart is the script behind a remark of what it is for.
+func grubStart(what, commandLine string) string {
+	return `# Ingot: ` + what + `.
 if serial --unit=0 --speed=115200; then
   terminal_output console serial
 fi

@@ -23,6 +23,6 @@ func StickConfig(servers []netip.AddrPort, pin, bundle string) (string, error) {
 	if !only(bundle, "-") || bundle == "" {
 		return "", fmt.Errorf("make stick: no name of a boot bundle")
 	}
-	return grubScript(fmt.Sprintf("console=tty0 console=ttyS0,115200 quiet ingot.usb ingot.url=%s ingot.pin=%s ingot.bundle=%s",
+	return grubStart("a boot stick, for any machine", fmt.Sprintf("console=tty0 console=ttyS0,115200 quiet ingot.usb ingot.url=%s ingot.pin=%s ingot.bundle=%s",
 		strings.Join(urls, ","), pin, bundle)), nil
 }

@@ -14,12 +14,13 @@ import (
 	"ingot/firmware"
 )
 
-// keepBundle lays a bundle of format 1 into a boot folder, with a stage 2 of its own, and returns its name.
+// keepBundle lays a bundle into a boot folder, with a stage 2 of its own, and returns its name.
 func keepBundle(t *testing.T, dir, kernel, stage2 string) string {
 	t.Helper()
-	r := firmware.Record{Version: 1, KernelVersion: kernel}
+	r := firmware.Record{Version: 2, KernelVersion: kernel}
 	temp := t.TempDir()
-	for _, name := range []string{firmware.Shim, firmware.Grub, firmware.Undionly, firmware.Kernel, firmware.Stage1, firmware.Stage2, firmware.HTTPBoot} {
+	for _, name := range []string{firmware.Shim, firmware.Grub, firmware.Undionly, firmware.Kernel, firmware.Stage1, firmware.Stage2,
+		firmware.StickRAM, firmware.DiskGrub, firmware.HTTPBoot} {
 		body := kernel + " " + name
 		if name == firmware.Stage2 {
 			body = stage2

@@ -59,6 +59,10 @@ func (a *app) makeStick(ctx context.Context, target string, urls []string, agree
 	if err != nil {
 		return err
 	}
+	device, err := isDevice(target)
+	if err != nil {
+		return err
+	}
 	pin, err := agentPin(cfg.Data)
 	if err != nil {
 		return err
@@ -79,13 +83,9 @@ func (a *app) makeStick(ctx context.Context, target string, urls []string, agree
 	for _, s := range servers {
 		made.URLs = append(made.URLs, "https://"+s.String())
 	}
-	device, err := isDevice(target)
-	switch {
-	case err != nil:
-		return err
-	case device:
+	if device {
 		err = a.stickOnDevice(ctx, realPort, stick, &made, agree)
-	default:
+	} else {
 		err = a.stickInFile(ctx, stick, &made)
 	}
 	if err != nil {
@@ -208,11 +208,9 @@ func (a *app) stickTeller() func(what string, done, total int64) {
 		if what != phase {
 			phase, start = what, time.Now()
 		}
-		w := store.Work{Phase: what, DoneBytes: uint64(done), TotalBytes: uint64(total), SecondsLeft: -1}
-		if s := time.Since(start).Seconds(); s > 0 {
-			w.BytesPerSec = uint64(float64(done) / s)
-			w.SecondsLeft = int(float64(total-done) / max(1, float64(w.BytesPerSec)))
+		if s := time.Since(start).Seconds(); s > 0.5 { // before that a rate means nothing
+			rate := max(1, float64(done)/s)
+			tell(store.Work{Phase: what, DoneBytes: uint64(done), TotalBytes: uint64(total), BytesPerSec: uint64(rate), SecondsLeft: int(float64(total-done) / rate)})
 		}
-		tell(w)
 	}
 }

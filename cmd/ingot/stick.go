@@ -38,10 +38,14 @@ type stickPort struct{ sys, mounts string }
 
 var realPort = stickPort{"/sys", "/proc/self/mountinfo"}
 
-// isDevice reports whether a path is a block device, also through a link.
+// isDevice reports whether a path is a block device, also through a link. A name in /dev that is not there was meant to
+// be one: no file is made in its place.
 func isDevice(path string) (bool, error) {
 	fi, err := os.Stat(path)
+	full, absErr := filepath.Abs(path)
 	switch {
+	case absErr != nil || errors.Is(err, os.ErrNotExist) && strings.HasPrefix(full, "/dev/"):
+		return false, job.Faultf(job.CodeStickTarget, "There is no %s.", path)
 	case errors.Is(err, os.ErrNotExist):
 		return false, nil
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"ingot/firmware"
 	"ingot/imaging/job"
 	"ingot/store"
 )
@@ -154,6 +156,64 @@ func TestAStickIsTakenAloneAndAsItWasSeen(t *testing.T) {
 	}
 }
 
+// TestADeviceIsWrittenOnlyByItsSerial gives each consent that is none, then the right one, to a real block device.
+func TestADeviceIsWrittenOnlyByItsSerial(t *testing.T) {
+	const room = 64 << 20
+	dev := loop(t, room)
+	p := portOf(t, dev, map[string]string{"size": fmt.Sprint(room / 512)})
+	boot := t.TempDir()
+	name := keepBundle(t, boot, "6.1.0-1-amd64", "drivers")
+	b, err := firmware.OpenNamed(boot, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stick, err := b.Stick("boot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := func() bool {
+		t.Helper()
+		f, err := os.Open(dev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		head := make([]byte, 4096)
+		if _, err := f.ReadAt(head, 0); err != nil {
+			t.Fatal(err)
+		}
+		return !bytes.Equal(head, make([]byte, 4096))
+	}
+	for _, c := range []struct {
+		name  string
+		agree consent
+		want  job.Code // "" means that it is written
+	}{
+		{"nobody there to ask", consent{}, job.CodeUnconfirmed},
+		{"yes without a serial", consent{yes: true}, job.CodeUnconfirmed},
+		{"the serial without yes", consent{serial: "4C530001"}, job.CodeUnconfirmed},
+		{"another stick's serial", consent{yes: true, serial: "4C530002"}, job.CodeStickTarget},
+		{"yes and the serial", consent{yes: true, serial: "4c530001"}, ""},
+	} {
+		a := &app{ctx: t.Context(), out: io.Discard, err: io.Discard}
+		made := stickMade{Target: dev}
+		err := a.stickOnDevice(t.Context(), p, stick, &made, c.agree)
+		if c.want == "" && err != nil || c.want != "" && job.FaultOf(err).Code != c.want || written() != (c.want == "") {
+			t.Errorf("%s: %v, written: %v; want %q", c.name, err, written(), c.want)
+		}
+	}
+}
+
+// TestAStickThatLiesIsSaidSo puts what a medium may do into words.
+func TestAStickThatLiesIsSaidSo(t *testing.T) {
+	for name, err := range map[string]error{"other data": fmt.Errorf("at 5: %w", firmware.ErrReadBack), "no data": errors.New("EIO"), "stopped": context.Canceled} {
+		f := job.FaultOf(stickWords("/dev/sdz", err))
+		if f.Code != job.CodeStickData || !strings.Contains(f.Fact, "/dev/sdz") || strings.Contains(f.Fact, "EIO") {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+}
+
 // TestStickTargetsAreRefusedInWords holds what the command says where no stick comes of it.
 func TestStickTargetsAreRefusedInWords(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
@@ -172,6 +232,7 @@ func TestStickTargetsAreRefusedInWords(t *testing.T) {
 		{"a path in the address", "x.img --url https://10.0.0.1/x", "is not https://ADDRESS", 2},
 		{"plain HTTP", "x.img --url http://10.0.0.1", "is not https://ADDRESS", 2},
 		{"port 0", "x.img --url https://10.0.0.1:0", "needs an IPv4 address", 2},
+		{"a device that is not there", "/dev/ingot-no-such-stick --url https://10.0.0.1", "There is no /dev/ingot-no-such-stick", 1},
 		{"no daemon yet", "x.img --url https://10.0.0.1", "start the daemon once", 1},
 	} {
 		code, said := tell(strings.Fields(c.args)...)
