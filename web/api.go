@@ -18,7 +18,9 @@ type Bench interface {
 	Devices(ctx context.Context) ([]store.DeviceView, error)
 	Device(ctx context.Context, ref string) (store.DeviceView, error)
 	Adopt(ctx context.Context, operator string, a store.Adoption) (store.DeviceView, error)
-	Settle(ctx context.Context, operator, ref string) (store.DeviceView, error)
+	Settle(ctx context.Context, operator, ref string, s store.Settlement) (store.DeviceView, error)
+	SetDevice(ctx context.Context, operator, ref string, c store.Correction) (store.DeviceView, error)
+	ImportDevices(ctx context.Context, operator string, l store.List) (store.Listed, error)
 	Roles(ctx context.Context) ([]store.Role, error)
 	PutRole(ctx context.Context, operator string, r store.Role) (store.Role, error)
 	Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error)
@@ -109,10 +111,13 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.Bench.Settle(r.Context(), operatorOf(r), r.PathValue("ref"))
-		a.reply(w, out, err)
+		about(a, w, r, a.Bench.Settle)
+	})
+	mux.HandleFunc("POST /api/v1/devices/{ref}/set", func(w http.ResponseWriter, r *http.Request) {
+		about(a, w, r, a.Bench.SetDevice)
 	})
 	mux.HandleFunc("POST /api/v1/devices/adopt", act(a, a.Bench.Adopt))
+	mux.HandleFunc("POST /api/v1/devices/import", act(a, a.Bench.ImportDevices))
 	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
 		for i := range out {
@@ -192,6 +197,13 @@ func act[In, Out any](a *API, f func(context.Context, string, In) (Out, error)) 
 	}
 }
 
+// about carries out an act on the thing that the path names.
+func about[In, Out any](a *API, w http.ResponseWriter, r *http.Request, f func(context.Context, string, string, In) (Out, error)) {
+	act(a, func(ctx context.Context, operator string, in In) (Out, error) {
+		return f(ctx, operator, r.PathValue("ref"), in)
+	})(w, r)
+}
+
 // readBody reads exactly one JSON value; a field that we do not know is a mistake, not something to ignore.
 func readBody(r *http.Request, into any) error {
 	dec := json.NewDecoder(r.Body)
@@ -242,7 +254,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

@@ -11,7 +11,9 @@
 //	POST /api/v1/images/check?read-data=1   -> Line[store.Checked]...
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
-//	POST /api/v1/devices/{ref}/settle       ends a quarantine
+//	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine
+//	POST /api/v1/devices/{ref}/set          store.Correction: serial, asset tag, owner, note
+//	POST /api/v1/devices/import             store.List -> store.Listed: all lines of a supplier's list, or none
 //	GET  /api/v1/roles                      POST /api/v1/roles           store.Role
 //	POST /api/v1/deploys                    store.Order -> store.JobView
 //	GET  /api/v1/jobs?all=1                 GET /api/v1/jobs/{id}

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle())
+	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(), a.deviceSet(), a.deviceImport())
 }
 
 func (a *app) deviceList() *cobra.Command {
@@ -36,6 +36,8 @@ func (a *app) deviceList() *cobra.Command {
 					column[store.DeviceView]{head: "UUID", wide: true, cell: func(d store.DeviceView) string { return d.UUID }},
 					column[store.DeviceView]{head: "MAC", wide: true, cell: func(d store.DeviceView) string { return strings.Join(d.MACs, " ") }},
 					column[store.DeviceView]{head: "ASSET", wide: true, cell: func(d store.DeviceView) string { return d.Asset }},
+					column[store.DeviceView]{head: "OWNER", wide: true, cell: func(d store.DeviceView) string { return d.Owner }},
+					column[store.DeviceView]{head: "NOTE", wide: true, cell: func(d store.DeviceView) string { return d.Note }},
 					column[store.DeviceView]{head: "ROLE", wide: true, cell: func(d store.DeviceView) string { return d.Role }},
 					column[store.DeviceView]{head: "SEEN", wide: true, cell: func(d store.DeviceView) string { return when(d.Seen) }},
 				)
@@ -47,6 +49,8 @@ func stateWord(d store.DeviceView) string {
 	switch {
 	case d.Code != "":
 		return "waiting"
+	case d.Promised():
+		return string(d.State) + ", never seen"
 	case d.Job != nil:
 		return string(d.State) + ", job " + string(d.Job.State)
 	}
@@ -102,19 +106,28 @@ func (a *app) showDevice(d store.DeviceView) error {
 	if d.Conflict != "" {
 		row("Conflict", "%s", d.Conflict)
 	}
+	claimRows(row, d)
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
-	row("Laptop", "%s %s, serial %s, UUID %s", d.Manufacturer, d.Model, d.Serial, d.UUID)
+	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), d.UUID)
 	row("Firmware", "%s, secure boot %s, memory %s", d.Firmware, onOff(d.SecureBoot), size(d.MemoryBytes))
 	for _, x := range d.Drives {
 		row("Drive", "%s, %s, %s %s%s", x.Serial, size(x.SizeBytes), x.Transport, x.Model, removableWord(x))
 	}
 	row("Asset", "%s", d.Asset)
+	row("Owner", "%s", d.Owner)
+	row("Note", "%s", d.Note)
 	row("Role", "%s", d.Role)
 	row("Seen", "%s, %s", when(d.Seen), strings.Join(d.MACs, " "))
+	if len(d.BuiltIn) > 0 {
+		row("Adapters", "%s, built in", strings.Join(d.BuiltIn, " "))
+	}
 	for _, warn := range d.Warnings {
 		row("Warning", "%s", warn)
+	}
+	for _, h := range d.History {
+		row("Corrected", "%s, by %s: %s %q became %q%s", when(h.Time), h.By, h.What, h.Old, h.New, prefixed(": ", h.Why))
 	}
 	if d.Job != nil {
 		row("Job", "%s: %s to %s, by %s", d.Job.ID, d.Job.Image, d.Job.State, d.Job.Operator)
@@ -202,22 +215,9 @@ func (a *app) deviceAdopt() *cobra.Command {
 					column[store.DeviceView]{head: "ID", cell: func(d store.DeviceView) string { return d.ID }})
 			})
 		}}
+	c.Flags().StringVar(&in.Sticker, "sticker", "", "serial on its sticker, scanned; needed when its firmware tells none")
 	c.Flags().StringVar(&in.Name, "name", "", "name to reserve for it")
 	c.Flags().StringVar(&in.Role, "role", "", "role that it gets; its pattern makes the name")
 	c.Flags().StringVar(&in.Asset, "asset", "", "asset tag")
 	return a.outputFlag(c)
-}
-
-func (a *app) deviceSettle() *cobra.Command {
-	return &cobra.Command{Use: "settle DEVICE", Short: "End a quarantine: this record is a laptop of its own", Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, given []string) error {
-			return a.with(false, func(cl *client) error {
-				d, err := post[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(given[0])+"/settle", nil)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(a.out, "%s is %s\n", printable(d.Label()), d.State)
-				return err
-			})
-		}}
 }

@@ -158,7 +158,7 @@ func (s *Service) seal(sc scene) ([]byte, error) {
 	j := sc.job
 	payload, err := json.Marshal(job.Job{
 		Version: job.Version, ID: j.ID, Kind: j.Kind, AgentKey: j.AgentKey, Nonce: j.Nonce, Issued: sc.now,
-		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Serial, Target: j.Target, Image: j.Image,
+		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Told, Target: j.Target, Image: j.Image,
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
 		After: j.After, DeviceURL: s.pageOf(j.Device), Resume: j.Reached,
 	})
@@ -175,7 +175,8 @@ func (s *Service) pageOf(device string) string {
 	return s.cfg.PagesURL + "/devices/" + device
 }
 
-// release lets an agent with nothing to do go, and has its machine refused for a while.
+// release lets an agent with nothing to do go, and has its machine refused for a while: one that the wire can tell
+// from others. A dongle is in another laptop a minute later.
 func (s *Service) release(tx *store.Tx, a *store.Agent) error {
 	if a.Released {
 		return nil
@@ -187,6 +188,10 @@ func (s *Service) release(tx *store.Tx, a *store.Agent) error {
 	}
 	if err != nil {
 		return err
+	}
+	own, err := ownMachine(tx, t, a.Device)
+	if err != nil || !own {
+		return errors.Join(err, tx.PutAgent(*a))
 	}
 	g, err := tx.Guard(t.Machine)
 	if err != nil {

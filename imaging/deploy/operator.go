@@ -26,6 +26,14 @@ func (s *Service) Adopt(_ context.Context, operator string, a store.Adoption) (s
 		if err != nil {
 			return err
 		}
+		known, err := readSticker(tx, &d, a.Sticker)
+		if err != nil {
+			return err
+		}
+		if known != nil {
+			id = known.ID
+			return s.rejoin(tx, operator, d, *known, a)
+		}
 		id = d.ID
 		return s.adopt(tx, operator, agent, d, a)
 	})
@@ -56,12 +64,25 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 	if d.State == store.Quarantined {
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
 	}
+	if needsSticker(d) {
+		return job.Faultf(job.CodeNoSerial, "It tells %q.", d.Told)
+	}
 	if err := d.Become(store.Ready, tx.Now()); err != nil {
 		return err
 	}
+	if err := dress(tx, &d, a); err != nil {
+		return err
+	}
+	agent.Code = ""
+	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d), shareAdapters(tx, d),
+		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
+}
+
+// dress gives a device the asset tag, role and Name of its adoption.
+func dress(tx *store.Tx, d *store.Device, a store.Adoption) error {
 	if a.Asset = strings.TrimSpace(a.Asset); a.Asset != "" {
-		if len(a.Asset) > 64 {
-			return job.Faultf(job.CodeBadRequest, "The asset tag has %d characters.", len(a.Asset))
+		if err := fitEntry("asset tag", a.Asset, maxEntry); err != nil {
+			return err
 		}
 		d.Asset = a.Asset
 	}
@@ -72,12 +93,7 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 		}
 		d.Role = r.Name
 	}
-	if err := giveName(tx, &d, a.Name, d.Role, false); err != nil {
-		return err
-	}
-	agent.Code = ""
-	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d),
-		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
+	return giveName(tx, d, a.Name, d.Role, false)
 }
 
 // giveName reserves the wanted Name, else keeps the one it has, else makes one by the role's pattern.
@@ -192,7 +208,7 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	}
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Deploy, Device: d.ID, Operator: operator, Order: o, Created: tx.Now(), Serial: d.Serial,
-		UUIDKey: uuidKey(d.UUID), Target: target, Image: v.Ref(), DiskSize: v.DiskSize, DataExtents: v.DataExtents, ZeroExtents: v.ZeroExtents,
+		Told: d.Told, UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: target, Image: v.Ref(), DiskSize: v.DiskSize, DataExtents: v.DataExtents, ZeroExtents: v.ZeroExtents,
 		ProvenBytes: v.DataBytes + v.ZeroBytes, Table: v.Table,
 		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
 		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),

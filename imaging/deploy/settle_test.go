@@ -43,7 +43,7 @@ func TestASettledLaptopKeepsItsOwnersData(t *testing.T) {
 	b := newBench(t)
 	b.finished("ABC1234", "PC-1")
 	b.clash("PC-1")
-	d, err := b.s.Settle(context.Background(), "anna", "PC-1")
+	d, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	must(t, err)
 	if d.State != store.Deployed || d.Conflict != "" || d.Holds == nil {
 		t.Errorf("settled device is %s; want deployed", d.State)
@@ -64,11 +64,11 @@ func TestALaptopWhoseDiskWasTouchedIsSettledAsFailed(t *testing.T) {
 	j := l.work()
 	l.reach(j, job.Writing)
 	b.clash("PC-1")
-	_, err = b.s.Settle(context.Background(), "anna", "PC-1")
+	_, err = b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	wantCode(t, "settling while a job writes", err, job.CodeBusy)
 	_, err = l.c.Result(context.Background(), j.ID, job.Result{Job: j.ID, State: job.Failed, DiskTouched: true, Fault: &job.Fault{Code: job.CodeDriveWrite}})
 	must(t, err)
-	d, err := b.s.Settle(context.Background(), "anna", "PC-1")
+	d, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	must(t, err)
 	if d.State != store.Failed {
 		t.Errorf("settled device is %s; want failed", d.State)
@@ -78,7 +78,7 @@ func TestALaptopWhoseDiskWasTouchedIsSettledAsFailed(t *testing.T) {
 func TestOnlyAQuarantineIsSettled(t *testing.T) {
 	b := newBench(t)
 	l := b.finished("ABC1234", "PC-1")
-	_, err := b.s.Settle(context.Background(), "anna", "PC-1")
+	_, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	wantCode(t, "settling a deployed laptop", err, job.CodeState)
 	b.clk.pass(16 * time.Minute)
 	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: "PC-1"})
@@ -86,15 +86,16 @@ func TestOnlyAQuarantineIsSettled(t *testing.T) {
 	l.boot()
 	l.sayHello()
 	l.reach(l.work(), job.Writing)
-	_, err = b.s.Settle(context.Background(), "anna", "PC-1")
+	_, err = b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	wantCode(t, "settling a laptop that is being deployed", err, job.CodeState)
 	if d := b.device("PC-1"); d.State != store.Deploying {
 		t.Errorf("device is %s; want deploying", d.State)
 	}
 }
 
-// TestASettledLaptopIsKnownAgain: a laptop that shares one key with another is, once a person has settled it, known
-// by both of its keys together, and can be adopted and deployed. The other one is still itself.
+// TestASettledLaptopIsKnownAgain: a laptop that shares one key with another is, once a person has settled that they are
+// two, known by what only it tells, and can be adopted and deployed. The other one is still itself. What both tell leads
+// to neither any more.
 func TestASettledLaptopIsKnownAgain(t *testing.T) {
 	for name, change := range map[string]func(*laptop){
 		"its serial is another's": func(l *laptop) { l.hello.Facts.UUID = uuidFor("other") },
@@ -108,7 +109,7 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 			l.hello.Drives[0].Serial, l.hello.Drives[0].WWN = "DRV-2", "eui.2"
 			l.boot()
 			id := l.sayHello().Device
-			d, err := b.s.Settle(context.Background(), "anna", id)
+			d, err := b.s.Settle(context.Background(), "anna", id, store.Settlement{As: store.AsTwo})
 			must(t, err)
 			if d.State != store.New {
 				t.Fatalf("settled device is %s; want new", d.State)
@@ -120,6 +121,12 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 				t.Fatalf("its restart made the record %s; want %s", r.Device, id)
 			}
 			_, err = b.s.Adopt(context.Background(), "anna", store.Adoption{Code: r.Code, Name: "PC-2"})
+			if l.hello.Facts.Serial == "ABC1234" { // two laptops tell it: only a sticker says which this is
+				wantCode(t, "adopting by a serial that two laptops tell", err, job.CodeNoSerial)
+				_, err = b.s.Adopt(context.Background(), "anna", store.Adoption{Code: r.Code, Name: "PC-2", Sticker: "ABC1234"})
+				wantCode(t, "the sticker of the other laptop", err, job.CodeSticker)
+				_, err = b.s.Adopt(context.Background(), "anna", store.Adoption{Code: r.Code, Name: "PC-2", Sticker: "ABC1234-B"})
+			}
 			must(t, err)
 			_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-2", Image: "sales"})
 			must(t, err)
@@ -135,8 +142,8 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 				vague.hello.Facts.Serial = ""
 			}
 			vague.boot()
-			if d := b.device(vague.sayHello().Device); d.State != store.Quarantined {
-				t.Errorf("a laptop that tells the shared key alone is %s (%s); want quarantined", d.State, d.Name)
+			if d := b.device(vague.sayHello().Device); d.Name != "" || d.State != store.New {
+				t.Errorf("a laptop that tells the shared key alone is %s (%s); want a new one that waits for a person", d.State, d.Name)
 			}
 		})
 	}

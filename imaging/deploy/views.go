@@ -45,13 +45,9 @@ func (s *Service) Devices(context.Context) ([]store.DeviceView, error) {
 // Device shows one device by id, Name, serial, or the code that its laptop shows.
 func (s *Service) Device(_ context.Context, ref string) (v store.DeviceView, err error) {
 	err = s.db.View(func(tx *store.Tx) error {
-		d, err := tx.FindDevice(ref)
+		d, err := s.find(tx, ref)
 		if err != nil {
-			_, byCode, codeErr := s.byCode(tx, ref)
-			if codeErr != nil {
-				return err
-			}
-			d = byCode
+			return err
 		}
 		agents, err := newestAgents(tx)
 		if err != nil {
@@ -100,7 +96,11 @@ func (s *Service) view(tx *store.Tx, d store.Device, agents map[string]store.Age
 		v.Holds = &dep
 	}
 	past, err := tx.DeploymentsOf(d.ID)
+	if err != nil {
+		return v, err
+	}
 	v.Deploys = len(past)
+	v.Claims, v.Rivals, err = claims(tx, d)
 	return v, err
 }
 

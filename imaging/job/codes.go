@@ -69,6 +69,13 @@ const (
 	CodeFull         Code = "E612"
 	CodeBundleBuild  Code = "E613"
 	CodeBundle       Code = "E614"
+
+	// Which laptop is this?
+	CodeNoSerial    Code = "E620"
+	CodeSticker     Code = "E621"
+	CodeTaken       Code = "E622"
+	CodeListRefused Code = "E623"
+	CodeSettle      Code = "E624"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -134,4 +141,10 @@ var words = map[Code]Words{
 	CodeFull:         {"The disk of the server is full.", "Make room; nothing that was stored is lost."},
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
+
+	CodeNoSerial:    {"The firmware of this laptop tells no serial that only it has.", "Scan its sticker: ingot device adopt CODE --sticker SERIAL."},
+	CodeSticker:     {"The sticker belongs to another laptop than this one.", "Check which laptop this is. If a part was replaced: ingot device settle CODE --as moved --with DEVICE."},
+	CodeTaken:       {"That belongs to another device.", "See \"ingot device show\"; correct the wrong one with \"ingot device set\"."},
+	CodeListRefused: {"The list was refused; nothing of it was imported.", "Mend the lines that are named and import it again."},
+	CodeSettle:      {"That does not settle which laptop this is.", "See \"ingot device show\": say --as same, two or moved, and --with the other record."},
 }
