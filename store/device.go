@@ -30,6 +30,7 @@ type Device struct {
 	Role         string      `json:"role,omitempty"`
 	MACs         []string    `json:"macs"` // seen on the wire, at most 16, newest last; a dongle's too
 	Drives       []job.Drive `json:"drives"`
+	DriveGone    bool        `json:"drive_gone,omitempty"` // a drive that it had was found in another laptop; until its next Hello
 	MemoryBytes  uint64      `json:"memory_bytes"`
 	Firmware     string      `json:"firmware"` // uefi or bios, as last seen
 	SecureBoot   bool        `json:"secure_boot"`

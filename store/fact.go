@@ -104,7 +104,11 @@ func wwnKey(s string) string {
 
 // Facts are what the record knows its laptop by.
 func (d Device) Facts() Facts {
-	return Facts{Serial: d.SerialKey, UUID: d.UUIDKey, MACs: d.BuiltIn, Drives: DriveIDs(d.Drives)}
+	f := Facts{Serial: d.SerialKey, UUID: d.UUIDKey, MACs: d.BuiltIn, Drives: DriveIDs(d.Drives)}
+	if d.DriveGone {
+		f.Drives = append(f.Drives, DriveID{}) // equals no drive: whatever it has now is another one
+	}
+	return f
 }
 
 // List gives the facts one by one, those that lead to a record in an index.
@@ -261,6 +265,7 @@ func (d *Device) Lose(f Fact) {
 		d.BuiltIn = slices.DeleteFunc(slices.Clone(d.BuiltIn), func(m string) bool { return m == f.Value })
 	case f.Kind == FactDrive:
 		d.Drives = slices.DeleteFunc(slices.Clone(d.Drives), func(x job.Drive) bool { return wwnKey(x.WWN) == f.Value })
+		d.DriveGone = true
 	}
 }
 

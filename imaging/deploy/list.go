@@ -166,7 +166,7 @@ func readRow(fields []string, places map[string]int, width int) (row listRow, wh
 	}
 	get := func(column string, most int) (s string) {
 		if i, ok := places[column]; ok && i < len(fields) {
-			s = strings.TrimSpace(fields[i])
+			s = strings.Join(strings.Fields(fields[i]), " ") // a quoted field may have several lines
 		}
 		if err := fitEntry(column, s, most); err != nil && why == "" {
 			why = fmt.Sprintf("The %s is longer than %d characters or cannot be printed.", column, most)

@@ -224,6 +224,7 @@ func take(d *store.Device, told store.Facts, h job.Hello, mac string) {
 	if len(told.MACs) > 0 {
 		d.BuiltIn = told.MACs
 	}
+	d.DriveGone = d.DriveGone && len(told.Drives) == 0
 	d.Drives, d.MemoryBytes, d.Firmware, d.SecureBoot, d.Warnings = h.Drives, h.MemoryBytes, h.Firmware, h.SecureBoot, h.Warnings
 	if d.Asset == "" && !smbios.JunkSerial(h.Facts.AssetTag) {
 		d.Asset = strings.TrimSpace(h.Facts.AssetTag)

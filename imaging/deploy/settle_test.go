@@ -170,3 +170,137 @@ func TestALaptopThatMayBeInUseIsImagedAgainOnlyWithItsNameTyped(t *testing.T) {
 		must(t, err)
 	}
 }
+
+// pending is a laptop that tells the serial of PC-1 and another UUID: a record in quarantine.
+func (b *bench) pending() (*laptop, string) {
+	b.t.Helper()
+	l := b.full(1)
+	l.hello.Facts.UUID = uuidFor("other")
+	l.boot()
+	return l, l.sayHello().Device
+}
+
+// TestOneLaptopIsSettledAsSame: its record takes what it tells now, keeps all that it held, and the old stays to be read.
+func TestOneLaptopIsSettledAsSame(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	first := b.full(1)
+	first.adoptAs("PC-1")
+	b.order("PC-1")
+	j := first.work()
+	first.reach(j, job.Committed)
+	_, err := first.c.Result(ctx, j.ID, result(j))
+	must(t, err)
+	held := b.device("PC-1")
+	b.clk.pass(16 * time.Minute)
+	l, id := b.pending()
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsTwo, With: "PC-1"})
+	wantCode(t, "two with another record", err, job.CodeSettle)
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: "somehow"})
+	wantCode(t, "an unknown way", err, job.CodeSettle)
+	d, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame})
+	must(t, err)
+	if d.ID != held.ID || d.State != store.Deployed || d.Holds == nil || d.Holds.ID != held.Holds.ID || d.Name != "PC-1" || d.UUIDKey != store.UUIDKey(uuidFor("other")) {
+		t.Fatalf("settled as %+v", d.Device)
+	}
+	if len(d.History) == 0 || d.History[0].What != "uuid" || d.History[0].By != "anna" {
+		t.Errorf("history %+v; want the old UUID", d.History)
+	}
+	if _, err := b.s.Device(ctx, id); err == nil {
+		t.Error("the record of the conflict is still there")
+	}
+	if n := l.next(); n.Order != job.Leave {
+		t.Errorf("the waiting laptop's Next = %s (%s); want leave: it is deployed and has no job", n.Order, n.Say)
+	}
+	b.clk.pass(16 * time.Minute)
+	l.boot()
+	if r := l.sayHello(); r.Device != held.ID {
+		t.Errorf("its next start is record %s; want %s", r.Device, held.ID)
+	}
+	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-1", Image: "sales"})
+	wantCode(t, "an order without the name typed", err, job.CodeState)
+}
+
+// TestAMovedBoardTakesItsFactsFromItsOldRecord, which keeps what it holds.
+func TestAMovedBoardTakesItsFactsFromItsOldRecord(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	donor := b.full(1)
+	donor.adoptAs("PC-1")
+	b.order("PC-1")
+	j := donor.work()
+	donor.reach(j, job.Committed)
+	_, err := donor.c.Result(ctx, j.ID, result(j))
+	must(t, err)
+	b.full(2).adoptAs("PC-2")
+	b.clk.pass(16 * time.Minute)
+	l := b.full(1).drive(2) // the board of PC-1 in the case, and with the drive, of PC-2
+	l.boot()
+	id := l.sayHello().Device
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame})
+	wantCode(t, "same, with two records to choose from", err, job.CodeSettle)
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame, With: "PC-2"})
+	wantCode(t, "same, though the other record holds a deployment", err, job.CodeSettle)
+	d, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsMoved, With: "PC-2"})
+	must(t, err)
+	if d.Name != "PC-2" || d.Serial != "ABC1202" || d.Told != "ABC1201" || d.UUIDKey != store.UUIDKey(uuidFor("ABC1201")) {
+		t.Errorf("settled as %+v; want PC-2 by its old serial, with the board's facts", d.Device)
+	}
+	one := b.device("PC-1")
+	if one.State != store.Deployed || one.Holds == nil || one.Serial != "ABC1201" || one.SerialKey != "" || one.UUIDKey != "" || len(one.History) < 3 {
+		t.Errorf("the old record of the board: %+v; want all that it holds, and none of the board's facts", one.Device)
+	}
+	b.clk.pass(16 * time.Minute)
+	l.boot()
+	if r := l.sayHello(); r.Name != "PC-2" {
+		t.Errorf("its next start is %q; want PC-2", r.Name)
+	}
+}
+
+// TestTwoLiveLaptopsOfOneRecordAreSettledAsTwo: what both tell leads to neither, so each is told by its sticker.
+func TestTwoLiveLaptopsOfOneRecordAreSettledAsTwo(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	b.full(1).adoptAs("PC-1")
+	b.clash("PC-1")
+	_, err := b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsMoved})
+	wantCode(t, "moved, where nothing belongs to another record", err, job.CodeSettle)
+	d, err := b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsTwo})
+	must(t, err)
+	if d.State != store.Ready || d.Serial != "ABC1201" || d.SerialKey != "" || d.Sticker != "ABC1201" {
+		t.Errorf("settled as %+v", d.Device)
+	}
+	b.clk.pass(16 * time.Minute)
+	other := b.full(1).card("usb", "8c:16:45:dd:dd:01").drive(7)
+	other.boot()
+	r := other.sayHello()
+	if d := b.device(r.Device); d.State != store.New || d.Name != "" {
+		t.Errorf("the second laptop is %s (%s); want new", d.Name, d.State)
+	}
+	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: r.Code, Sticker: "ABC1201"})
+	wantCode(t, "the sticker of the first", err, job.CodeSticker)
+	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: r.Code, Sticker: "ABC1201-B", Name: "PC-2"})
+	must(t, err)
+}
+
+// TestAWaitingLaptopThatAPersonKnowsIsSettled, though no fact points to its record: board and drive are new.
+func TestAWaitingLaptopThatAPersonKnowsIsSettled(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	known, err := b.nameless(1).adopt(store.Adoption{Sticker: "STK-0001", Name: "PC-1"})
+	must(t, err)
+	l := b.nameless(2)
+	l.boot()
+	code := l.sayHello().Code
+	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: code, Sticker: "STK-0001"})
+	wantCode(t, "its sticker, with another drive", err, job.CodeSticker)
+	_, err = b.s.Settle(ctx, "anna", code, store.Settlement{As: store.AsTwo})
+	wantCode(t, "two, without a conflict", err, job.CodeState)
+	d, err := b.s.Settle(ctx, "anna", code, store.Settlement{As: store.AsMoved, With: "STK-0001"})
+	must(t, err)
+	if d.ID != known.ID || d.Serial != "STK-0001" || d.Drives[0].Serial != "S4EV0002" {
+		t.Errorf("settled as %+v", d.Device)
+	}
+	_, err = b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsSame, With: "PC-1"})
+	wantCode(t, "a laptop that waits for nothing", err, job.CodeState)
+}
