@@ -16,7 +16,7 @@ type DeviceView struct {
 	Job       *JobView    `json:"job,omitempty"` // unfinished, else the newest
 	Holds     *Deployment `json:"holds,omitempty"`
 	Deploys   int         `json:"deploys"`          // how often it received a version
-	Claims    []Claim     `json:"claims,omitempty"` // facts of it that stand with other records
+	Claims    []Claim     `json:"claims,omitempty"` // facts of it that stand with other records; told of one device, not in a list
 	Rivals    []Device    `json:"rivals,omitempty"` // those records
 }
 

@@ -111,7 +111,9 @@ func (a *app) showDevice(d store.DeviceView) error {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
 	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), d.UUID)
-	row("Firmware", "%s, secure boot %s, memory %s", d.Firmware, onOff(d.SecureBoot), size(d.MemoryBytes))
+	if !d.Seen.IsZero() {
+		row("Firmware", "%s, secure boot %s, memory %s", d.Firmware, onOff(d.SecureBoot), size(d.MemoryBytes))
+	}
 	for _, x := range d.Drives {
 		row("Drive", "%s, %s, %s %s%s", x.Serial, size(x.SizeBytes), x.Transport, x.Model, removableWord(x))
 	}
@@ -119,7 +121,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 	row("Owner", "%s", d.Owner)
 	row("Note", "%s", d.Note)
 	row("Role", "%s", d.Role)
-	row("Seen", "%s, %s", when(d.Seen), strings.Join(d.MACs, " "))
+	row("Seen", "%s", seenWord(d))
 	if len(d.BuiltIn) > 0 {
 		row("Adapters", "%s, built in", strings.Join(d.BuiltIn, " "))
 	}
@@ -182,6 +184,13 @@ func prefixed(prefix, s string) string {
 		return ""
 	}
 	return prefix + s
+}
+
+func seenWord(d store.DeviceView) string {
+	if d.Seen.IsZero() {
+		return "never: a list promised it"
+	}
+	return when(d.Seen) + prefixed(", ", strings.Join(d.MACs, " "))
 }
 
 func onOff(b bool) string {

@@ -232,8 +232,8 @@ func (f *fleet) live() {
 		if !l.adopted {
 			continue
 		}
-		if _, err := f.s.Device(context.Background(), l.record); err != nil {
-			f.t.Errorf("the record %s of laptop %d is lost: %v", l.record, l.n, err)
+		if !f.exists(l.record) {
+			f.t.Errorf("the record %s of laptop %d is lost", l.record, l.n)
 		}
 	}
 }
@@ -292,8 +292,7 @@ func (f *fleet) start(l *physical) {
 	l.key = job.KeyID(fmt.Sprintf("sha256:%d", f.count))
 	r, err := f.s.Hello(ctx, l.key, h)
 	must(f.t, err)
-	d, err := f.s.Device(ctx, r.Device)
-	must(f.t, err)
+	d := f.device(r.Device)
 	f.Hellos++
 	f.note("laptop %d starts: record %s, %s, %s", l.n, d.ID, d.State, d.Conflict)
 	f.isItself(l, d)
@@ -302,7 +301,7 @@ func (f *fleet) start(l *physical) {
 }
 
 // isItself holds an answer against the truth.
-func (f *fleet) isItself(l *physical, d store.DeviceView) {
+func (f *fleet) isItself(l *physical, d store.Device) {
 	strong := l.board.own && !l.changed && store.SerialKey(l.board.maker, l.board.serial) != ""
 	if other := f.whose[d.ID]; d.State != store.Quarantined && other != nil && other != l {
 		f.t.Errorf("laptop %d was taken for laptop %d (record %s, %s)", l.n, other.n, d.ID, d.State)
@@ -342,7 +341,7 @@ func (f *fleet) unshared(l *physical) bool {
 }
 
 // person looks at the laptop, knows which it is, and mostly says so.
-func (f *fleet) person(l *physical, d store.DeviceView, code string) {
+func (f *fleet) person(l *physical, d store.Device, code string) {
 	ctx := context.Background()
 	var err error
 	switch {
@@ -370,10 +369,11 @@ func (f *fleet) person(l *physical, d store.DeviceView, code string) {
 	default:
 		f.count++
 		a := store.Adoption{Code: code, Name: fmt.Sprintf("PC-%d", f.count)}
-		d, err = f.s.Adopt(ctx, "anna", a)
+		var is store.DeviceView
+		is, err = f.s.Adopt(ctx, "anna", a)
 		if job.FaultOf(err).Code == job.CodeNoSerial {
 			a.Sticker = l.sticker
-			d, err = f.s.Adopt(ctx, "anna", a)
+			is, err = f.s.Adopt(ctx, "anna", a)
 			f.Stickers++
 		}
 		if err != nil {
@@ -382,21 +382,23 @@ func (f *fleet) person(l *physical, d store.DeviceView, code string) {
 		}
 		f.Adopted++
 		delete(f.whose, l.record)
-		l.record, l.adopted, f.whose[d.ID], l.changed = d.ID, true, l, false
+		l.record, l.adopted, f.whose[is.ID], l.changed = is.ID, true, l, false
 	}
 	f.note("adopted laptop %d: record %s, %v", l.n, l.record, err)
 }
 
 func (f *fleet) exists(record string) bool {
-	_, err := f.s.Device(context.Background(), record)
-	return err == nil
+	return f.db.View(func(tx *store.Tx) error { _, err := tx.Device(record); return err }) == nil
+}
+
+func (f *fleet) device(record string) (d store.Device) {
+	must(f.t, f.db.View(func(tx *store.Tx) (err error) { d, err = tx.Device(record); return err }))
+	return d
 }
 
 // sticker is what a person scans on a laptop that has a record: the serial of that record.
 func (f *fleet) sticker(l *physical) string {
-	d, err := f.s.Device(context.Background(), l.record)
-	must(f.t, err)
-	return d.Serial
+	return f.device(l.record).Serial
 }
 
 func (f *fleet) settle(l *physical, ref string, in store.Settlement) {

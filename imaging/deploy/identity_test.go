@@ -175,6 +175,9 @@ func TestAnAdapterSeenOnTwoLaptopsTellsNoneOfThem(t *testing.T) {
 		t.Fatalf("the second laptop on the adapter is %s", d.Name)
 	}
 	b.clk.pass(16 * time.Minute)
+	one.boot() // tells the address again
+	one.sayHello()
+	b.clk.pass(16 * time.Minute)
 	vague := b.nameless(1).card("pci", "8c:16:45:00:00:01") // the shared adapter, and the drive of the first
 	vague.boot()
 	if d := b.device(vague.sayHello().Device); d.Name != "" || d.State != store.New {
@@ -433,6 +436,28 @@ func TestANamelessLaptopLeavesOneRecord(t *testing.T) {
 	if all, _ = b.s.Devices(context.Background()); len(all) != 2 {
 		t.Errorf("two live laptops have %d records; want 2", len(all))
 	}
+}
+
+// TestTheDriveOfALaptopInUseIsOverwrittenOnlyWithItsNameTyped, wherever it is found.
+func TestTheDriveOfALaptopInUseIsOverwrittenOnlyWithItsNameTyped(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	l := b.full(1)
+	l.adoptAs("PC-1")
+	b.order("PC-1")
+	j := l.work()
+	l.reach(j, job.Committed)
+	_, err := l.c.Result(ctx, j.ID, result(j))
+	must(t, err)
+	b.clk.pass(16 * time.Minute)
+	other := b.full(2).drive(1)
+	other.adoptAs("PC-2")
+	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-2", Image: "sales"})
+	wantCode(t, "an order onto PC-1's drive", err, job.CodeState)
+	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-2", Image: "sales", DataSaved: true, Confirm: "PC-2"})
+	wantCode(t, "with the other laptop's name", err, job.CodeState)
+	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-2", Image: "sales", DataSaved: true, Confirm: "pc-1"})
+	must(t, err)
 }
 
 // TestAutoDeployLeavesADriveThatIsKnownAlone: a new laptop with the drive of one that is known waits for a person.

@@ -40,7 +40,7 @@ var columns = map[string][]string{
 }
 
 // readList reads a supplier's list: CSV with commas, semicolons or tabs, with or without a BOM, any line ends, a
-// heading in its first line. It names every bad line; rows are of use only when there is none.
+// heading in its first line. It names every bad line, and gives the rows that are right by themselves.
 func readList(data []byte) ([]listRow, []store.BadLine) {
 	fail := func(line int, format string, args ...any) []store.BadLine {
 		return []store.BadLine{{Line: line, Why: fmt.Sprintf(format, args...)}}

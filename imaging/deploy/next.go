@@ -214,6 +214,11 @@ func (s *Service) quarantine(tx *store.Tx, sc scene) error {
 	if err := d.Become(store.Quarantined, tx.Now()); err != nil {
 		return err
 	}
-	d.Conflict = "Two laptops with this identity are running at the same time."
+	first, err := tx.Agent(sc.job.AgentKey)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	d.Conflict = fmt.Sprintf("Two laptops with this identity are running at the same time: one since %s on %s, one since %s on %s.",
+		first.Started.Format(time.TimeOnly), first.MAC, sc.agent.Started.Format(time.TimeOnly), sc.agent.MAC)
 	return errors.Join(tx.PutDevice(d), tx.Audit("ingot", "quarantine", d.ID, d.Conflict))
 }

@@ -17,9 +17,6 @@ func (s *Service) ImportDevices(_ context.Context, operator string, list store.L
 	if len(bad) == 0 && len(rows) == 0 {
 		bad = []store.BadLine{{Line: 1, Why: "The list names no laptop."}}
 	}
-	if len(bad) > 0 {
-		return refused(bad), nil
-	}
 	err = s.update(func(tx *store.Tx) error {
 		out = store.Listed{}
 		shelf, err := readShelf(tx)
@@ -117,6 +114,11 @@ const (
 	rowFills        // gives a known one what it lacks
 )
 
+// corrected reports whether a person replaced just this entry: the list is older than that.
+func corrected(d store.Device, what, from string) bool {
+	return slices.ContainsFunc(d.History, func(c store.Change) bool { return c.What == what && c.Old == from })
+}
+
 // place finds the device of a line and fills in what the line says; or says why it cannot be. What stands on a device
 // is never replaced by a list.
 func (s shelf) place(r listRow) (d store.Device, what int, why string) {
@@ -152,7 +154,7 @@ func (s shelf) place(r listRow) (d store.Device, what int, why string) {
 		to    string
 	}{{"asset tag", &d.Asset, r.asset}, {"owner", &d.Owner, r.owner}, {"role", &d.Role, r.role}, {"note", &d.Note, r.note}, {"UUID", &d.UUIDKey, r.uuid}} {
 		switch {
-		case e.to == "" || *e.field == e.to:
+		case e.to == "" || *e.field == e.to || corrected(d, e.word, e.to):
 		case *e.field != "":
 			return d, 0, fmt.Sprintf("%s has another %s, %q: set it with \"ingot device set\".", d.Label(), e.word, *e.field)
 		default:

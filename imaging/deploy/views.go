@@ -53,7 +53,10 @@ func (s *Service) Device(_ context.Context, ref string) (v store.DeviceView, err
 		if err != nil {
 			return err
 		}
-		v, err = s.view(tx, d, agents)
+		if v, err = s.view(tx, d, agents); err != nil {
+			return err
+		}
+		v.Claims, v.Rivals, err = claims(tx, d)
 		return err
 	})
 	return v, err
@@ -96,11 +99,7 @@ func (s *Service) view(tx *store.Tx, d store.Device, agents map[string]store.Age
 		v.Holds = &dep
 	}
 	past, err := tx.DeploymentsOf(d.ID)
-	if err != nil {
-		return v, err
-	}
 	v.Deploys = len(past)
-	v.Claims, v.Rivals, err = claims(tx, d)
 	return v, err
 }
 
