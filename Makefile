@@ -7,6 +7,8 @@
 #   make fuzz TIME=5m      each fuzz target for that long
 #   make bench             Ingot beside the imaging programs of today, in one run and one table; SET=small for a slow mirror
 #   make lint build clean
+#   make install           the daemon as a service of this host (PREFIX=/usr/local DESTDIR=); then "sudo ingot setup"
+#   make uninstall         takes it off again; records, images and configuration stay
 #   make fresh             demo and test in a clean Debian 12, as root and as a user with sudo
 
 CASES ?= uefi deploy-secureboot-nvme resume-agent
@@ -26,7 +28,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$$PATH" "XDG_CACHE_HOME=$
 LAB  = $(SUDO) bin/ingot-lab
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w"
 
-.PHONY: all build demo test unit e2e cases fuzz bench lint clean fresh tools gotools
+.PHONY: all build demo test unit e2e cases fuzz bench lint clean fresh install uninstall tools gotools
 
 all: build
 
@@ -38,6 +40,12 @@ tools:
 
 build: gotools
 	$(GOBUILD) -o bin/ ./cmd/ingot ./cmd/ingot-agent ./cmd/ingot-lab
+
+install: build
+	@$(SUDO) env PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/host install
+
+uninstall:
+	@$(SUDO) env PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/host uninstall
 
 demo: tools build
 	$(LAB) demo

@@ -33,6 +33,9 @@ var tiers = map[string]int{
 	"ingot/imaging/library":     3,
 	"ingot/pxe":                 3,
 	"ingot/web":                 3,
+
+	"ingot/firmware/authenticode": -1,
+	"ingot/imaging/preflight":     2,
 }
 
 // tierOf gives everything under cmd the top tier, and reports whether the package is in the house at all.

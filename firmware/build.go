@@ -22,33 +22,48 @@ type Options struct {
 	Debs  string         // a folder of .deb files to build from offline; "" downloads with the host's apt
 	Agent string         // the agent's program: static, becomes /init
 	Log   zerolog.Logger // what happens, step by step
+
+	// InUse names the bundles that jobs or starts refer to; it is asked after the switch, and only those and the
+	// present one are kept. When it fails, nothing is removed. Nil keeps the one bundle before.
+	InUse func(context.Context) ([]string, error)
 }
 
-// Build makes a bundle and switches the boot folder to it. The bundle before it stays, older ones go; after any
-// error the folder serves what it served before. Two builds at once are refused.
+// Build makes a bundle and switches the boot folder to it; after any error the folder serves what it served before.
+// Two builds at once are refused.
 func Build(ctx context.Context, o Options) (*Bundle, error) {
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("build boot bundle: %w", err)
-	}
-	unlock, err := lockFolder(o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("build boot bundle: %w", err)
-	}
-	defer unlock()
-	if err := removeLeftovers(o.Dir); err != nil {
-		return nil, fmt.Errorf("build boot bundle: %w", err)
-	}
-	work, err := os.MkdirTemp(o.Dir, tempPrefix)
-	if err != nil {
-		return nil, fmt.Errorf("build boot bundle: %w", err)
-	}
-	defer os.RemoveAll(work)
-	b := &builder{Options: o, work: work, record: Record{Version: recordVersion}}
-	bundle, err := b.build(ctx)
+	var bundle *Bundle
+	err := withBuilder(o, func(b *builder) error {
+		debs, err := b.packages(ctx)
+		if err == nil {
+			bundle, err = b.build(ctx, debs)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("build boot bundle: %w", err)
 	}
 	return bundle, nil
+}
+
+// withBuilder runs do with the folder locked and a place to work in, and clears up.
+func withBuilder(o Options, do func(*builder) error) error {
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
+	}
+	unlock, err := lockFolder(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := removeLeftovers(o.Dir); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(o.Dir, tempPrefix)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	return do(&builder{Options: o, work: work, record: Record{Version: recordVersion}})
 }
 
 // builder holds what the steps of one build share.
@@ -60,12 +75,8 @@ type builder struct {
 }
 
 // build is the list of steps.
-func (b *builder) build(ctx context.Context) (*Bundle, error) {
+func (b *builder) build(ctx context.Context, debs []deb) (*Bundle, error) {
 	agent, err := readAgent(b.Agent)
-	if err != nil {
-		return nil, err
-	}
-	debs, err := b.packages(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +103,7 @@ func (b *builder) build(ctx context.Context) (*Bundle, error) {
 	if err := b.httpBoot(); err != nil {
 		return nil, err
 	}
-	return b.finish()
+	return b.finish(ctx)
 }
 
 func (b *builder) packages(ctx context.Context) ([]deb, error) {
@@ -151,7 +162,7 @@ func (b *builder) copyOut(name, from string) error {
 	return b.put(Entry{Name: name, Source: p.from}, p.data)
 }
 
-// stages makes stage 1 and stage 2.
+// stages makes stage 1 and stage 2, and the one archive of a stick.
 func (b *builder) stages(ctx context.Context, agent picked) error {
 	b.Log.Info().Str("kernel", b.record.KernelVersion).Msg("reading the kernel's modules")
 	x, err := indexModules(b.tree, b.record.KernelVersion)
@@ -178,7 +189,17 @@ func (b *builder) stages(ctx context.Context, agent picked) error {
 	if err != nil {
 		return err
 	}
-	return b.put(Entry{Name: Stage2, Source: made, Members: members}, raw)
+	if err := b.put(Entry{Name: Stage2, Source: made, Members: members}, raw); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	b.Log.Info().Int("stage2_bytes", len(raw)).Msg("packing stage 1 of a stick")
+	if raw, members, err = stickStage(b.tree, x, b.record.KernelVersion, agent); err != nil {
+		return err
+	}
+	return b.put(Entry{Name: StickRAM, Source: made, Members: members}, raw)
 }
 
 // httpBoot writes the disk image from the files that stand in the bundle already, and the disk GRUB.
@@ -186,6 +207,9 @@ func (b *builder) httpBoot() error {
 	b.Log.Info().Msg("writing the HTTP Boot image")
 	grub, err := b.tree.pick(diskGrub, "EFI/BOOT/grubx64.efi")
 	if err != nil {
+		return err
+	}
+	if err := b.put(Entry{Name: DiskGrub, Source: grub.from}, grub.data); err != nil {
 		return err
 	}
 	data := map[string][]byte{}
@@ -235,6 +259,9 @@ func (b *builder) sourceOf(name string) Source {
 	return made
 }
 
+// errBuilding says that a build holds the folder.
+var errBuilding = errors.New("another build is running")
+
 // lockFolder keeps a second build out until the first one ends.
 func lockFolder(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
@@ -244,7 +271,7 @@ func lockFolder(dir string) (unlock func(), err error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.New("another build is running")
+			return nil, errBuilding
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}

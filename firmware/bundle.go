@@ -25,15 +25,20 @@ const (
 	Stage1   = "initrd.img"
 	Stage2   = "stage2.cpio.zst"
 	HTTPBoot = "httpboot.img"
+	DiskGrub = "grubdisk.efi"   // the GRUB that starts from a disk: of the HTTP Boot image and of sticks
+	StickRAM = "initrd-usb.img" // stage 1 of a stick: every wired driver, and all of stage 2
 
 	recordName    = "bundle.json"
 	currentLink   = "current"
-	recordVersion = 1
+	recordVersion = 2
 	maxRecord     = 8 << 20 // bytes of bundle.json
 )
 
-// bundleNames lists the files that every bundle has.
-var bundleNames = []string{Shim, Grub, Undionly, Kernel, Stage1, Stage2, HTTPBoot}
+// bundleNames lists the files that every bundle of a record's version has. Version 1 knew no sticks.
+var bundleNames = map[int][]string{
+	1: {Shim, Grub, Undionly, Kernel, Stage1, Stage2, HTTPBoot},
+	2: {Shim, Grub, Undionly, Kernel, Stage1, Stage2, StickRAM, DiskGrub, HTTPBoot},
+}
 
 // ErrNoBundle says that no bundle was built yet.
 var ErrNoBundle = errors.New("no boot bundle: run \"ingot firmware build\"")
@@ -56,7 +61,7 @@ type Source struct {
 	slot int // the place of the unpacked file, while a bundle is built
 }
 
-// Member is one file inside stage 1, stage 2 or the HTTP Boot image.
+// Member is one file inside stage 1, stage 2, a stick's stage 1 or the HTTP Boot image.
 type Member struct {
 	Path   string `json:"path"`
 	Size   int64  `json:"size"`
@@ -131,19 +136,20 @@ func openBundle(dir string) (*Bundle, error) {
 	if err := json.Unmarshal(raw, &b.record); err != nil {
 		return nil, fmt.Errorf("open boot bundle: read %s: %w", recordName, err)
 	}
-	if b.record.Version != recordVersion {
-		return nil, fmt.Errorf("open boot bundle: made for version %d of %s, this program reads %d: build it again", b.record.Version, recordName, recordVersion)
+	names, ok := bundleNames[b.record.Version]
+	if !ok {
+		return nil, fmt.Errorf("open boot bundle: made for version %d of %s, this program reads 1 to %d: build it again", b.record.Version, recordName, recordVersion)
 	}
 	if sum := sha256.Sum256(raw); filepath.Base(dir) != dirName(sum) {
 		return nil, fmt.Errorf("open boot bundle: %s is not the one that its folder %s was named by", recordName, filepath.Base(dir))
 	}
-	for _, name := range bundleNames {
+	for _, name := range names {
 		if _, ok := b.entry(name); !ok {
 			return nil, fmt.Errorf("open boot bundle: %s lists no %s", recordName, name)
 		}
 	}
-	if len(b.record.Files) != len(bundleNames) {
-		return nil, fmt.Errorf("open boot bundle: %s lists %d files, want %d", recordName, len(b.record.Files), len(bundleNames))
+	if len(b.record.Files) != len(names) {
+		return nil, fmt.Errorf("open boot bundle: %s lists %d files, want %d", recordName, len(b.record.Files), len(names))
 	}
 	return b, nil
 }
@@ -152,6 +158,9 @@ func dirName(sum [32]byte) string { return "bundle-" + hex.EncodeToString(sum[:8
 
 // Record tells what the bundle is made of.
 func (b *Bundle) Record() Record { return b.record }
+
+// Name is "bundle-" and the first 16 hex characters of the record's SHA-256.
+func (b *Bundle) Name() string { return filepath.Base(b.dir) }
 
 // Dir is the folder of this bundle.
 func (b *Bundle) Dir() string { return b.dir }

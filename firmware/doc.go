@@ -5,7 +5,7 @@
 // packages are downloaded and unpacked into the data folder, never installed, and no binary stands in git.
 //
 //	DATA/boot/
-//	  current -> bundle-3f0c...     switched by one rename; the bundle before it is kept
+//	  current -> bundle-3f0c...     switched by one rename; older ones are kept while a job or a start uses them
 //	  bundle-3f0c.../               named by the SHA-256 of its bundle.json
 //	    bundle.json                 every file, where it came from, its size and SHA-256
 //	    shimx64.efi  grubx64.efi    the signed chain for UEFI PXE (grubx64.efi is the netboot GRUB)
@@ -13,6 +13,7 @@
 //	    vmlinuz  initrd.img         the kernel and stage 1: the agent and the network modules
 //	    stage2.cpio.zst             drives, file systems, ntfs-3g: fetched by the agent over HTTPS
 //	    httpboot.img                a disk for UEFI HTTP Boot: the same chain on a FAT32 EFI partition
+//	    grubdisk.efi initrd-usb.img what a stick has in their place: the GRUB for disks, and both stages in one
 //	  debs/                         the packages as downloaded
 //
 // Why two stages: under Secure Boot the signed GRUB loads by TFTP in blocks of 1 KiB, so what it loads is kept

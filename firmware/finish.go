@@ -1,6 +1,8 @@
 package firmware
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -34,7 +36,7 @@ func (b *builder) put(e Entry, data []byte) error {
 }
 
 // finish writes the record, gives the folder the name of its digest and switches to it.
-func (b *builder) finish() (*Bundle, error) {
+func (b *builder) finish(ctx context.Context) (*Bundle, error) {
 	raw, err := json.MarshalIndent(b.record, "", " ")
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", recordName, err)
@@ -62,7 +64,11 @@ func (b *builder) finish() (*Bundle, error) {
 		return nil, err
 	}
 	b.Log.Info().Str("bundle", name).Msg("boot bundle ready")
-	return bundle, prune(b.Dir, name, before)
+	if b.InUse == nil {
+		return bundle, prune(b.Dir, name, []string{cmp.Or(other(before, name), newestOther(b.Dir, name))})
+	}
+	b.pruneUnused(ctx, name)
+	return bundle, nil
 }
 
 // moveInto moves the new folder to its name. One of that name is there when nothing changed since an earlier
@@ -90,38 +96,6 @@ func switchTo(dir, name, temp string) error {
 		return err
 	}
 	return syncDir(dir)
-}
-
-// prune removes bundles but the present one and the one before it. After a build that changed nothing, the
-// newest other one counts as the one before.
-func prune(dir, now, before string) error {
-	if before == "" || before == now {
-		before = newestOther(dir, now)
-	}
-	return eachEntry(dir, func(name string) error {
-		if bundleDir.MatchString(name) && name != now && name != before {
-			return os.RemoveAll(filepath.Join(dir, name))
-		}
-		return nil
-	})
-}
-
-func newestOther(dir, now string) string {
-	var best string
-	var bestTime int64
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return ""
-	}
-	for _, e := range entries {
-		if !bundleDir.MatchString(e.Name()) || e.Name() == now {
-			continue
-		}
-		if st, err := e.Info(); err == nil && st.ModTime().UnixNano() > bestTime {
-			best, bestTime = e.Name(), st.ModTime().UnixNano()
-		}
-	}
-	return best
 }
 
 // removeLeftovers clears what a killed build left. The caller holds the lock.

@@ -43,9 +43,13 @@ func httpBootFiles(shim, grub, kernel, initrd []byte) []fatFile {
 	}
 }
 
-// writeImage writes the disk into an empty file and tells where the template lies. Serial numbers and GUIDs are
-// taken from the content's digest: equal content gives equal bytes.
-func writeImage(f *os.File, files []fatFile) (Template, error) {
+// image is a disk with one EFI partition, laid out and not written yet.
+type image struct {
+	volume *fatVolume
+	sum    []byte // of the content: serial numbers and GUIDs come from it, so that equal content gives equal bytes
+}
+
+func layImage(files []fatFile) (*image, error) {
 	h := sha256.New()
 	for _, e := range files {
 		fmt.Fprintf(h, "%s %d\n", e.path, len(e.data))
@@ -53,20 +57,36 @@ func writeImage(f *os.File, files []fatFile) (Template, error) {
 	}
 	sum := h.Sum(nil)
 	v, err := layFAT(files, "INGOT", binary.LittleEndian.Uint32(sum))
+	return &image{volume: v, sum: sum}, err
+}
+
+// end is the first sector behind the EFI partition.
+func (i *image) end() uint64 { return espStart + uint64(i.volume.size()/sector) }
+
+// sectors is the size of the smallest disk that holds it.
+func (i *image) sectors() uint64 { return i.end() + gptTail }
+
+// writeTo writes everything onto a disk of that many sectors, which must read as zeros up to the partition's end.
+func (i *image) writeTo(w io.WriterAt, sectors uint64) error {
+	if err := writeGPT(w, sectors, i.end()-1, guidFrom(i.sum[4:20]), guidFrom(i.sum[12:28])); err != nil {
+		return err
+	}
+	return i.volume.writeTo(w, espStart*sector, espStart)
+}
+
+// writeImage writes the disk into an empty file and tells where the template lies.
+func writeImage(f *os.File, files []fatFile) (Template, error) {
+	i, err := layImage(files)
 	if err != nil {
 		return Template{}, err
 	}
-	sectors := uint64(espStart) + uint64(v.size()/sector) + gptTail
-	if err := f.Truncate(int64(sectors) * sector); err != nil {
+	if err := f.Truncate(int64(i.sectors()) * sector); err != nil {
 		return Template{}, fmt.Errorf("write HTTP Boot image: %w", err)
 	}
-	if err := writeGPT(f, sectors, guidFrom(sum[4:20]), guidFrom(sum[12:28])); err != nil {
+	if err := i.writeTo(f, i.sectors()); err != nil {
 		return Template{}, err
 	}
-	if err := v.writeTo(f, espStart*sector, espStart); err != nil {
-		return Template{}, err
-	}
-	return Template{Offset: espStart*sector + v.offsets[templatePath], Size: templateSize}, nil
+	return Template{Offset: espStart*sector + i.volume.offsets[templatePath], Size: templateSize}, nil
 }
 
 // guidFrom makes a version 8 GUID (RFC 9562) of 16 bytes.
@@ -77,14 +97,14 @@ func guidFrom(b []byte) (g [16]byte) {
 	return g
 }
 
-// writeGPT writes the protective MBR and both copies of the table with the one partition.
-func writeGPT(w io.WriterAt, sectors uint64, disk, part [16]byte) error {
+// writeGPT writes the protective MBR and both copies of the table with the one partition, whose last sector is given.
+func writeGPT(w io.WriterAt, sectors, last uint64, disk, part [16]byte) error {
 	le := binary.LittleEndian
 	table := make([]byte, gptEntries*gptEntrySize)
 	copy(table, espType[:])
 	copy(table[16:], part[:])
 	le.PutUint64(table[32:], espStart)
-	le.PutUint64(table[40:], sectors-gptTail-1)
+	le.PutUint64(table[40:], last)
 	for i, c := range utf16.Encode([]rune("EFI system partition")) {
 		le.PutUint16(table[56+2*i:], c)
 	}
@@ -107,7 +127,7 @@ func writeGPT(w io.WriterAt, sectors uint64, disk, part [16]byte) error {
 	}
 	mbr := make([]byte, sector)
 	copy(mbr[446:], []byte{0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0})
-	le.PutUint32(mbr[458:], uint32(sectors-1))
+	le.PutUint32(mbr[458:], uint32(min(sectors-1, 1<<32-1)))
 	mbr[510], mbr[511] = 0x55, 0xaa
 	for _, p := range []struct {
 		at   uint64
@@ -120,7 +140,7 @@ func writeGPT(w io.WriterAt, sectors uint64, disk, part [16]byte) error {
 		{sectors - 1, header(sectors-1, 1, sectors-gptTail)},
 	} {
 		if _, err := w.WriteAt(p.data, int64(p.at)*sector); err != nil {
-			return fmt.Errorf("write HTTP Boot image: %w", err)
+			return fmt.Errorf("write partition table: %w", err)
 		}
 	}
 	return nil

@@ -94,6 +94,21 @@ func (x *moduleIndex) closure(wanted []string) ([]string, error) {
 	return slices.Sorted(maps.Keys(chosen)), nil
 }
 
+// inFolders gives the names of all modules below the folders but those below skip, sorted.
+func (x *moduleIndex) inFolders(folders, skip []string) []string {
+	below := func(file string, dirs []string) bool {
+		return slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(file, d) })
+	}
+	var out []string
+	for name, m := range x.byName {
+		if below(m.path, folders) && !below(m.path, skip) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // soft gives the modules behind a module's soft dependencies: a name, or an alias that several may carry.
 func (x *moduleIndex) soft(m module) []string {
 	var out []string

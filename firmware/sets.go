@@ -37,6 +37,18 @@ var stage2Modules = []string{
 	"usbhid", "hid_generic",
 }
 
+// stickFolders hold the drivers that a stick has beyond those of stage 1: no TFTP carries it, so it has all wired
+// adapters and USB hosts that the kernel knows. A folder that ends on a name in stickSkips is left out: chips of
+// switches, whose firmware alone is larger than the stick's content.
+var (
+	stickFolders = []string{"kernel/drivers/net/ethernet/", "kernel/drivers/net/usb/", "kernel/drivers/net/phy/", "kernel/drivers/net/mdio/",
+		"kernel/drivers/usb/host/"}
+	stickSkips = []string{"kernel/drivers/net/ethernet/mellanox/mlxsw/", "kernel/drivers/net/ethernet/marvell/prestera/"}
+)
+
+// stickModules are single ones that stand elsewhere: adapters of virtual machines, and a cable between two laptops.
+var stickModules = []string{"?hv_netvsc", "?xen_netfront", "?thunderbolt_net"}
+
 // firmwarePackages are looked into for the files that the chosen modules ask for, where a source has them.
 var firmwarePackages = []string{"firmware-realtek", "firmware-misc-nonfree", "firmware-linux-free"}
 
@@ -53,5 +65,5 @@ var whole = []struct{ name, pkg, path string }{
 	{Undionly, "ipxe", "usr/lib/ipxe/undionly.kpxe"},
 }
 
-// diskGrub is the GRUB of the HTTP Boot image: its prefix is (hd0,gpt1)/EFI/debian.
+// diskGrub is the GRUB of the HTTP Boot image and of sticks: its prefix is (hd0,gpt1)/EFI/debian.
 const diskGrub = "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"

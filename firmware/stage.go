@@ -15,6 +15,9 @@ import (
 // maxStage1 is what GRUB may have to load by TFTP, in bytes.
 const maxStage1 = 6_000_000
 
+// maxStick bounds a stick's stage 1, in bytes: a laptop with 1 GB holds it, unpacked, beside its work.
+const maxStick = 64_000_000
+
 // picked is one file chosen for an archive, with where it came from.
 type picked struct {
 	path string
@@ -176,4 +179,31 @@ func stage2(t *tree, x *moduleIndex, version string, first []string) ([]byte, []
 		return nil, nil, err
 	}
 	return archive(append(files, ntfs...), nil)
+}
+
+// stickStage packs what a stick's GRUB loads: the agent, stage 1 and stage 2 in one, and every wired driver. It is
+// whole, so that a stick does not care which bundle the daemon serves when it is used.
+func stickStage(t *tree, x *moduleIndex, version string, agent picked) ([]byte, []Member, error) {
+	wanted := slices.Concat(stage1Modules, stage2Modules, stickModules, x.inFolders(stickFolders, stickSkips))
+	modules, err := x.closure(wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := chosenModules(t, x, version, modules, modules)
+	if err != nil {
+		return nil, nil, err
+	}
+	blobs, _, err := nicFirmware(t, x, modules)
+	if err != nil {
+		return nil, nil, err
+	}
+	ntfs, err := t.program(ntfsProgram)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, members, err := archive(slices.Concat(files, blobs, ntfs, []picked{agent}), rootNodes())
+	if err == nil && len(raw) > maxStick {
+		err = fmt.Errorf("a stick's stage 1 has %d bytes, at most %d are allowed: %s", len(raw), maxStick, largest(members))
+	}
+	return raw, members, err
 }

@@ -223,6 +223,22 @@ func TestAddressesAreGivenAndKept(t *testing.T) {
 	if r := a.request(never, wanted("10.77.0.50")); r != nil {
 		t.Errorf("a lease that could not be stored was acknowledged: %v", r)
 	}
+	// With a full disk its holder keeps its address; nobody gets a new one, and the boot log says why.
+	b.leases.fail(errors.Join(errors.New("no space"), job.Faultf(job.CodeFull, "")))
+	if r := a.request(quick, wanted("10.77.0.50")); r == nil || r.MessageType() != dhcpv4.MessageTypeAck {
+		t.Errorf("with a full disk the holder of an address is answered %v; want an ACK", r)
+	}
+	d.request(never, append(edk2(), chosen("10.77.0.2"), wanted("10.77.0.90"))...) // lets go of what it was offered
+	f := newLaptop(t, "52:54:00:aa:00:99")
+	if r := f.discover(quick, edk2()...); r == nil {
+		t.Error("with a full disk no offer is made")
+	}
+	if r := f.request(never, append(edk2(), chosen(serverIP), wanted("10.77.0.99"))...); r != nil {
+		t.Errorf("with a full disk a new address was given: %v", r)
+	}
+	b.await(t, "52:54:00:aa:00:99", func(e []pxe.Event) bool {
+		return len(e) > 0 && e[len(e)-1].Text == "gets no address: The disk of the server is full."
+	})
 	b.leases.fail(nil)
 
 	// A restart remembers.

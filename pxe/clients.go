@@ -132,8 +132,9 @@ func (c *clients) at(ip netip.Addr) (Machine, bool) {
 	return c.byMAC[mac].machine, true
 }
 
-// reached notes a leg for the loop guard and for telling the agent's DHCP from another's.
-func (c *clients) reached(ev Event) {
+// reached notes a leg for the loop guard and for telling the agent's DHCP from another's. now carries the monotonic
+// clock, so that a server whose clock is set takes nobody for a loop.
+func (c *clients) reached(ev Event, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.byMAC[ev.MAC]
@@ -142,15 +143,15 @@ func (c *clients) reached(ev Event) {
 	}
 	switch ev.Leg {
 	case LegNBP:
-		e.loaders = append(e.loaders, ev.Time)
+		e.loaders = append(e.loaders, now)
 		if len(e.loaders) > loopLimit {
 			e.loaders = e.loaders[1:]
 		}
 		if strings.HasSuffix(ev.File, imageAlias) {
-			e.fetched = ev.Time
+			e.fetched = now
 		}
 	case LegInitramfs:
-		e.loaders, e.fetched = nil, ev.Time
+		e.loaders, e.fetched = nil, now
 	case LegLoader, LegScript, LegKernel, LegHello:
 		e.loaders = nil
 	}

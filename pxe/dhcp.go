@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"ingot/imaging/job"
 )
 
 // handleDHCP answers one packet to port 67. The library runs it in a goroutine of its own; at most cap(busy)
@@ -166,7 +168,7 @@ func (l *link) serveAddress(ctx context.Context, r request, now time.Time) *dhcp
 		}
 	case dhcpv4.MessageTypeRelease:
 		if lease, leased := p.release(r.machine.MAC, r.client, now); leased {
-			l.put(lease)
+			_ = l.put(lease) // logged; a lease that is not given back on record ends by its time
 		}
 	case dhcpv4.MessageTypeInform:
 		return l.inform(ctx, p, r, now)
@@ -220,6 +222,9 @@ func (l *link) addBoot(out *dhcpv4.DHCPv4, r request, a answer) {
 // an address from before (50 alone), renewing and rebinding (ciaddr).
 func (l *link) request(ctx context.Context, p *pool, r request, now time.Time) *dhcpv4.DHCPv4 {
 	logged := l.logged(r, now)
+	if r.server.IsValid() && r.server == l.former {
+		return l.nak(r, r.wanted, "this server has another address now", logged)
+	}
 	if r.server.IsValid() && r.server != l.addr {
 		p.withdraw(r.machine.MAC, now)
 		if logged {
@@ -236,12 +241,18 @@ func (l *link) request(ctx context.Context, p *pool, r request, now time.Time) *
 	}
 	why := l.mayHave(p, r, ip, now)
 	if why == "" {
-		if lease, undo, err := p.lease(r.machine.MAC, ip, r.host, now); err != nil {
+		had := p.leased(r.machine.MAC, ip)
+		lease, undo, err := p.lease(r.machine.MAC, ip, r.host, now)
+		if err != nil {
 			why = "it was not offered to this machine"
-		} else if !l.put(lease) {
+		} else if err := l.put(lease); err != nil && !(had && job.FaultOf(err).Code == job.CodeFull) {
 			undo()
+			if logged {
+				l.record(r.machine, LegNak, "gets no address: "+job.FaultOf(err).Code.Words().Sentence)
+			}
 			return nil // not durable, so not given: the machine asks again
 		}
+		// With a full disk a machine keeps the address that the records name it for; only its new end is not there.
 	}
 	if why != "" {
 		return l.nak(r, ip, why, logged)
@@ -306,14 +317,14 @@ func (l *link) inform(ctx context.Context, p *pool, r request, now time.Time) *d
 	return out
 }
 
-// put makes a lease durable and reports whether it is.
-func (l *link) put(lease Lease) bool {
+// put makes a lease durable.
+func (l *link) put(lease Lease) error {
 	if l.Leases == nil {
-		return true // a proxy's loans may be forgotten: they last for minutes
+		return nil // a proxy's loans may be forgotten: they last for minutes
 	}
-	if err := l.Leases.PutLease(lease); err != nil {
+	err := l.Leases.PutLease(lease)
+	if err != nil {
 		l.Log.Error().Err(err).Stringer("mac", lease.MAC).Stringer("ip", lease.IP).Msg("lease could not be stored")
-		return false
 	}
-	return true
+	return err
 }

@@ -71,8 +71,12 @@ func lastStart(events []Event) (start, bool) {
 	return s, true
 }
 
-// begins reports whether e starts anew after prev.
+// begins reports whether e starts anew after prev. A stick's agent asks for an address before it is heard of; what
+// counts is from its question on.
 func begins(prev, e Event) bool {
+	if e.Leg == LegStick {
+		return true
+	}
 	if e.Leg != LegDiscover || e.Loader == LoaderNone {
 		return false
 	}
@@ -116,6 +120,8 @@ func (s *start) cause() Cause {
 		return Cause{Sentence: "There was no address left for it.", Check: "Make the pool larger or the lease time shorter."}
 	case s.verdict.Leg == LegLoop:
 		return Cause{Sentence: "It fetched its first loader again and again and got no further, so it was sent to its own disk.", Check: "Look at its screen; the loader fails there. It may try again in a few minutes."}
+	case s.seen[LegStick] > 0:
+		return Cause{Sentence: "A stick started it and it was let in, but its agent did not say Hello.", Check: "Its screen, which says what it waits for."}
 	case s.last.Err != "":
 		return s.broken()
 	case s.seen[LegInitramfs] > 0:

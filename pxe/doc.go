@@ -15,6 +15,9 @@
 //	UEFI x64         shimx64.efi (TFTP)   -> grubx64.efi -> /grub/grub.cfg -> /grub/by-mac/MAC -> vmlinuz, initrd.img (TFTP)
 //	UEFI HTTP Boot   /httpboot/MAC/ingot.img (HTTP), the same signed chain inside
 //
+// A boot stick passes none of these legs; its GRUB configuration is made here (stick.go), and its agent asks the daemon
+// itself whether it may start.
+//
 // Two ways to answer. As a proxy (the default) we stand beside a DHCP server that knows nothing of booting:
 // it gives the address, we give the boot file, and we never give an address. As a full DHCP server we give
 // both, from a pool whose leases are durable before they are acknowledged.
@@ -25,12 +28,22 @@
 //
 // Whether a machine boots at all is the Director's word: Boot; Refuse, which names a boot file that is not
 // there, so that the firmware goes on to its own disk within seconds and runs no byte of ours; or Ignore,
-// which is silence. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words
+// which is silence. The word is asked for again at every file, by TFTP and HTTP too: who asks is known by the
+// address, through what DHCP saw or the kernel's neighbour table, and a machine that may not boot is told that
+// there is no such file, whatever it asks for. A script or boot image that is made for one machine goes to that
+// machine only. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words
 // where a start stopped and what to check.
+//
+// Interfaces come and go. station.go follows each configured one by the kernel's word (facts.go decides what becomes
+// of it): what is open on a card that is pulled is closed, and opened anew when it comes back, under whatever index
+// and address. Nothing that names our address outlives it. A full DHCP server looks for another one before it opens
+// again, for the card may have come back in another network. Times in memory count by the monotonic clock: a clock
+// that is set ends no lease and makes nobody a loop.
 //
 // Everything that arrives here is hostile: requests are parsed within bounds into a Request, names are looked
 // up in a fixed list and never in a folder, tables are bounded, answers are limited per machine and in all.
-// Only public bytes are served; the boot token in a script names a boot and authenticates nobody.
+// Only public bytes are served, and to machines that boot only (stage 2, drivers on the agent's port, is public to
+// all); the boot token in a script names a boot and authenticates nobody.
 //
 // Why always broadcast: a machine without an address cannot answer ARP, so a reply to it goes to
 // 255.255.255.255 whatever its broadcast flag says; relayed requests go back to the relay. Why an own lock:

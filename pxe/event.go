@@ -21,6 +21,7 @@ const (
 	LegScript       Leg = "script"        // the machine's own script: iPXE's, or GRUB's by MAC
 	LegKernel       Leg = "kernel"        // vmlinuz was fetched
 	LegInitramfs    Leg = "initramfs"     // initrd.img was fetched
+	LegStick        Leg = "stick"         // an agent that a stick started asks whether it may (recorded by the daemon's side of the agent)
 	LegHello        Leg = "hello"         // the agent said Hello (recorded by the daemon's side of the agent)
 
 	LegRefuse      Leg = "refuse"      // told to start its own disk; Text says why

@@ -85,13 +85,32 @@ func findNeighbour(table io.Reader, ip netip.Addr, ifname string) (MAC, bool) {
 	return MAC{}, false
 }
 
-// commandLineFor asks whether this machine boots and, if so, makes its kernel command line. A machine that
-// does not boot gets fs.ErrNotExist: what it asked for is not there for it.
-func (l *link) commandLineFor(ctx context.Context, m Machine) (string, error) {
-	if d := l.decide(ctx, m); d.Action != Boot {
-		l.record(m, LegRefuse, d.Why)
-		return "", fmt.Errorf("no start for %s: %w", m.MAC, fs.ErrNotExist)
+// admit says whether whoever asks from an address may have a boot file: a machine that boots now, and of what is
+// made for one machine that machine alone (named; the zero MAC is what all share). To anybody else it is
+// fs.ErrNotExist, so that no byte of a boot file leaves for a machine that was not told to boot. It returns the
+// machine whose start this is.
+func (l *link) admit(ctx context.Context, asker Machine, named MAC) (Machine, error) {
+	m := asker
+	if named != (MAC{}) && named != asker.MAC {
+		if asker.MAC != (MAC{}) {
+			l.record(asker, LegRefuse, fmt.Sprintf("It asked for what is made for %s.", named))
+			return asker, fmt.Errorf("%s asks in the name of %s: %w", asker.MAC, named, fs.ErrNotExist)
+		}
+		m = l.machineOf(named, asker.IP) // nobody saw who took this address: both must be allowed to boot
+		if d := l.decide(ctx, m); d.Action != Boot {
+			l.record(m, LegRefuse, d.Why)
+			return m, fmt.Errorf("no start for %s: %w", m.MAC, fs.ErrNotExist)
+		}
 	}
+	if d := l.decide(ctx, asker); d.Action != Boot {
+		l.record(asker, LegRefuse, d.Why)
+		return m, fmt.Errorf("no start for %s: %w", asker.MAC, fs.ErrNotExist)
+	}
+	return m, nil
+}
+
+// commandLineFor makes the kernel command line of a machine that was admitted.
+func (l *link) commandLineFor(ctx context.Context, m Machine) (string, error) {
 	token, err := l.Director.Token(ctx, m)
 	if err != nil {
 		return "", fmt.Errorf("boot token for %s: %w", m.MAC, err)

@@ -16,19 +16,17 @@ import (
 
 // refuseForeign keeps us from giving addresses where another DHCP server does: two of them give one address to
 // two machines.
-func (s *Server) refuseForeign(ctx context.Context) error {
+func (s *Server) refuseForeign(ctx context.Context, l *link) error {
 	if s.cfg.AllowForeign {
 		return nil
 	}
-	for _, l := range s.links {
-		other, err := l.findForeign(ctx, s.cfg.ProbeTime)
-		if err != nil {
-			s.Log.Error().Err(err).Str("interface", l.name).Msg("looking for another DHCP server failed")
-			return job.Faultf(job.CodeDaemon, "It could not be checked whether another DHCP server answers on %s. Run the daemon as root, or allow other servers.", l.name)
-		}
-		if other.IsValid() {
-			return job.Faultf(job.CodeDaemon, "Another DHCP server, %s, answers on %s. Use the proxy mode beside it, stop it, or allow other servers.", other, l.name)
-		}
+	other, err := l.findForeign(ctx, s.cfg.ProbeTime)
+	if err != nil {
+		s.Log.Error().Err(err).Str("interface", l.name).Msg("looking for another DHCP server failed")
+		return job.Faultf(job.CodeDaemon, "It could not be checked whether another DHCP server answers on %s. Run the daemon as root, or allow other servers.", l.name)
+	}
+	if other.IsValid() {
+		return job.Faultf(job.CodeDaemon, "Another DHCP server, %s, answers on %s. Use the proxy mode beside it, stop it, or allow other servers.", other, l.name)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (l *link) newHTTP() *http.Server {
 	}
 }
 
-// serveHTTP serves public bytes by name, to addresses of networks that we serve.
+// serveHTTP serves boot files by name, to machines that boot.
 func (l *link) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -92,7 +92,7 @@ func (l *link) sendFile(w http.ResponseWriter, r *http.Request, f File, m Machin
 	l.fetched(m, leg, r.URL.Path, out.bytes, total, err)
 }
 
-// openHTTP finds what a path means to this machine, and which leg fetching it is.
+// openHTTP finds what a path means to this machine, if it may boot, and which leg fetching it is.
 func (l *link) openHTTP(r *http.Request, m Machine) (File, Machine, Leg, error) {
 	clean, err := cleanName(r.URL.Path)
 	if err != nil {
@@ -102,11 +102,17 @@ func (l *link) openHTTP(r *http.Request, m Machine) (File, Machine, Leg, error) 
 		return l.openScript(r, m)
 	}
 	if mac, ok := byMAC(clean, dirHTTPBoot, "/"+imageAlias); ok {
-		return l.openImage(r.Context(), l.machineOf(mac, m.IP))
+		if m, err = l.admit(r.Context(), m, mac); err != nil {
+			return nil, m, LegNBP, err
+		}
+		return l.openImage(r.Context(), m)
 	}
 	leg, ok := bootFiles[clean]
 	if !ok {
 		return nil, m, "", fmt.Errorf("path %q: %w", clip(clean, maxName), fs.ErrNotExist)
+	}
+	if m, err = l.admit(r.Context(), m, MAC{}); err != nil {
+		return nil, m, leg, err
 	}
 	f, err := l.Files.Open(clean)
 	if err != nil {
@@ -119,15 +125,18 @@ func (l *link) openHTTP(r *http.Request, m Machine) (File, Machine, Leg, error) 
 func (l *link) openScript(r *http.Request, m Machine) (File, Machine, Leg, error) {
 	q := r.URL.Query()
 	if !q.Has("mac") {
-		return text(ipxeAsk(l.place())), m, "", nil
+		m, err := l.admit(r.Context(), m, MAC{})
+		return text(ipxeAsk(l.place())), m, "", err
 	}
 	mac, err := ParseMAC(q.Get("mac"))
 	if err != nil {
 		return nil, m, "", fmt.Errorf("%v: %w", err, fs.ErrNotExist)
 	}
-	m = l.machineOf(mac, m.IP)
 	if u, ok := parseUUID(strings.ToLower(q.Get("uuid"))); ok && m.UUID == "" {
 		m.UUID = u
+	}
+	if m, err = l.admit(r.Context(), m, mac); err != nil {
+		return nil, m, LegScript, err
 	}
 	line, err := l.commandLineFor(r.Context(), m)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4/server4"
 	"github.com/pin/tftp/v3"
@@ -20,23 +19,14 @@ import (
 	"ingot/imaging/job"
 )
 
-// errChanged says that the interface is not what it was when its ports were opened.
-var errChanged = errors.New("the interface changed")
-
-const (
-	watchEvery = 500 * time.Millisecond // how soon a lost or changed interface is noticed
-	retryEvery = time.Second            // and how often it is tried again
-	probeEvery = 5 * time.Minute        // how often another DHCP server is looked for while we serve
-)
-
-// link is one interface with everything that listens on it. All boot services of a link stand on its first
-// IPv4 address, so a machine on one network is never sent to an address of another.
+// link is one interface, as it was when its ports were opened, with everything that listens on it; its facts never
+// change. All boot services of a link stand on its first IPv4 address, so a machine on one network is never sent to
+// an address of another.
 type link struct {
 	*Server
+	facts
 	name   string
-	index  int
-	addr   netip.Addr
-	prefix netip.Prefix
+	former netip.Addr // where we stood before: who names it is answered that this is over
 
 	dhcp, proxy *server4.Server
 	tftpConn    *net.UDPConn
@@ -53,58 +43,6 @@ type link struct {
 
 // place is where this link's machines find us.
 func (l *link) place() place { return place{l.addr, l.cfg.Ports.HTTP} }
-
-// claim takes the one lock of this interface in this network namespace. The DHCP library shares its port with
-// anybody who asks, so without it a second daemon would start without an error and both would answer half.
-func (l *link) claim() error {
-	lock, err := net.Listen("unix", fmt.Sprintf("@ingot/dhcp/%s/%d", l.name, l.cfg.Ports.DHCP))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return job.Faultf(job.CodeDaemon, "Another Ingot already answers network boots on %s (port %d). Stop it first.", l.name, l.cfg.Ports.DHCP)
-	}
-	if err != nil {
-		return fmt.Errorf("lock interface %s: %w", l.name, err)
-	}
-	l.locks = append(l.locks, lock)
-	return nil
-}
-
-// look finds the interface and its first IPv4 address; as a full DHCP server the first inside a subnet.
-func (l *link) look() error {
-	ifc, err := net.InterfaceByName(l.name)
-	if err != nil {
-		return job.Faultf(job.CodeDaemon, "There is no network interface %s.", l.name)
-	}
-	addrs, err := ifc.Addrs()
-	if err != nil {
-		return fmt.Errorf("read addresses of %s: %w", l.name, err)
-	}
-	for _, a := range addrs {
-		n, ok := a.(*net.IPNet)
-		if !ok || n.IP.To4() == nil {
-			continue
-		}
-		ip := addrOf(n.IP.To4())
-		bits, _ := n.Mask.Size()
-		if !ip.IsValid() || l.cfg.Mode == ModeDHCP && !l.inSubnets(ip) {
-			continue
-		}
-		l.index, l.addr, l.prefix = ifc.Index, ip, netip.PrefixFrom(ip, bits).Masked()
-		return nil
-	}
-	if l.cfg.Mode == ModeDHCP {
-		return job.Faultf(job.CodeDaemon, "The interface %s has no IPv4 address inside a configured subnet.", l.name)
-	}
-	return job.Faultf(job.CodeDaemon, "The interface %s has no IPv4 address.", l.name)
-}
-
-func (l *link) inSubnets(ip netip.Addr) bool {
-	for _, s := range l.cfg.Subnets {
-		if s.Prefix.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}
 
 // serves reports whether an address may be answered: it is on this link or in a configured subnet.
 func (l *link) serves(ip netip.Addr) bool {
@@ -196,38 +134,16 @@ func (l *link) close() {
 		if l.httpListen != nil {
 			l.httpListen.Close()
 		}
-		if l.tftp != nil {
-			l.tftp.Shutdown() // waits for transfers: they end with alive, a silent one after its last retry (7 s)
-		}
 		if l.tftpConn != nil {
 			l.tftpConn.Close()
 		}
+		if t := l.tftp; t != nil {
+			// Transfers end with alive, a silent one after its last retry (7 s); the next link need not wait for it.
+			l.ending.Add(1)
+			go func() { defer l.ending.Done(); t.Shutdown() }()
+		}
 		l.dhcp, l.proxy, l.http, l.httpListen, l.tftp, l.tftpConn = nil, nil, nil, nil, nil, nil
 	})
-}
-
-// keep serves the link and opens it again whenever it was lost, until ctx ends.
-func (l *link) keep(ctx context.Context) error {
-	tick := time.NewTicker(retryEvery)
-	defer tick.Stop()
-	for {
-		err := l.serve(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		l.Log.Error().Err(err).Str("interface", l.name).Msg("network boot stopped on this interface; waiting for it")
-		for opened := false; !opened; {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
-			if err := l.look(); err == nil {
-				opened = l.open() == nil
-			}
-		}
-		l.Log.Info().Str("interface", l.name).Stringer("address", l.addr).Msg("network boot is served again")
-	}
 }
 
 // serve runs everything on the link until ctx ends or something of it fails.
@@ -239,34 +155,12 @@ func (l *link) serve(ctx context.Context) error {
 	g.Go(func() error { return t.Serve(tc) })
 	h, hl := l.http, l.httpListen
 	g.Go(func() error { return h.Serve(hl) })
-	g.Go(func() error { return l.watch(ctx) })
 	if l.cfg.Mode == ModeDHCP {
 		g.Go(func() error { l.watchForeign(ctx); return nil })
 	}
-	g.Go(func() error { <-ctx.Done(); l.close(); return nil })
+	g.Go(func() error { <-ctx.Done(); l.close(); return nil }) // the DHCP library's read ends by nothing else
 	l.Log.Info().Str("interface", l.name).Stringer("address", l.addr).Str("mode", string(l.cfg.Mode)).Msg("serving network boots")
 	return g.Wait()
-}
-
-// watch ends with errChanged when the interface is gone, another one, or has another address. The DHCP
-// library does not notice: its read would block for ever.
-func (l *link) watch(ctx context.Context) error {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		now := &link{Server: l.Server, name: l.name}
-		if err := now.look(); err != nil {
-			return err
-		}
-		if now.index != l.index || now.addr != l.addr || now.prefix != l.prefix {
-			return errChanged
-		}
-	}
 }
 
 // limitedConn drops what is no DHCP packet by its size, and what exceeds the allowances, before the library

@@ -23,37 +23,49 @@ type slot struct {
 	declined bool      // found in use by a stranger: nobody gets it before until
 }
 
-// pool gives out the addresses of one subnet. It decides in memory; what it leased is made durable by the
+// pool gives out the addresses of one subnet. Its times carry the monotonic clock: no lease ends, and none becomes
+// endless, because somebody set the server's clock. It decides in memory; what it leased is made durable by the
 // caller, who says undo when that fails. Its size is bounded by the subnet's pool and reservations.
 type pool struct {
 	Subnet
-	own      map[netip.Addr]bool // our own addresses and the router: never given
 	reserved map[MAC]netip.Addr  // from the configuration
 	holders  map[netip.Addr]MAC  // the reservations the other way round
 	mu       sync.Mutex          // guards what follows
+	own      map[netip.Addr]bool // our own addresses and the router: never given
 	slots    map[netip.Addr]slot // by address
 	byMAC    map[MAC]netip.Addr  // the address that a machine had last
 	fresh    uint32              // addresses below First+fresh were used once
 }
 
-func newPool(s Subnet, own []netip.Addr) *pool {
-	p := &pool{Subnet: s, own: map[netip.Addr]bool{}, reserved: map[MAC]netip.Addr{}, holders: map[netip.Addr]MAC{},
+func newPool(s Subnet) *pool {
+	p := &pool{Subnet: s, reserved: map[MAC]netip.Addr{}, holders: map[netip.Addr]MAC{},
 		slots: map[netip.Addr]slot{}, byMAC: map[MAC]netip.Addr{}}
-	for _, a := range append(own, s.Router) {
-		p.own[a] = true
-	}
 	for _, r := range s.Reservations {
 		p.reserved[r.MAC], p.holders[r.IP] = r.IP, r.MAC
 	}
+	p.setOwn(nil)
 	return p
 }
 
-// load puts a remembered lease back; one that no longer fits the configuration is left out.
-func (p *pool) load(l Lease) {
+// setOwn says which addresses are ours. A machine that holds one of them is refused it and starts over.
+func (p *pool) setOwn(own []netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.own = map[netip.Addr]bool{p.Router: true}
+	for _, a := range own {
+		p.own[a] = true
+	}
+}
+
+// load puts a remembered lease back; one that no longer fits the configuration is left out. What is left of it is
+// counted by the monotonic clock from here on, and is never more than a new lease would be: the wall clock may have
+// been set since it was written.
+func (p *pool) load(l Lease, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.MAC.Valid() && p.fits(l.MAC, l.IP) {
-		p.set(l.IP, slot{mac: l.MAC, host: l.Host, until: l.Expires})
+		left := min(l.Expires.Sub(now.Round(0)), p.LeaseTime)
+		p.set(l.IP, slot{mac: l.MAC, host: l.Host, until: now.Add(left)})
 	}
 }
 
@@ -145,13 +157,13 @@ func (p *pool) lease(mac MAC, ip netip.Addr, host string, now time.Time) (l Leas
 	if !held || old.mac != mac || old.declined || !p.fits(mac, ip) {
 		return Lease{}, nil, fmt.Errorf("lease %s to %s: not offered to it", ip, mac)
 	}
-	now = now.Round(0) // only the wall clock survives a restart
-	l = Lease{IP: ip, MAC: mac, Host: host, Expires: now.Add(p.LeaseTime)}
-	p.set(ip, slot{mac: mac, host: host, until: l.Expires})
+	until := now.Add(p.LeaseTime)
+	l = Lease{IP: ip, MAC: mac, Host: host, Expires: until.Round(0)} // only the wall clock survives a restart
+	p.set(ip, slot{mac: mac, host: host, until: until})
 	return l, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.slots[ip].until.Equal(l.Expires) {
+		if p.slots[ip].until.Equal(until) {
 			p.set(ip, old)
 		}
 	}, nil
@@ -165,6 +177,14 @@ func (p *pool) holds(mac MAC, ip netip.Addr) bool {
 	return ok && s.mac == mac && !s.declined
 }
 
+// leased reports whether the machine was given this address, and not merely offered it.
+func (p *pool) leased(mac MAC, ip netip.Addr) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.slots[ip]
+	return ok && s.mac == mac && !s.declined && !s.offered
+}
+
 // release ends a lease or an offer; the machine will get the same address again while it is free. leased
 // tells the caller that there is something durable to change.
 func (p *pool) release(mac MAC, ip netip.Addr, now time.Time) (l Lease, leased bool) {
@@ -175,9 +195,9 @@ func (p *pool) release(mac MAC, ip netip.Addr, now time.Time) (l Lease, leased b
 		return Lease{}, false
 	}
 	leased = !s.offered
-	s.until, s.offered = now.Round(0), false
+	s.until, s.offered = now, false
 	p.set(ip, s)
-	return Lease{IP: ip, MAC: mac, Host: s.host, Expires: s.until}, leased
+	return Lease{IP: ip, MAC: mac, Host: s.host, Expires: now.Round(0)}, leased
 }
 
 // decline puts an address aside that its machine found in use.

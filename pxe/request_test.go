@@ -179,7 +179,7 @@ func TestWhereRepliesGo(t *testing.T) {
 // TestNothingLeavesTheBench: an answer goes to networks that are configured or our own, never elsewhere.
 func TestNothingLeavesTheBench(t *testing.T) {
 	a := func(s string) netip.Addr { return netip.MustParseAddr(s) }
-	l := &link{Server: &Server{cfg: Config{Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.88.0.0/24")}}}}, name: "srv", prefix: netip.MustParsePrefix("10.77.0.0/24")}
+	l := &link{Server: &Server{cfg: Config{Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.88.0.0/24")}}}}, name: "srv", facts: facts{prefix: netip.MustParsePrefix("10.77.0.0/24")}}
 	for _, c := range []struct {
 		name string
 		r    request
@@ -343,7 +343,7 @@ func FuzzHTTP(f *testing.F) {
 		f.Add(s)
 	}
 	l := &link{Server: &Server{Config: Config{}, Director: yes{}, Files: noFiles{}, Log: zerolog.Nop(), known: newClients()},
-		addr: netip.MustParseAddr("127.0.0.1"), prefix: netip.MustParsePrefix("127.0.0.0/8"), alive: context.Background()}
+		facts: facts{addr: netip.MustParseAddr("127.0.0.1"), prefix: netip.MustParsePrefix("127.0.0.0/8")}, alive: context.Background()}
 	l.cfg = Config{AgentPort: 8443, AgentPin: "sha256:" + strings.Repeat("ab", 32)}.withDefaults()
 	l.newHTTP()
 	f.Fuzz(func(t *testing.T, target string) {

@@ -3,8 +3,10 @@ package pxe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,13 +23,23 @@ type Server struct {
 	Recorder Recorder // may be nil
 	Leases   Leases   // needed as a full DHCP server only; as a proxy it may be nil
 	Files    Files
+	Patient  bool // Listen does not fail when an interface is absent or has no address: Serve waits for it
 	Log      zerolog.Logger
 
-	cfg   Config // Config with its defaults
-	known *clients
-	pools []*pool
-	links []*link
-	locks []net.Listener
+	// OnStand is told, at each change and not concurrently, where laptops find us on each configured interface,
+	// in the order of the configuration. It must be quick. It may be nil.
+	OnStand func([]Stand)
+
+	cfg      Config // Config with its defaults
+	began    time.Time
+	known    *clients
+	pools    []*pool
+	stations []*station
+	locks    []net.Listener
+	ending   sync.WaitGroup // what closed links leave behind
+
+	mu     sync.Mutex
+	stands map[string]netip.Addr // of the open links, by interface
 }
 
 // Listen checks the configuration, makes sure that nobody else answers in our place, and opens every port. It
@@ -37,14 +49,14 @@ func (s *Server) Listen(ctx context.Context) error {
 	if err := s.Config.Validate(); err != nil {
 		return err
 	}
-	s.cfg, s.known = s.Config.withDefaults(), newClients()
+	s.cfg, s.known, s.began, s.stands = s.Config.withDefaults(), newClients(), time.Now(), map[string]netip.Addr{}
 	if s.Director == nil || s.Files == nil || s.cfg.Mode == ModeDHCP && s.Leases == nil {
 		return errors.New("listen for network boots: Director, Files, and as a DHCP server Leases, must be given")
 	}
 	for _, name := range s.cfg.Interfaces {
-		l := &link{Server: s, name: name}
-		s.links = append(s.links, l)
-		if err := l.claim(); err != nil {
+		st := &station{Server: s, name: name, news: make(chan struct{}, 1)}
+		s.stations = append(s.stations, st)
+		if err := st.claim(); err != nil {
 			s.close()
 			return err
 		}
@@ -57,33 +69,63 @@ func (s *Server) Listen(ctx context.Context) error {
 }
 
 func (s *Server) openAll(ctx context.Context) error {
-	var own []netip.Addr
-	for _, l := range s.links {
-		if err := l.look(); err != nil {
-			return err
-		}
-		own = append(own, l.addr)
-	}
-	if err := s.loadPools(own); err != nil {
+	if err := s.loadPools(); err != nil {
 		return err
 	}
-	if s.cfg.Mode == ModeDHCP {
-		if err := s.refuseForeign(ctx); err != nil {
+	for _, st := range s.stations {
+		if err := st.find(); err != nil {
 			return err
 		}
+		var at netip.Addr
+		if st.link != nil {
+			at = st.link.addr
+		}
+		s.standAt(st.name, at)
 	}
-	for _, l := range s.links {
-		if err := l.open(); err != nil {
+	for _, st := range s.stations {
+		if st.link != nil && s.cfg.Mode == ModeDHCP {
+			if err := s.refuseForeign(ctx, st.link); err != nil {
+				return err
+			}
+		}
+	}
+	for _, st := range s.stations {
+		if st.link == nil {
+			continue
+		}
+		if err := st.link.open(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// standAt notes where an interface is served, and keeps the pools from giving our own addresses away.
+func (s *Server) standAt(name string, addr netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was, known := s.stands[name]; known && was == addr {
+		return
+	}
+	s.stands[name] = addr
+	var own []netip.Addr
+	var all []Stand
+	for _, st := range s.stations {
+		all = append(all, Stand{st.name, s.stands[st.name]})
+		own = append(own, s.stands[st.name])
+	}
+	for _, p := range s.pools {
+		p.setOwn(own)
+	}
+	if s.OnStand != nil {
+		s.OnStand(all)
+	}
+}
+
 // loadPools makes the pools and fills them with the leases that were given before.
-func (s *Server) loadPools(own []netip.Addr) error {
+func (s *Server) loadPools() error {
 	for _, sub := range s.cfg.Subnets {
-		s.pools = append(s.pools, newPool(sub, own))
+		s.pools = append(s.pools, newPool(sub))
 	}
 	if s.Leases == nil {
 		return nil
@@ -95,7 +137,7 @@ func (s *Server) loadPools(own []netip.Addr) error {
 	}
 	for _, l := range leases {
 		if p := s.poolFor(l.IP); p != nil {
-			p.load(l)
+			p.load(l, time.Now())
 		}
 	}
 	return nil
@@ -111,30 +153,46 @@ func (s *Server) poolFor(ip netip.Addr) *pool {
 	return nil
 }
 
-// Serve answers until ctx ends, then closes everything and returns nil. An interface that goes away is waited
-// for and opened again.
+// Serve answers until ctx ends, then closes everything and returns nil. An interface that goes away, comes back or
+// changes its address is followed: what is said to laptops names the address that it has.
 func (s *Server) Serve(ctx context.Context) error {
 	defer s.close()
-	if len(s.links) == 0 {
+	if len(s.stations) == 0 {
 		s.Log.Warn().Msg("no interface is configured: no machine will be answered")
+		<-ctx.Done()
+		return nil
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, l := range s.links {
-		g.Go(func() error { return l.keep(ctx) })
+	var g errgroup.Group
+	for _, st := range s.stations {
+		g.Go(func() error { st.keep(ctx); return nil })
 	}
-	g.Go(func() error { <-ctx.Done(); return nil })
+	g.Go(func() error { s.follow(ctx); return nil })
 	return g.Wait()
+}
+
+// Alive reports whether every interface was looked after within d; if not, it names one that was not. It holds while
+// Serve runs.
+func (s *Server) Alive(d time.Duration) error {
+	for _, st := range s.stations {
+		if quiet := time.Since(s.began) - time.Duration(st.beat.Load()); quiet > d {
+			return fmt.Errorf("interface %s was not looked after for %s", st.name, quiet.Round(time.Second))
+		}
+	}
+	return nil
 }
 
 // close lets go of every port and lock.
 func (s *Server) close() {
-	for _, l := range s.links {
-		l.close()
+	for _, st := range s.stations {
+		if st.link != nil {
+			st.link.close()
+		}
 	}
 	for _, l := range s.locks {
 		l.Close()
 	}
 	s.locks = nil
+	s.ending.Wait()
 }
 
 // decide asks the Director.
@@ -153,9 +211,10 @@ func (s *Server) recordEvent(e Event) {
 	if !s.known.allowEvent(e.MAC) {
 		return
 	}
-	e.Time = time.Now().Round(0)
+	now := time.Now()
+	e.Time = now.Round(0)
 	e.Text, e.File, e.Err = clip(e.Text, 200), clip(e.File, 128), clip(e.Err, 200)
-	s.known.reached(e)
+	s.known.reached(e, now)
 	s.Log.Info().Stringer("mac", e.MAC).Str("leg", string(e.Leg)).Str("ip", ipText(e.IP)).Str("file", e.File).
 		Int64("bytes", e.Bytes).Str("text", e.Text).Str("err", e.Err).Msg("boot")
 	if s.Recorder != nil {

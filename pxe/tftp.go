@@ -84,21 +84,24 @@ func (l *link) readTFTP(name string, rf io.ReaderFrom) error {
 	return nil
 }
 
-// openTFTP finds what a name means to this machine, and which leg fetching it is.
+// openTFTP finds what a name means to this machine, if it may boot, and which leg fetching it is.
 func (l *link) openTFTP(ctx context.Context, name string, m Machine) (File, Machine, Leg, error) {
 	clean, err := cleanName(name)
 	if err != nil {
 		return nil, m, "", err
 	}
 	if clean == nameGRUBConfig {
-		return text(grubConfig), m, LegConfig, nil
+		m, err = l.admit(ctx, m, MAC{})
+		return text(grubConfig), m, LegConfig, err
 	}
 	if strings.HasPrefix(clean, dirByMAC) {
 		mac, ok := byMAC(clean, dirByMAC, "")
 		if !ok {
 			return nil, m, "", fs.ErrNotExist
 		}
-		m = l.machineOf(mac, m.IP)
+		if m, err = l.admit(ctx, m, mac); err != nil {
+			return nil, m, LegScript, err
+		}
 		line, err := l.commandLineFor(ctx, m)
 		if err != nil {
 			return nil, m, LegScript, err
@@ -108,6 +111,9 @@ func (l *link) openTFTP(ctx context.Context, name string, m Machine) (File, Mach
 	leg, ok := bootFiles[clean]
 	if !ok {
 		return nil, m, "", fs.ErrNotExist
+	}
+	if m, err = l.admit(ctx, m, MAC{}); err != nil {
+		return nil, m, leg, err
 	}
 	f, err := l.Files.Open(clean)
 	if err != nil {

@@ -19,7 +19,16 @@ type Agent struct {
 	Started   time.Time `json:"started"`
 	Loop      bool      `json:"loop"`               // the loop guard wants it off
 	Refusal   string    `json:"refusal,omitempty"`  // why it gets no job, for its screen
+	Used      *Used     `json:"used,omitempty"`     // its code was used
 	Released  bool      `json:"released,omitempty"` // it was told to leave
+	Bundle    string    `json:"bundle,omitempty"`   // the boot bundle that it started with
+}
+
+// Used tells who adopted a laptop by the code that it showed.
+type Used struct {
+	Code string    `json:"code"`
+	By   string    `json:"by"`
+	Time time.Time `json:"time"`
 }
 
 // maxAgents bounds the boots that are remembered; the oldest go first.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ingot/imaging"
@@ -45,7 +46,40 @@ func (tx *Tx) Audit(operator, act, subject, text string) error {
 		return fmt.Errorf("audit %s %s: %w", act, subject, err)
 	}
 	e.Hash = h
-	return put(tx, bAudit, binary.BigEndian.AppendUint64(nil, e.Number), e)
+	return errors.Join(put(tx, bAudit, binary.BigEndian.AppendUint64(nil, e.Number), e), tx.revise(subject, e.Number))
+}
+
+// revise notes in a device's record that something was said about it; another subject has no revision.
+func (tx *Tx) revise(subject string, number uint64) error {
+	d, err := tx.Device(subject)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.Revision = number
+	return put(tx, bDevices, []byte(subject), d)
+}
+
+// EventsSince gives the newest events about one subject behind a number, oldest first, at most limit.
+func (tx *Tx) EventsSince(subject string, number uint64, limit int) ([]Event, error) {
+	var out []Event
+	c := tx.bucket(bAudit).Cursor()
+	for k, b := c.Last(); k != nil && len(out) < limit; k, b = c.Prev() {
+		e, err := decode[Event](bAudit, k, b)
+		if err != nil {
+			return nil, err
+		}
+		if e.Number <= number {
+			break
+		}
+		if e.Subject == subject {
+			out = append(out, e)
+		}
+	}
+	slices.Reverse(out)
+	return out, nil
 }
 
 // AuditHead gives the newest event, and false when there is none.

@@ -16,6 +16,7 @@ type BootToken struct {
 	Issued  time.Time `json:"issued"`
 	Key     job.KeyID `json:"key,omitempty"`
 	Bound   time.Time `json:"bound"`
+	Bundle  string    `json:"bundle,omitempty"` // the boot bundle that this boot started with
 }
 
 // maxTokens bounds the tokens that are remembered; the oldest go first.
@@ -40,6 +41,9 @@ func (tx *Tx) PutToken(t BootToken) error {
 	return put(tx, bTokens, []byte(t.Token), t)
 }
 
+// Tokens lists the remembered tokens.
+func (tx *Tx) Tokens() ([]BootToken, error) { return all[BootToken](tx, bTokens) }
+
 // Token reads a token.
 func (tx *Tx) Token(token string) (BootToken, error) {
 	return get[BootToken](tx, bTokens, []byte(token))
@@ -59,6 +63,16 @@ type Guard struct {
 	Machine      string      `json:"machine"`
 	Starts       []time.Time `json:"starts"` // Hellos since the last progress, at most 3
 	RefusedUntil time.Time   `json:"refused_until"`
+	Unapproved   time.Time   `json:"unapproved"` // when it was sent away, since nobody had approved it in time
+	Asked        time.Time   `json:"asked"`      // when it was last refused for that
+}
+
+// last is when the guard was last of use.
+func (g Guard) last() time.Time {
+	if g.Asked.After(g.RefusedUntil) {
+		return g.Asked
+	}
+	return g.RefusedUntil
 }
 
 // maxGuards bounds the machines that the guard remembers.
@@ -75,13 +89,26 @@ func (tx *Tx) Guard(machine string) (Guard, error) {
 
 // PutGuard writes a guard; one that holds nothing is forgotten.
 func (tx *Tx) PutGuard(g Guard) error {
-	if len(g.Starts) == 0 && g.RefusedUntil.IsZero() {
+	if len(g.Starts) == 0 && g.RefusedUntil.IsZero() && g.Unapproved.IsZero() {
 		return tx.bucket(bGuards).Delete([]byte(g.Machine))
 	}
-	if err := dropOldest(tx, bGuards, maxGuards, func(o Guard) time.Time { return o.RefusedUntil }); err != nil {
+	if err := dropOldest(tx, bGuards, maxGuards, Guard.last); err != nil {
 		return err
 	}
 	return put(tx, bGuards, []byte(g.Machine), g)
+}
+
+// ForgetUnapproved lets every machine boot again that was sent away because nobody approved it.
+func (tx *Tx) ForgetUnapproved() error {
+	all, err := all[Guard](tx, bGuards)
+	for _, g := range all {
+		if g.Unapproved.IsZero() {
+			continue
+		}
+		g.Unapproved, g.Asked = time.Time{}, time.Time{}
+		err = errors.Join(err, tx.PutGuard(g))
+	}
+	return err
 }
 
 // BootEvent is one leg of a machine's way from power-on to Hello.

@@ -17,8 +17,25 @@ type Observed struct {
 	Address   string    `json:"address"` // from where
 }
 
+// Renaming is what one rename did to a deployed system.
+type Renaming struct {
+	Job         job.ID    `json:"job"`
+	From        string    `json:"from"`
+	Name        string    `json:"name"`
+	Operator    string    `json:"operator"`
+	Finished    time.Time `json:"finished"`
+	Unproven    bool      `json:"unproven,omitempty"` // the laptop fell silent while it wrote: it runs under one name or the other
+	Proof       job.Proof `json:"proof"`
+	Observed    *Observed `json:"observed,omitempty"`
+	SecretHash  string    `json:"secret_hash,omitempty"` // of the call-home secret; removed when it was used
+	SecretUntil time.Time `json:"secret_until"`
+}
+
+// MaxRenamings bounds the renamings that a deployment keeps; the oldest go first, and stay in the audit chain.
+const MaxRenamings = 50
+
 // Deployment is one putting of a Version on a Device, with its proof. It exists only when the Job ended in
-// done; nothing but Observed is added later.
+// done; nothing but Observed and Renamings is added later.
 type Deployment struct {
 	ID           string       `json:"id"`
 	Device       string       `json:"device"`
@@ -40,8 +57,19 @@ type Deployment struct {
 	Seconds      float64      `json:"seconds"`
 	Proof        job.Proof    `json:"proof"`
 	Observed     *Observed    `json:"observed,omitempty"`
+	Renamings    []Renaming   `json:"renamings,omitempty"`   // newest last
 	SecretHash   string       `json:"secret_hash,omitempty"` // of the call-home secret; removed when it was used
 	SecretUntil  time.Time    `json:"secret_until"`
+}
+
+// Seen is the newest call home of the system, under whatever name; nil when there was none.
+func (d Deployment) Seen() *Observed {
+	for i := len(d.Renamings) - 1; i >= 0; i-- {
+		if o := d.Renamings[i].Observed; o != nil {
+			return o
+		}
+	}
+	return d.Observed
 }
 
 // PutDeployment writes a deployment.

@@ -14,7 +14,8 @@ import (
 type Device struct {
 	ID           string      `json:"id"` // 12 random letters and digits
 	State        DeviceState `json:"state"`
-	Name         string      `json:"name,omitempty"` // reserved for it; see Tx.Reserve
+	Name         string      `json:"name,omitempty"`      // reserved for it; see Tx.Reserve
+	NextName     string      `json:"next_name,omitempty"` // reserved besides, for a rename that is not proven; see Tx.ReserveNext
 	Manufacturer string      `json:"manufacturer"`
 	Model        string      `json:"model"`
 	Serial       string      `json:"serial"`             // for people, names and records: the Sticker's, else what the firmware tells, which may be junk
@@ -38,9 +39,13 @@ type Device struct {
 	Deployment   string      `json:"deployment,omitempty"`
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence
 	History      []Change    `json:"history,omitempty"`  // what persons corrected, oldest first, at most maxHistory; the audit trail keeps all
+	Lost         *Loss       `json:"lost,omitempty"`     // while it is lost
+	Alarm        time.Time   `json:"alarm"`              // the last start of a lost device
+	Returned     *Return     `json:"returned,omitempty"` // the last time that it came back
 	Created      time.Time   `json:"created"`
-	Changed      time.Time   `json:"changed"` // the last change of State
-	Seen         time.Time   `json:"seen"`    // the last Hello; zero for a device that only a list promised
+	Changed      time.Time   `json:"changed"`  // the last change of State
+	Seen         time.Time   `json:"seen"`     // the last Hello; zero for a device that only a list promised
+	Revision     uint64      `json:"revision"` // number of the last audit event about it: an act on an older view is refused
 }
 
 // Change is one correction of a record: the old entry stays here.
@@ -101,6 +106,7 @@ func (tx *Tx) PutDevice(d Device) error {
 	case err != nil:
 		return err
 	}
+	d.Revision = max(d.Revision, old.Revision)
 	if err := tx.index(old, d); err != nil {
 		return err
 	}
@@ -139,7 +145,7 @@ func (tx *Tx) makeRoom(d Device) error {
 
 // DeleteDevice forgets a device that holds nothing: one that nobody has adopted.
 func (tx *Tx) DeleteDevice(d Device) error {
-	if d.Deployment != "" || d.Name != "" {
+	if d.Deployment != "" || d.Name != "" || d.NextName != "" {
 		return job.Faultf(job.CodeState, "%s has a record that is kept.", d.Label())
 	}
 	if err := tx.unindex(d); err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"ingot/imaging/job"
@@ -16,8 +17,15 @@ type Order struct {
 	Drive         string    `json:"drive,omitempty"` // serial of the target; empty where there is no choice
 	NoPersonalise bool      `json:"no_personalise,omitempty"`
 	DataSaved     bool      `json:"data_saved,omitempty"` // for a device that holds somebody's data
-	Confirm       string    `json:"confirm,omitempty"`    // its Name, typed
+	Confirm       string    `json:"confirm,omitempty"`    // its Name or serial, typed
 	After         job.After `json:"after,omitempty"`
+}
+
+// Rename asks for another Name for a deployed device: one that is given, or one that a role's pattern makes.
+type Rename struct {
+	Device string `json:"device"` // id, Name or serial
+	Name   string `json:"name,omitempty"`
+	Role   string `json:"role,omitempty"`
 }
 
 // Adoption is an operator's approval of a laptop by the code that its screen shows.
@@ -59,6 +67,8 @@ type Job struct {
 	ProvenBytes  uint64       `json:"proven_bytes"` // data and zero bytes of the image: what a proof has read
 	Table        string       `json:"table"`        // the image's: gpt, mbr or none
 	DeviceName   string       `json:"device_name"`
+	Former       string       `json:"former,omitempty"`     // rename: the Name before
+	MachineID    string       `json:"machine_id,omitempty"` // rename: of the system that is to be found, as it called home
 	Personalise  bool         `json:"personalise"`
 	Role         string       `json:"role,omitempty"`
 	RoleRevision int          `json:"role_revision,omitempty"`
@@ -69,7 +79,8 @@ type Job struct {
 	Nonce        string       `json:"nonce,omitempty"`
 	Bound        time.Time    `json:"bound"`
 	Bindings     int          `json:"bindings"`
-	Sequence     uint64       `json:"sequence"` // the last StateEvent of this binding
+	Bundle       string       `json:"bundle,omitempty"` // the boot bundle that its laptop started with
+	Sequence     uint64       `json:"sequence"`         // the last StateEvent of this binding
 	CancelBy     string       `json:"cancel_by,omitempty"`
 	Deployment   string       `json:"deployment"`            // id of the Deployment to be
 	SecretHash   string       `json:"secret_hash,omitempty"` // of the call-home secret
@@ -77,6 +88,17 @@ type Job struct {
 	Result       *job.Result  `json:"result,omitempty"`
 	Fault        *job.Fault   `json:"fault,omitempty"`
 	Ended        time.Time    `json:"ended"`
+
+	// Skew is how far the server's clock was set since the order was given: its age counts by time that passed.
+	Skew time.Duration `json:"skew,omitempty"`
+}
+
+// What says in a few words what the job does.
+func (j Job) What() string {
+	if j.Kind == job.Rename {
+		return fmt.Sprintf("rename %s to %s", j.Former, j.DeviceName)
+	}
+	return fmt.Sprintf("%s as %s", j.Image, j.DeviceName)
 }
 
 // MaxSteps bounds the history of a job whose laptop restarts again and again.

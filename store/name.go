@@ -157,35 +157,87 @@ func part(s string, n int) string {
 // Reserve gives the device this Name, unique among all devices whatever its case, and lets go of the Name that
 // it held before. The caller writes the device in the same transaction.
 func (tx *Tx) Reserve(d *Device, name string) error {
+	if err := tx.claimName(d.ID, name); err != nil {
+		return err
+	}
+	old := d.Name
+	d.Name = name
+	if strings.EqualFold(d.NextName, name) {
+		d.NextName = ""
+	}
+	return tx.freeName(*d, old)
+}
+
+// ReserveNext reserves a second Name for the device: the one that a rename gives it. It holds both until TakeNext or
+// DropNext. The caller writes the device in the same transaction.
+func (tx *Tx) ReserveNext(d *Device, name string) error {
+	if err := tx.claimName(d.ID, name); err != nil {
+		return err
+	}
+	old := d.NextName
+	d.NextName = name
+	return tx.freeName(*d, old)
+}
+
+// TakeNext makes the second Name the device's own and frees the first.
+func (tx *Tx) TakeNext(d *Device) error {
+	if d.NextName == "" {
+		return nil
+	}
+	old := d.Name
+	d.Name, d.NextName = d.NextName, ""
+	return tx.freeName(*d, old)
+}
+
+// DropNext frees the second Name.
+func (tx *Tx) DropNext(d *Device) error {
+	old := d.NextName
+	d.NextName = ""
+	return tx.freeName(*d, old)
+}
+
+// claimName reserves a valid Name that is free or the device's already.
+func (tx *Tx) claimName(id, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
 	key := []byte(strings.ToLower(name))
 	owner, err := get[string](tx, bByName, key)
 	switch {
-	case err == nil && owner != d.ID:
+	case err == nil && owner != id:
 		return job.Faultf(job.CodeNameTaken, "%q belongs to device %s.", name, owner)
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if d.Name != "" && !strings.EqualFold(d.Name, name) {
-		if err := tx.bucket(bByName).Delete([]byte(strings.ToLower(d.Name))); err != nil {
-			return err
-		}
+	return put(tx, bByName, key, id)
+}
+
+// freeName lets go of a Name that the device does not hold any more, neither as its own nor as its next.
+func (tx *Tx) freeName(d Device, name string) error {
+	if name == "" || strings.EqualFold(name, d.Name) || strings.EqualFold(name, d.NextName) {
+		return nil
 	}
-	d.Name = name
-	return put(tx, bByName, key, d.ID)
+	return tx.bucket(bByName).Delete([]byte(strings.ToLower(name)))
 }
 
 // ReservePattern gives the device the pattern's Name. A pattern that counts takes the next free number; any
 // other Name that is taken is refused.
 func (tx *Tx) ReservePattern(d *Device, p Pattern) error {
+	return tx.byPattern(d, p, tx.Reserve)
+}
+
+// ReserveNextPattern is ReserveNext with the pattern's Name.
+func (tx *Tx) ReserveNextPattern(d *Device, p Pattern) error {
+	return tx.byPattern(d, p, tx.ReserveNext)
+}
+
+func (tx *Tx) byPattern(d *Device, p Pattern, reserve func(*Device, string) error) error {
 	if !p.HasSequence() {
 		name, err := p.expand(*d, 0)
 		if err != nil {
 			return err
 		}
-		return tx.Reserve(d, name)
+		return reserve(d, name)
 	}
 	last, err := get[uint64](tx, bSequences, []byte(p.text))
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -197,7 +249,7 @@ func (tx *Tx) ReservePattern(d *Device, p Pattern) error {
 		if err != nil {
 			return err
 		}
-		err = tx.Reserve(d, name)
+		err = reserve(d, name)
 		var taken *job.Fault
 		if errors.As(err, &taken) && taken.Code == job.CodeNameTaken {
 			continue // ends: the digits run out, or the name grows beyond MaxName

@@ -7,10 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterr "go.etcd.io/bbolt/errors"
+
+	"ingot/imaging/job"
 )
 
 // Schema is the number of the bucket tree that doc.go draws.
@@ -24,7 +27,7 @@ var migrations = map[int]migration{1: factsFromKeys}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bSettings}
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings}
 
 const (
 	bMeta        = "meta"
@@ -47,6 +50,7 @@ const (
 	bGuards      = "guards"
 	bLeases      = "leases"
 	bSequences   = "sequences"
+	bRequests    = "requests"
 	bSettings    = "settings"
 )
 
@@ -58,8 +62,9 @@ type Options struct {
 
 // DB is the open database. Its methods may be called from any goroutine.
 type DB struct {
-	b   *bbolt.DB
-	now func() time.Time
+	b    *bbolt.DB
+	now  func() time.Time
+	full atomic.Bool // the last write found no room
 }
 
 // Tx is one transaction. It must not be used after the function that received it has returned.
@@ -84,15 +89,16 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 		return nil, fmt.Errorf("open %s: %w", path, ErrLocked)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", path, full(err))
 	}
 	if err := prepare(b, path, schema, steps); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, full(err)), b.Close())
 	}
 	return &DB{b: b, now: opts.Now}, nil
 }
 
-// prepare brings the file to the wanted schema and makes missing buckets.
+// prepare brings the file to the wanted schema and makes missing buckets. A file that has them is not written to: a
+// daemon starts with a full disk too.
 func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) error {
 	have, err := schemaOf(b)
 	if err != nil {
@@ -105,6 +111,9 @@ func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) erro
 		if err := keepCopy(b, fmt.Sprintf("%s.schema%d", path, have)); err != nil {
 			return fmt.Errorf("copy before migrating: %w", err)
 		}
+	}
+	if have == schema && complete(b) {
+		return nil
 	}
 	return b.Update(func(tx *bbolt.Tx) error {
 		for n := have; n != 0 && n < schema; n++ {
@@ -123,6 +132,18 @@ func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) erro
 		}
 		return tx.Bucket([]byte(bMeta)).Put([]byte("schema"), []byte(strconv.Itoa(schema)))
 	})
+}
+
+// complete reports whether every bucket is there.
+func complete(b *bbolt.DB) bool {
+	return b.View(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if tx.Bucket([]byte(name)) == nil {
+				return ErrNotFound
+			}
+		}
+		return nil
+	}) == nil
 }
 
 // schemaOf gives the file's schema, 0 for a new file.
@@ -164,9 +185,16 @@ func (db *DB) View(f func(*Tx) error) error {
 }
 
 // Update runs f in the one writing transaction; when f returns an error nothing of it is kept. It returns
-// after the records are on disk.
+// after the records are on disk. When the disk has no room the error holds a *job.Fault of job.CodeFull.
 func (db *DB) Update(f func(*Tx) error) error {
-	return db.b.Update(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC()}) })
+	var own error // f's, which is no word about the disk
+	err := db.b.Update(func(tx *bbolt.Tx) error { own = f(&Tx{b: tx, now: db.now().UTC()}); return own })
+	if own != nil {
+		return own
+	}
+	err = full(err)
+	db.full.Store(job.FaultOf(err).Code == job.CodeFull)
+	return err
 }
 
 // Backup streams a consistent copy of the database while it is in use.

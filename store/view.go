@@ -1,6 +1,7 @@
 package store
 
 import (
+	"os"
 	"time"
 
 	"ingot/imaging/job"
@@ -89,12 +90,16 @@ type Import struct {
 	Note  string `json:"note"`
 	Root  int    `json:"root,omitempty"` // partition of the root file system; 0 lets Ingot find it
 	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it, -1 is none
+
+	Opened *os.File `json:"-"` // File as the asker opened it, with his rights; nil lets Ingot open it. It is closed
 }
 
 // Export asks for a Version to become a raw disk file.
 type Export struct {
 	Image string `json:"image"` // NAME or NAME@VERSION
 	File  string `json:"file"`  // absolute path on the server; must not exist
+
+	Opened *os.File `json:"-"` // an empty file that the asker made and will name File; nil lets Ingot make it. It is closed
 }
 
 // Work tells how far a long act on images is.
@@ -133,4 +138,12 @@ type Checked struct {
 	Bytes    uint64   `json:"bytes"` // read and compared
 	Damage   []Damage `json:"damage"`
 	More     uint64   `json:"more,omitempty"` // damaged things beyond those listed
+}
+
+// BundleUse says what still refers to a boot bundle: unfinished jobs, and starts so young that their laptop may still
+// be loading.
+type BundleUse struct {
+	Bundle string   `json:"bundle"`
+	Jobs   []job.ID `json:"jobs,omitempty"`
+	Starts int      `json:"starts,omitempty"`
 }

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"path"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -21,9 +24,12 @@ type Bench interface {
 	Settle(ctx context.Context, operator, ref string, s store.Settlement) (store.DeviceView, error)
 	SetDevice(ctx context.Context, operator, ref string, c store.Correction) (store.DeviceView, error)
 	ImportDevices(ctx context.Context, operator string, l store.List) (store.Listed, error)
+	Lose(ctx context.Context, operator, ref string, l store.Loss) (store.DeviceView, error)
+	Return(ctx context.Context, operator, ref string, r store.Return) (store.DeviceView, error)
 	Roles(ctx context.Context) ([]store.Role, error)
 	PutRole(ctx context.Context, operator string, r store.Role) (store.Role, error)
 	Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error)
+	Rename(ctx context.Context, operator string, o store.Rename) (store.JobView, error)
 	Jobs(ctx context.Context, all bool) ([]store.JobView, error)
 	Job(ctx context.Context, id job.ID) (store.JobView, error)
 	Watch(ctx context.Context, id job.ID, f func(store.JobView) error) error
@@ -35,6 +41,7 @@ type Bench interface {
 	SetAutoDeploy(ctx context.Context, operator string, a store.AutoDeploy) (store.AutoDeploy, error)
 	Audit(ctx context.Context, subject string, limit int) ([]store.Event, error)
 	AuditChain(ctx context.Context) (store.Chain, error)
+	BundleUses(ctx context.Context) ([]store.BundleUse, error)
 }
 
 // Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
@@ -69,6 +76,21 @@ func operatorOf(r *http.Request) string {
 	return name
 }
 
+type fileKey struct{}
+
+// WithFile puts what the asker may have opened for this request into its context: take gives the file once, nil when
+// there is none. Whoever takes it closes it.
+func WithFile(ctx context.Context, take func() *os.File) context.Context {
+	return context.WithValue(ctx, fileKey{}, take)
+}
+
+func fileOf(r *http.Request) *os.File {
+	if take, ok := r.Context().Value(fileKey{}).(func() *os.File); ok {
+		return take()
+	}
+	return nil
+}
+
 // Handler answers the API. A request without an operator is refused.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -91,9 +113,29 @@ func (a *API) Handler() http.Handler {
 			a.notHere(w, r)
 			return
 		}
+		stamp, err := stampOf(r.Header)
+		if err != nil {
+			a.reply(w, nil, err)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		mux.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
+}
+
+// stampOf reads what a request says about itself: Idempotency-Key and If-Match.
+func stampOf(h http.Header) (s store.Stamp, err error) {
+	if s.Request = h.Get("Idempotency-Key"); s.Request != "" {
+		if err := store.CheckRequest(s.Request); err != nil {
+			return s, err
+		}
+	}
+	if m := h.Get("If-Match"); m != "" {
+		if s.Revision, err = strconv.ParseUint(strings.Trim(m, `"`), 10, 64); err != nil {
+			return s, job.Faultf(job.CodeBadRequest, "If-Match carries a device's revision, not %.30q.", m)
+		}
+	}
+	return s, nil
 }
 
 // notHere answers what no path of the API is, in words as everything else.
@@ -110,12 +152,10 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 		out, err := a.Bench.Device(r.Context(), r.PathValue("ref"))
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", func(w http.ResponseWriter, r *http.Request) {
-		about(a, w, r, a.Bench.Settle)
-	})
-	mux.HandleFunc("POST /api/v1/devices/{ref}/set", func(w http.ResponseWriter, r *http.Request) {
-		about(a, w, r, a.Bench.SetDevice)
-	})
+	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", actOn(a, a.Bench.Settle))
+	mux.HandleFunc("POST /api/v1/devices/{ref}/set", actOn(a, a.Bench.SetDevice))
+	mux.HandleFunc("POST /api/v1/devices/{ref}/lost", actOn(a, a.Bench.Lose))
+	mux.HandleFunc("POST /api/v1/devices/{ref}/return", actOn(a, a.Bench.Return))
 	mux.HandleFunc("POST /api/v1/devices/adopt", act(a, a.Bench.Adopt))
 	mux.HandleFunc("POST /api/v1/devices/import", act(a, a.Bench.ImportDevices))
 	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
@@ -131,6 +171,7 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 
 func (a *API) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/deploys", act(a, a.Bench.Deploy))
+	mux.HandleFunc("POST /api/v1/renames", act(a, a.Bench.Rename))
 	mux.HandleFunc("GET /api/v1/jobs", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Jobs(r.Context(), r.URL.Query().Get("all") != "")
 		a.reply(w, list(out), err)
@@ -170,6 +211,10 @@ func (a *API) settingRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/auto-deploy", act(a, a.Bench.SetAutoDeploy))
+	mux.HandleFunc("GET /api/v1/bundles", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Bench.BundleUses(r.Context())
+		a.reply(w, list(out), err)
+	})
 	mux.HandleFunc("GET /api/v1/audit/chain", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.AuditChain(r.Context())
 		a.reply(w, out, err)
@@ -184,6 +229,15 @@ func (a *API) settingRoutes(mux *http.ServeMux) {
 	})
 }
 
+// actOn is act on the device that the path names.
+func actOn[In, Out any](a *API, f func(context.Context, string, string, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		act(a, func(ctx context.Context, operator string, in In) (Out, error) {
+			return f(ctx, operator, r.PathValue("ref"), in)
+		})(w, r)
+	}
+}
+
 // act makes a handler of an act that takes one JSON body and gives one answer.
 func act[In, Out any](a *API, f func(context.Context, string, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -195,13 +249,6 @@ func act[In, Out any](a *API, f func(context.Context, string, In) (Out, error)) 
 		out, err := f(r.Context(), operatorOf(r), in)
 		a.reply(w, out, err)
 	}
-}
-
-// about carries out an act on the thing that the path names.
-func about[In, Out any](a *API, w http.ResponseWriter, r *http.Request, f func(context.Context, string, string, In) (Out, error)) {
-	act(a, func(ctx context.Context, operator string, in In) (Out, error) {
-		return f(ctx, operator, r.PathValue("ref"), in)
-	})(w, r)
 }
 
 // readBody reads exactly one JSON value; a field that we do not know is a mistake, not something to ignore.
@@ -240,6 +287,9 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 // fault turns any error into words, and reports the raw one.
 func (a *API) fault(err error) *job.Fault {
 	f := job.FaultOf(err)
+	if f.Code == job.CodeInternal && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
+		return job.Faultf(job.CodeFull, "")
+	}
 	if f.Code == job.CodeInternal && a.Hidden != nil {
 		a.Hidden(err)
 	}
@@ -254,7 +304,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

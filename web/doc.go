@@ -13,17 +13,28 @@
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine
 //	POST /api/v1/devices/{ref}/set          store.Correction: serial, asset tag, owner, note
+//	POST /api/v1/devices/{ref}/lost         store.Loss: tell, note
+//	POST /api/v1/devices/{ref}/return       store.Return: from, note, found
 //	POST /api/v1/devices/import             store.List -> store.Listed: all lines of a supplier's list, or none
 //	GET  /api/v1/roles                      POST /api/v1/roles           store.Role
 //	POST /api/v1/deploys                    store.Order -> store.JobView
+//	POST /api/v1/renames                    store.Rename -> store.JobView
 //	GET  /api/v1/jobs?all=1                 GET /api/v1/jobs/{id}
 //	GET  /api/v1/jobs/{id}/watch            -> Line[store.JobView]..., to the job's end
 //	POST /api/v1/jobs/{id}/cancel
 //	GET  /api/v1/boots?mac=                 timelines with their cause
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
+//	GET  /api/v1/bundles                    what still refers to each boot bundle: store.BundleUse
 //	GET  /api/v1/audit?subject=&limit=
 //	GET  /api/v1/audit/chain                proves every event -> store.Chain
+//
+// Two people may act at once, and an answer may be lost. So an act on a device takes two headers. Idempotency-Key is an
+// id that the sender made (8 to 64 letters, digits, hyphens): for a day the same id with the same body is answered with
+// the same job or device and nothing is done twice; with another body it is refused. An act that was refused did nothing
+// and may be sent again. If-Match carries the "revision" of the device as the sender saw it: when something happened to
+// the device since, the act is refused (E660, status 409) with what, when and by whom. Both are optional, and hold for
+// POST of devices/adopt, devices/{ref}/settle, lost and return, of deploys and renames.
 //
 // Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
 package web

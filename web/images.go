@@ -27,6 +27,7 @@ func (a *API) imageRoutes(mux *http.ServeMux) {
 			a.reply(w, nil, err)
 			return
 		}
+		in.Opened = fileOf(r)
 		out := newLines[store.Work, store.Imported](a, w)
 		done, err := a.Shelf.Import(r.Context(), operatorOf(r), in, out.work)
 		out.end(done, err)
@@ -37,6 +38,7 @@ func (a *API) imageRoutes(mux *http.ServeMux) {
 			a.reply(w, nil, err)
 			return
 		}
+		in.Opened = fileOf(r)
 		out := newLines[store.Work, store.Exported](a, w)
 		done, err := a.Shelf.Export(r.Context(), operatorOf(r), in, out.work)
 		out.end(done, err)

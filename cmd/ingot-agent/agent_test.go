@@ -126,11 +126,15 @@ func TestALaptopWithNothingToDoStartsItsOwnDrive(t *testing.T) {
 	s := efivar.BootState{Order: []uint16{5, 9, 1, 2, 3}, Entries: map[uint16]efivar.LoadOption{
 		1: entry(stick, efivar.Active), 2: entry(own, 0), 3: entry(own, efivar.Active), 5: {Attributes: efivar.Active},
 	}}
-	drives := map[string][]efivar.GUID{"/dev/nvme0n1": {own}}
-	if n, ok := ownEntry(s, drives); !ok || n != 3 {
-		t.Errorf("ownEntry = %d, %v; want 3", n, ok)
+	parts := map[string][]efivar.GUID{"/dev/nvme0n1": {own}, "/dev/sda": {stick}}
+	drives := staying([]job.Drive{{Path: "/dev/nvme0n1"}, {Path: "/dev/sda", Removable: true}})
+	if n, ok := ownEntry(s, parts, drives); !ok || n != 3 {
+		t.Errorf("ownEntry = %d, %v; want 3 and not the stick's", n, ok)
 	}
-	if n, ok := ownEntry(s, nil); ok {
+	if n, ok := ownEntry(s, parts, staying([]job.Drive{{Path: "/dev/sda", Removable: true}})); ok {
+		t.Errorf("with a stick alone ownEntry = %d; want none", n)
+	}
+	if n, ok := ownEntry(s, parts, nil); ok {
 		t.Errorf("ownEntry without drives = %d", n)
 	}
 }

@@ -22,8 +22,8 @@ import (
 
 const (
 	espType    = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b" // EFI system partition (UEFI 2.10, table 5.7)
-	entryLabel = "Ingot"
-	fallback   = "EFI/BOOT/BOOTX64.EFI" // what firmware starts without an entry (UEFI 2.10, 3.5.1.1)
+	entryLabel = "Ingot"                                // before the laptop's name
+	fallback   = "EFI/BOOT/BOOTX64.EFI"                 // what firmware starts without an entry (UEFI 2.10, 3.5.1.1)
 	vendorShim = "shimx64.efi"
 )
 
@@ -33,6 +33,7 @@ type bootEntries struct {
 
 	mu     sync.Mutex
 	former map[string][]efivar.GUID // by drive: the partitions that its table held before it was written
+	own    []string                 // the drives that stay in the laptop: not the stick that started it
 	loader string                   // found by Check, on the EFI partition
 }
 
@@ -45,10 +46,21 @@ func (b *bootEntries) remember(log zerolog.Logger) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.former = map[string][]efivar.GUID{}
+	b.former, b.own = map[string][]efivar.GUID{}, nil
 	for _, d := range drives {
 		b.former[d.Path] = partitionsOf(d)
 	}
+	b.own = staying(drives)
+}
+
+// staying lists the drives that nobody carries away.
+func staying(drives []job.Drive) (out []string) {
+	for _, d := range drives {
+		if !d.Removable {
+			out = append(out, d.Path)
+		}
+	}
+	return out
 }
 
 // partitionsOf lists the unique GUIDs of a drive's GPT; a drive without one has none.
@@ -210,7 +222,7 @@ func (b *bootEntries) wish(w agent.Written) (efivar.Wish, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	wish := efivar.Wish{Label: entryLabel, Loader: `\` + strings.ReplaceAll(b.loader, "/", `\`),
+	wish := efivar.Wish{Label: strings.TrimSpace(entryLabel + " " + w.Name), Ours: entryLabel, Loader: `\` + strings.ReplaceAll(b.loader, "/", `\`),
 		ESP: efivar.Partition{Number: uint32(esp.Number), Start: esp.Offset / sector, Size: esp.Size / sector, GUID: id}}
 	if b.loader == "" {
 		wish.Loader = `\` + strings.ReplaceAll(fallback, "/", `\`)
@@ -241,18 +253,18 @@ func (b *bootEntries) Local(context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n, ok := ownEntry(state, b.former)
+	n, ok := ownEntry(state, b.former, b.own)
 	if !ok {
 		return errors.New("the firmware has no entry for a drive of this laptop")
 	}
 	return v.SetBootNext(n)
 }
 
-// ownEntry decides which entry starts one of the drives.
-func ownEntry(s efivar.BootState, drives map[string][]efivar.GUID) (uint16, bool) {
+// ownEntry decides which entry starts one of the laptop's own drives, whose partitions are parts.
+func ownEntry(s efivar.BootState, parts map[string][]efivar.GUID, drives []string) (uint16, bool) {
 	own := map[efivar.GUID]bool{}
-	for _, parts := range drives {
-		for _, g := range parts {
+	for _, d := range drives {
+		for _, g := range parts[d] {
 			own[g] = true
 		}
 	}

@@ -39,6 +39,7 @@ const (
 // laptop is agent.Machine on real hardware.
 type laptop struct {
 	daemon  *client.Client
+	whole   bool // a stick's start system: stage 2 is in it
 	loader  *kmod.Loader
 	net     *link.Manager
 	entries *bootEntries
@@ -63,8 +64,10 @@ func (l *laptop) Prepare(ctx context.Context, info job.BootInfo) error {
 	if err := setClock(info.Now); err != nil {
 		l.log.Warn().Err(err).Msg("the clock was not set")
 	}
-	if err := l.stage2(ctx, info.Stage2); err != nil {
-		return err
+	if !l.whole {
+		if err := l.stage2(ctx, info.Stage2); err != nil {
+			return err
+		}
 	}
 	if err := l.loader.Refresh(); err != nil {
 		return fmt.Errorf("%w: %w", job.Faultf(job.CodeStage2, "It holds no list of modules."), err)

@@ -11,7 +11,8 @@
 //	ingot-agent firstboot keys     in the deployed system: SSH host keys, before sshd
 //	ingot-agent firstboot call     in the deployed system: report the observed name, then remove itself
 //
-// The kernel command line carries ingot.url, ingot.pin, ingot.token and optionally ingot.debug. F2 or l shows the
+// The kernel command line carries ingot.url, ingot.pin, ingot.token and optionally ingot.debug; a stick's carries
+// ingot.usb in place of a token. F2 or l shows the
 // log of this start; there is no shell.
 package main
 

@@ -101,6 +101,21 @@ func writeSwap(part disk.Part, header []byte) error {
 
 // Personalise implements agent.Personaliser.
 func (p personaliser) Personalise(_ context.Context, w agent.Written, personal job.Personal) (job.PersonalisedProof, error) {
+	return p.change(w, personal, personalise.Plan)
+}
+
+// Rename implements agent.Personaliser.
+func (p personaliser) Rename(_ context.Context, w agent.Written, personal job.Personal, former string) (job.PersonalisedProof, error) {
+	return p.change(w, personal, func(root *os.Root, s personalise.Settings) ([]personalise.Change, error) {
+		return personalise.PlanRename(root, s, former)
+	})
+}
+
+// planned decides what must change below a root folder.
+type planned func(*os.Root, personalise.Settings) ([]personalise.Change, error)
+
+// change writes what plan decides, and reads it back from the drive.
+func (p personaliser) change(w agent.Written, personal job.Personal, plan planned) (job.PersonalisedProof, error) {
 	var none job.PersonalisedProof
 	part, ok := w.Part(w.Root)
 	if !ok || !rootKinds[part.FileSystem] {
@@ -110,7 +125,7 @@ func (p personaliser) Personalise(_ context.Context, w agent.Written, personal j
 	if err != nil {
 		return none, fmt.Errorf("%w: read the agent's own program: %w", job.Faultf(job.CodePersonalise, ""), err)
 	}
-	changes, err := p.write(part, personalise.Settings{Personal: personal, Agent: binary})
+	changes, err := p.write(part, personalise.Settings{Personal: personal, Agent: binary}, plan)
 	if err != nil {
 		return none, worded(err)
 	}
@@ -126,12 +141,12 @@ func (p personaliser) Personalise(_ context.Context, w agent.Written, personal j
 	return proof, nil
 }
 
-func (p personaliser) write(part disk.Part, s personalise.Settings) ([]personalise.Change, error) {
+func (p personaliser) write(part disk.Part, s personalise.Settings, plan planned) ([]personalise.Change, error) {
 	m, err := mountPart(part, part.FileSystem, false)
 	if err != nil {
 		return nil, err
 	}
-	changes, err := personalise.Plan(m.root, s)
+	changes, err := plan(m.root, s)
 	if err == nil {
 		err = personalise.Apply(m.root, changes)
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -72,6 +75,10 @@ func (w *worker) work(ctx context.Context) error {
 		}
 	}()
 	w.findServer(ctx, lap.net)
+	if lap.daemon, err = client.New("https://"+lap.net.Address(), line.Pin); err != nil {
+		return fmt.Errorf("%w: %w", job.Faultf(job.CodeProtocol, "The boot loader handed on a damaged line."), err)
+	}
+	lap.daemon.Kernel = filepath.Base(lap.loader.Dir)
 	return w.agent(lap, line).Run(ctx)
 }
 
@@ -81,16 +88,12 @@ func (w *worker) hardware(line cmdline.Line) (*laptop, error) {
 	if err != nil {
 		return nil, err
 	}
-	daemon, err := client.New(line.URL.String(), line.Pin)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", job.Faultf(job.CodeProtocol, "The boot loader handed on a damaged line."), err)
-	}
-	port := line.URL.Port()
-	if port == "" {
-		port = "443"
-	}
-	l := &laptop{daemon: daemon, loader: &kmod.Loader{Dir: dir}, net: link.New("/sys", line.URL.Hostname()+":"+port, line.Pin, w.log),
+	l := &laptop{whole: line.Stick, loader: &kmod.Loader{Dir: dir}, net: link.New("/sys", hostPort(line.URL), line.Pin, w.log),
 		entries: &bootEntries{log: w.log}, say: w.say, log: w.log}
+	l.net.Ask = line.Stick
+	for _, u := range line.More {
+		l.net.More = append(l.net.More, hostPort(u))
+	}
 	go w.lines.followKernel(func(line string) {
 		if file, missing := link.MissingFirmware(line); missing {
 			l.warn("A driver wanted the firmware file " + file + ", which the boot bundle lacks.")
@@ -106,15 +109,18 @@ func (w *worker) hardware(line cmdline.Line) (*laptop, error) {
 	return l, nil
 }
 
+// hostPort is a URL's host with its port, also when that is the usual one.
+func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")) }
+
 // findServer shows what stands between the laptop and the daemon until nothing does.
-func (w *worker) findServer(ctx context.Context, net *link.Manager) {
+func (w *worker) findServer(ctx context.Context, way *link.Manager) {
 	start, said := time.Now(), job.Code("")
 	for {
 		v := agent.View{Word: "starting", Colour: agent.Grey, Bar: -1, Left: -1, SafeTo: agent.UnplugAllowed, Sentence: "Looking for the server."}
-		code, fact := net.Status()
+		code, fact := way.Status()
 		if code != "" && time.Since(start) > patience {
 			words := code.Words()
-			v.Word, v.Colour, v.Sentence, v.Next, v.Lines = "waiting", agent.Yellow, words.Sentence, words.Next, append([]string{fact}, net.Warnings()...)
+			v.Word, v.Colour, v.Sentence, v.Next, v.Lines = "waiting", agent.Yellow, words.Sentence, words.Next, append([]string{fact}, way.Warnings()...)
 			if code != said {
 				said = code
 				w.say(fmt.Sprintf("waiting %s %s %s", code, words.Sentence, fact))
@@ -124,8 +130,8 @@ func (w *worker) findServer(ctx context.Context, net *link.Manager) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-net.Reached():
-			w.screen.setNote(func() string { return linkNote(net) })
+		case <-way.Reached():
+			w.screen.setNote(func() string { return linkNote(way) })
 			return
 		case <-time.After(500 * time.Millisecond):
 		}
@@ -133,8 +139,8 @@ func (w *worker) findServer(ctx context.Context, net *link.Manager) {
 }
 
 // linkNote is the line that is added to the screen while the way to the daemon is gone.
-func linkNote(net *link.Manager) string {
-	code, fact := net.Status()
+func linkNote(way *link.Manager) string {
+	code, fact := way.Status()
 	if code == "" {
 		return ""
 	}
@@ -152,6 +158,7 @@ func (w *worker) agent(l *laptop, line cmdline.Line) *agent.Agent {
 		Power:        power{say: w.say},
 		Screen:       w.screen,
 		Token:        line.Token,
+		Bundle:       line.Bundle,
 		Say:          w.say,
 		Log:          w.log,
 	}

@@ -12,7 +12,7 @@ import (
 func (a *app) auditCommand() *cobra.Command {
 	var limit int
 	var check bool
-	c := &cobra.Command{Use: "audit [SUBJECT]", Short: "Show who did what, oldest first", Args: args(cobra.MaximumNArgs(1)),
+	c := &cobra.Command{Use: "audit [SUBJECT]", Short: "Show who did what, oldest first", Example: "ingot audit SALES-017\ningot audit --check", Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			if check {
 				return a.with(false, func(cl *client) error { return a.checkAudit(c, cl) })
@@ -47,11 +47,7 @@ func (a *app) checkAudit(c *cobra.Command, cl *client) error {
 	if err != nil {
 		return err
 	}
-	if a.output == "json" {
-		err = a.json(chain)
-	} else {
-		_, err = fmt.Fprintf(a.out, "%d events hold, head %s\n", chain.Events, chain.Head)
-	}
+	err = a.tell(chain, chain.Head.String(), a.sayf("%d events hold, head %s", chain.Events, chain.Head))
 	if err == nil && chain.Broken > 0 {
 		err = partly{fmt.Errorf("event %d of the audit trail was changed, removed or put elsewhere", chain.Broken)}
 	}

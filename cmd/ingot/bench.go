@@ -14,23 +14,24 @@ func (a *app) benchCommand() *cobra.Command {
 }
 
 func (a *app) benchOpen() *cobra.Command {
-	return &cobra.Command{Use: "open DURATION", Short: "Let unknown machines boot for a time, such as 4h", Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, given []string) error {
+	return a.outputFlag(&cobra.Command{Use: "open DURATION", Short: "Let unknown machines boot for a time, such as 4h", Example: "ingot bench open 4h",
+		Long: "Until then an unknown machine on the configured interfaces is started and shows a code; outside this time it is refused quickly.",
+		Args: args(cobra.ExactArgs(1)), RunE: func(c *cobra.Command, given []string) error {
 			d, err := time.ParseDuration(given[0])
 			if err != nil || d <= 0 {
 				return usage{fmt.Errorf("%q is no duration such as 4h or 30m", given[0])}
 			}
 			return a.setBench(c, store.Bench{OpenUntil: time.Now().Add(d)})
-		}}
+		}})
 }
 
 func (a *app) benchClose() *cobra.Command {
-	return &cobra.Command{Use: "close", Short: "Refuse unknown machines from now on", Args: args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return a.setBench(c, store.Bench{}) }}
+	return a.outputFlag(&cobra.Command{Use: "close", Short: "Refuse unknown machines from now on", Example: "ingot bench close", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return a.setBench(c, store.Bench{}) }})
 }
 
 func (a *app) benchShow() *cobra.Command {
-	return &cobra.Command{Use: "show", Short: "Say whether the bench is open", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+	return a.outputFlag(&cobra.Command{Use: "show", Short: "Say whether the bench is open", Example: "ingot bench show", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
 		return a.with(false, func(cl *client) error {
 			b, err := get[store.Bench](c.Context(), cl, "bench")
 			if err != nil {
@@ -38,7 +39,7 @@ func (a *app) benchShow() *cobra.Command {
 			}
 			return a.tellBench(b)
 		})
-	}}
+	}})
 }
 
 func (a *app) setBench(c *cobra.Command, b store.Bench) error {
@@ -53,11 +54,9 @@ func (a *app) setBench(c *cobra.Command, b store.Bench) error {
 
 func (a *app) tellBench(b store.Bench) error {
 	if !b.Open(time.Now()) {
-		_, err := fmt.Fprintln(a.out, "the bench is closed")
-		return err
+		return a.tell(b, "closed", a.sayf("the bench is closed"))
 	}
-	_, err := fmt.Fprintf(a.out, "the bench is open until %s, opened by %s\n", when(b.OpenUntil), b.By)
-	return err
+	return a.tell(b, "open", a.sayf("the bench is open until %s, opened by %s", when(b.OpenUntil), b.By))
 }
 
 func (a *app) autoDeployCommand() *cobra.Command {
@@ -67,7 +66,8 @@ func (a *app) autoDeployCommand() *cobra.Command {
 func (a *app) autoOn() *cobra.Command {
 	var p store.AutoDeploy
 	var window time.Duration
-	c := &cobra.Command{Use: "on", Short: "Deploy new laptops by a role, for a time and a number of laptops", Args: args(cobra.NoArgs),
+	c := &cobra.Command{Use: "on", Short: "Deploy new laptops by a role, for a time and a number of laptops",
+		Example: "ingot auto-deploy on --role sales --for 4h --count 20", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.Until = time.Now().Add(window)
 			return a.setAuto(c, p)
@@ -76,16 +76,17 @@ func (a *app) autoOn() *cobra.Command {
 	c.Flags().DurationVar(&window, "for", 0, "how long, such as 4h")
 	c.Flags().IntVar(&p.Left, "count", 0, "how many laptops at most")
 	must(c, "role", "for", "count")
-	return c
+	a.completes(c, "role", (*app).roleNames)
+	return a.outputFlag(c)
 }
 
 func (a *app) autoOff() *cobra.Command {
-	return &cobra.Command{Use: "off", Short: "Wait for a person again", Args: args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return a.setAuto(c, store.AutoDeploy{}) }}
+	return a.outputFlag(&cobra.Command{Use: "off", Short: "Wait for a person again", Example: "ingot auto-deploy off", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return a.setAuto(c, store.AutoDeploy{}) }})
 }
 
 func (a *app) autoShow() *cobra.Command {
-	return &cobra.Command{Use: "show", Short: "Say what the policy is", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+	return a.outputFlag(&cobra.Command{Use: "show", Short: "Say what the policy is", Example: "ingot auto-deploy show", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
 		return a.with(false, func(cl *client) error {
 			p, err := get[store.AutoDeploy](c.Context(), cl, "auto-deploy")
 			if err != nil {
@@ -93,7 +94,7 @@ func (a *app) autoShow() *cobra.Command {
 			}
 			return a.tellAuto(p)
 		})
-	}}
+	}})
 }
 
 func (a *app) setAuto(c *cobra.Command, p store.AutoDeploy) error {
@@ -108,9 +109,7 @@ func (a *app) setAuto(c *cobra.Command, p store.AutoDeploy) error {
 
 func (a *app) tellAuto(p store.AutoDeploy) error {
 	if !p.On(time.Now()) {
-		_, err := fmt.Fprintln(a.out, "auto-deploy is off")
-		return err
+		return a.tell(p, "off", a.sayf("auto-deploy is off"))
 	}
-	_, err := fmt.Fprintf(a.out, "auto-deploy is on: role %s, %d laptops, until %s, by %s\n", p.Role, p.Left, when(p.Until), p.By)
-	return err
+	return a.tell(p, "on", a.sayf("auto-deploy is on: role %s, %d laptops, until %s, by %s", p.Role, p.Left, when(p.Until), p.By))
 }

@@ -16,7 +16,7 @@ func (a *app) bootCommand() *cobra.Command {
 
 func (a *app) bootLog() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "log [MAC]", Short: "Show who tried to start, or one machine's timeline and where it stopped",
-		Args: args(cobra.MaximumNArgs(1)),
+		Example: "ingot boot log\ningot boot log 52:54:00:12:34:56", Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			mac := ""
 			if len(given) == 1 {

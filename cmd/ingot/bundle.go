@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"ingot/firmware"
 	"ingot/imaging/job"
 	"ingot/pxe"
+	"ingot/store"
 )
 
 // bundle serves the current boot bundle, and follows when another one was built while the daemon runs.
@@ -45,17 +50,54 @@ func (b *bundle) now() (*firmware.Bundle, error) {
 }
 
 // Stage2 implements deploy.Boot.
-func (b *bundle) Stage2() (job.File, error) {
+func (b *bundle) Stage2(kernel string) (job.File, error) {
 	fw, err := b.now()
 	if err != nil {
 		return job.File{}, err
+	}
+	if kernel != "" && kernel != fw.Record().KernelVersion {
+		if old, err := firmware.OpenKernel(b.dir, kernel); err == nil {
+			fw = old
+		}
 	}
 	sum, n := fw.Stage2()
 	return job.File{SHA256: sum, Size: n}, nil
 }
 
-// OpenStage2 implements deploy.Boot.
-func (b *bundle) OpenStage2() (io.ReadSeekCloser, error) { return b.Open(firmware.Stage2) }
+// OpenStage2 implements deploy.Boot. It is looked for in the present bundle first, then in those that are kept for
+// whoever started before the switch.
+func (b *bundle) OpenStage2(sha256 string) (io.ReadSeekCloser, error) {
+	fw, err := b.now()
+	if err != nil {
+		return nil, err
+	}
+	if sum, _ := fw.Stage2(); sum == sha256 {
+		return fw.Open(firmware.Stage2)
+	}
+	held, err := firmware.List(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range held {
+		old, err := firmware.OpenNamed(b.dir, h.Name)
+		if err != nil {
+			continue
+		}
+		if sum, _ := old.Stage2(); sum == sha256 {
+			return old.Open(firmware.Stage2)
+		}
+	}
+	return nil, fmt.Errorf("stage 2 %.12s: %w", sha256, os.ErrNotExist)
+}
+
+// Current implements deploy.Boot.
+func (b *bundle) Current() string {
+	fw, err := b.now()
+	if err != nil {
+		return ""
+	}
+	return fw.Name()
+}
 
 // bootFile is a bundle's file with its size as a method.
 type bootFile struct{ *firmware.File }
@@ -74,6 +116,38 @@ func (b *bundle) Open(name string) (pxe.File, error) {
 		return nil, err
 	}
 	return bootFile{f}, nil
+}
+
+// tidyEvery is how often the daemon removes bundles that nobody refers to any more.
+const tidyEvery = 10 * time.Minute
+
+// tidy removes them, now and then, until ctx ends.
+func (b *bundle) tidy(every time.Duration, uses func(context.Context) ([]store.BundleUse, error), log zerolog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			err := firmware.Prune(ctx, b.dir, func(ctx context.Context) ([]string, error) {
+				all, err := uses(ctx)
+				return namesOf(all), err
+			})
+			if err != nil && ctx.Err() == nil {
+				log.Warn().Err(err).Msg("old boot bundles were not removed")
+			}
+		}
+	}
+}
+
+func namesOf(uses []store.BundleUse) (out []string) {
+	for _, u := range uses {
+		out = append(out, u.Bundle)
+	}
+	return out
 }
 
 // HTTPBootTemplate implements pxe.Files; without a bundle there is nothing to serve it from either.

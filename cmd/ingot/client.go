@@ -3,26 +3,31 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"ingot/imaging/job"
+	"ingot/store"
 	"ingot/web"
 )
 
 // client speaks the API to the daemon, or to a house opened in this process when none runs.
 type client struct {
-	http  *http.Client
-	close func() error
+	http   *http.Client
+	close  func() error
+	socket string // the daemon's; "" when the folder is open in this process
 }
 
 // patience is how long a command waits for a data folder that another one is using: a daemon that starts or
@@ -40,6 +45,9 @@ func (a *app) connect(ctx context.Context, create bool) (*client, error) {
 		c, err := dialDaemon(filepath.Join(cfg.Data, socketName))
 		if err != nil || c != nil {
 			return c, err
+		}
+		if err := a.asOwner(cfg.Data); err != nil {
+			return nil, err
 		}
 		c, err = a.openInside(cfg, create)
 		if !errors.Is(err, errInUse) {
@@ -60,7 +68,7 @@ func (a *app) connect(ctx context.Context, create bool) (*client, error) {
 func dialDaemon(path string) (*client, error) {
 	c, err := net.Dial("unix", path)
 	if errors.Is(err, os.ErrPermission) {
-		return nil, job.Faultf(job.CodePolicy, "You may not use %s: try sudo.", path)
+		return nil, job.Faultf(job.CodePolicy, "You may not use %s: try sudo, or become a member of the group ingot.", path)
 	}
 	if err != nil {
 		return nil, nil
@@ -68,9 +76,11 @@ func dialDaemon(path string) (*client, error) {
 	if err := c.Close(); err != nil {
 		return nil, err
 	}
-	return over(func(ctx context.Context) (net.Conn, error) {
+	cl := over(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
-	}, func() error { return nil }), nil
+	}, func() error { return nil })
+	cl.socket = path
+	return cl, nil
 }
 
 // openInside opens the data folder in this process and serves the API over a pipe.
@@ -119,10 +129,16 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)
 	}
+	if s := store.StampOf(ctx); s.Request != "" {
+		req.Header.Set("Idempotency-Key", s.Request)
+		if s.Revision != 0 {
+			req.Header.Set("If-Match", strconv.FormatUint(s.Revision, 10))
+		}
+	}
 	if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
 		req.Header.Set(operatorHeader, name)
 	}
-	res, err := c.http.Do(req)
+	res, err := c.do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)
 	}
@@ -135,6 +151,37 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 		return nil, job.Faultf(job.CodeDaemon, "It answered with status %d.", res.StatusCode)
 	}
 	return nil, &r.Fault
+}
+
+// do sends a request. An act that carries an id is sent again while the daemon restarts: it is done once.
+func (c *client) do(req *http.Request) (*http.Response, error) {
+	for end := time.Now().Add(patience); ; {
+		res, err := c.http.Do(req)
+		if err == nil || req.Header.Get("Idempotency-Key") == "" || time.Now().After(end) || req.Context().Err() != nil {
+			return res, err
+		}
+		time.Sleep(100 * time.Millisecond)
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// actOn sends one act on a device: with an id of its own, and on the view that this command has of the device. A device
+// that cannot be seen (by a code that is spent) is left to the daemon's words.
+func actOn[Out any](ctx context.Context, c *client, ref, path string, in any) (Out, error) {
+	revision := uint64(0)
+	if d, err := get[store.DeviceView](ctx, c, "devices/"+url.PathEscape(ref)); err == nil {
+		revision = d.Revision
+	}
+	return actAt[Out](ctx, c, revision, path, in)
+}
+
+// actAt sends one act on a device of which somebody saw this revision.
+func actAt[Out any](ctx context.Context, c *client, revision uint64, path string, in any) (Out, error) {
+	return post[Out](store.WithStamp(ctx, store.Stamp{Request: rand.Text(), Revision: revision}), c, path, in)
 }
 
 // get reads one answer.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -33,9 +34,15 @@ type config struct {
 	Pages struct {
 		URL string `toml:"url"` // where a failure's QR code leads
 	} `toml:"pages"`
+	Bench struct {
+		ApproveWithin time.Duration `toml:"approve_within"` // how long an unknown laptop waits for its approval: 1m to 1h, default 10m
+		RestartWithin time.Duration `toml:"restart_within"` // a silence longer than any restart takes: 30s to 30m, default 5m
+	} `toml:"bench"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
+
+	now func() time.Time // the daemon's own clock; nil is the wall clock
 }
 
 // loadConfig reads the file and applies the defaults. Without --config an absent file is an empty one.
@@ -83,6 +90,12 @@ func (c config) check() error {
 	}
 	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)
+	}
+	if t := c.Bench.ApproveWithin; t != 0 && (t < time.Minute || t > time.Hour) {
+		return bad("bench.approve_within: %s is not between 1m and 1h.", t)
+	}
+	if t := c.Bench.RestartWithin; t != 0 && (t < 30*time.Second || t > 30*time.Minute) {
+		return bad("bench.restart_within: %s is not between 30s and 30m.", t)
 	}
 	boot := c.Boot
 	boot.AgentPort, boot.AgentPin = c.Agent.Port, "sha256:"+strings.Repeat("0", 64) // the key is read later

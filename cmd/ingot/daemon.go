@@ -13,14 +13,17 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"ingot/imaging/deploy"
 	"ingot/imaging/job"
 	"ingot/pxe"
+	"ingot/store"
 )
 
 // daemonFlags override the configuration file.
@@ -42,7 +45,8 @@ type daemonFlags struct {
 
 func (a *app) daemonCommand() *cobra.Command {
 	var f daemonFlags
-	c := &cobra.Command{Use: "daemon", Short: "Answer the laptops and keep the record", Args: args(cobra.NoArgs),
+	c := &cobra.Command{Use: "daemon", Short: "Answer the laptops and keep the record",
+		Example: "ingot daemon\ningot daemon --interface enp4s0 --mode dhcp --pool 10.55.0.100-10.55.0.200", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.loadConfig()
 			if err != nil {
@@ -52,6 +56,9 @@ func (a *app) daemonCommand() *cobra.Command {
 				return usage{err}
 			}
 			if err := cfg.check(); err != nil {
+				return err
+			}
+			if err := a.asOwner(cfg.Data); err != nil {
 				return err
 			}
 			return a.daemon(c.Context(), cfg)
@@ -147,7 +154,7 @@ func networkOf(interfaces []string) (netip.Prefix, error) {
 	return addrs[0].Masked(), nil
 }
 
-// logger is the daemon's: plain lines on stderr.
+// logger is the daemon's: plain lines on stderr, with their time unless the journal stamps them.
 func (a *app) logger(level string) (zerolog.Logger, error) {
 	l := zerolog.InfoLevel
 	if level != "" {
@@ -155,6 +162,9 @@ func (a *app) logger(level string) (zerolog.Logger, error) {
 		if l, err = zerolog.ParseLevel(level); err != nil {
 			return zerolog.Nop(), usage{fmt.Errorf("unknown log level %q", level)}
 		}
+	}
+	if intoJournal(a.err) {
+		return zerolog.New(journal{a.err}).Level(l), nil
 	}
 	w := zerolog.ConsoleWriter{Out: a.err, TimeFormat: time.RFC3339, NoColor: true}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
@@ -164,7 +174,8 @@ func (a *app) logger(level string) (zerolog.Logger, error) {
 // it stays below 150 MB. GOMEMLIMIT overrules it.
 const softMemory = 130 << 20
 
-// daemon opens every port first, then serves until ctx ends or one of its parts fails.
+// daemon opens every port first, then serves until ctx ends or one of its parts fails. Under a service manager it
+// waits for an interface that is not there yet; a person who starts it by hand is told at once.
 func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	log, err := a.logger(cfg.Log.Level)
 	if err != nil {
@@ -173,11 +184,20 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemory)
 	}
+	m := findManager()
+	started := m.starting()
+	defer started()
+	boot, last := bootID(), readLife(cfg.Data)
+	clk := newSteadyClock(readClocks, last, boot)
+	cfg.now = clk.Now
 	h, err := takeHouse(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
+	clk.follow(h.service, log, false) // it was set while no daemon ran
+	alive := &life{path: filepath.Join(cfg.Data, lifeName), boot: boot, clk: clk, log: log}
+	alive.write(false)
 	if _, err := h.boot.now(); err != nil {
 		log.Warn().Str("reason", words(err)).Msg("no laptop can boot yet")
 	}
@@ -187,8 +207,10 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	}
 	defer agents.Close()
 	cfg.Boot.AgentPort, cfg.Boot.AgentPin = cfg.Agent.Port, string(h.listener.Pin())
-	events := newRecorder(h.db, log)
-	boots := &pxe.Server{Config: cfg.Boot, Director: director{h.service, log}, Recorder: events, Leases: leases{h.db}, Files: h.boot, Log: log}
+	events, state := newRecorder(h.db, log), &state{tell: m.status}
+	disk := &room{dir: cfg.Data, db: h.db, service: h.service, log: log, status: state.disk}
+	boots := &pxe.Server{Config: cfg.Boot, Director: director{h.service, disk.full.Load, log}, Recorder: events, Leases: leases{h.db}, Files: h.boot,
+		Patient: m != nil, OnStand: func(s []pxe.Stand) { state.stands(s); h.advertise(s) }, Log: log}
 	if err := boots.Listen(ctx); err != nil {
 		return err
 	}
@@ -197,13 +219,121 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		return err
 	}
 	log.Info().Str("data", cfg.Data).Strs("interfaces", cfg.Boot.Interfaces).Int("agent_port", cfg.Agent.Port).Str("pin", string(h.listener.Pin())).Msg("ingot is ready")
+	tellStart(h.service, log, endOf(last, boot))
+	started()
+	m.tell("READY=1")
+	defer func() {
+		if err == nil {
+			alive.write(true)
+		}
+	}()
 	return serve(ctx, log,
 		boots.Serve,
 		h.service.Run,
 		events.run,
+		disk.run,
+		alive.run,
+		func(ctx context.Context) error { return clk.watch(ctx, h.service, log) },
+		m.watchdog(log, answers(h.db, boots, cfg.Data)),
+		func(ctx context.Context) error { <-ctx.Done(); m.tell("STOPPING=1"); return nil },
+		h.boot.tidy(tidyEvery, h.service.BundleUses, log),
 		overHTTP(log, agents, h.listener.Server(h.service.Handler())),
 		overHTTP(log, socket, apiServer(h.api)),
 	)
+}
+
+// tellStart says what a daemon finds when it starts: how the one before ended, and the work that goes on.
+func tellStart(s *deploy.Service, log zerolog.Logger, end string) {
+	if end != "" {
+		log.Warn().Msg(strings.TrimSuffix(end, "."))
+		if err := s.Note("unclean end", end); err != nil {
+			log.Error().Err(err).Msg("the end of the last daemon could not be recorded")
+		}
+	}
+	running, waiting, err := s.Unfinished()
+	if err != nil {
+		log.Error().Err(err).Msg("the unfinished jobs could not be read")
+	}
+	if running > 0 {
+		log.Info().Msgf("%s running; waiting for %s", counted(running, "job was", "jobs were"), counted(running, "its laptop", "their laptops"))
+	}
+	if waiting > 0 {
+		log.Info().Msgf("%s for a laptop that has not come yet", counted(waiting, "order waits", "orders wait"))
+	}
+}
+
+// counted is a number with its word; a word that says it all stands alone.
+func counted(n int, one, many string) string {
+	word := many
+	if n == 1 {
+		word = one
+	}
+	if strings.HasPrefix(word, "its ") || strings.HasPrefix(word, "their ") {
+		return word
+	}
+	return strconv.Itoa(n) + " " + word
+}
+
+// answers checks that the daemon does its work: the database gives the right to write, the API answers on its socket,
+// and every interface is looked after.
+func answers(db *store.DB, boots *pxe.Server, data string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := db.Probe(); err != nil {
+			return err
+		}
+		if err := boots.Alive(time.Minute); err != nil {
+			return err
+		}
+		c, err := dialDaemon(filepath.Join(data, socketName))
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			return errors.New("nobody listens on the daemon's socket")
+		}
+		_, err = get[store.Bench](ctx, c, "bench")
+		return errors.Join(err, c.close())
+	}
+}
+
+// state is what the service manager shows of the daemon: a full disk, else where laptops are answered.
+type state struct {
+	tell func(string)
+
+	mu          sync.Mutex
+	where, full string
+}
+
+func (s *state) disk(words string) { s.set(&s.full, words) }
+
+func (s *state) stands(all []pxe.Stand) { s.set(&s.where, standWords(all)) }
+
+func (s *state) set(what *string, words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*what = words
+	if s.full != "" {
+		words = s.full
+	} else {
+		words = s.where
+	}
+	s.tell(words)
+}
+
+// standWords is one line about all interfaces.
+func standWords(all []pxe.Stand) string {
+	var parts []string
+	for _, s := range all {
+		if s.Addr.IsValid() {
+			parts = append(parts, fmt.Sprintf("answering laptops on %s (%s)", s.Interface, s.Addr))
+		} else {
+			parts = append(parts, "waiting for interface "+s.Interface)
+		}
+	}
+	if len(parts) == 0 {
+		return "no interface is configured: nobody is answered"
+	}
+	return strings.Join(parts, "; ")
 }
 
 // takeHouse opens the data folder for the daemon. A command that works by itself at this moment is waited for;

@@ -13,11 +13,12 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(), a.deviceSet(), a.deviceImport())
+	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(), a.deviceSet(), a.deviceImport(),
+		a.deviceRename(), a.deviceLost(), a.deviceFound(), a.deviceReturn())
 }
 
 func (a *app) deviceList() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the devices; waiting laptops with their code come first", Args: args(cobra.NoArgs),
+	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the devices; waiting laptops with their code come first", Example: "ingot device list -o wide", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(false, func(cl *client) error {
 				all, err := get[[]store.DeviceView](c.Context(), cl, "devices")
@@ -47,6 +48,8 @@ func (a *app) deviceList() *cobra.Command {
 
 func stateWord(d store.DeviceView) string {
 	switch {
+	case d.State == store.Lost && !d.Alarm.IsZero():
+		return "lost, STARTED HERE " + when(d.Alarm)
 	case d.Code != "":
 		return "waiting"
 	case d.Promised():
@@ -76,6 +79,7 @@ func drivesWord(drives []job.Drive) string {
 
 func (a *app) deviceShow() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "show DEVICE", Short: "Show what is on a device, since when, by whom and how it was proven",
+		Example: "ingot device show SALES-017", ValidArgsFunction: a.completing((*app).deviceNames),
 		Long: "DEVICE is an id, a name, a serial, or the code that a waiting laptop shows.", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
@@ -83,14 +87,7 @@ func (a *app) deviceShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch a.output {
-				case "json":
-					return a.json(d)
-				case "name":
-					_, err := fmt.Fprintln(a.out, d.ID)
-					return err
-				}
-				return a.showDevice(d)
+				return a.tell(d, d.ID, func() error { return a.showDevice(d) })
 			})
 		}})
 }
@@ -103,10 +100,19 @@ func (a *app) showDevice(d store.DeviceView) error {
 	}
 	row("Device", "%s (%s)", d.Label(), d.ID)
 	row("State", "%s, since %s", stateWord(d), when(d.Changed))
+	if d.NextName != "" {
+		row("Next name", "%s, reserved for a rename that is not proven yet", d.NextName)
+	}
 	if d.Conflict != "" {
 		row("Conflict", "%s", d.Conflict)
 	}
 	claimRows(row, d)
+	if l := d.Lost; l != nil {
+		row("Lost", "reported by %s, %s; whoever has it is told to tell %s. %s", l.By, when(l.Time), l.Whom(), l.Note)
+	}
+	if r := d.Returned; r != nil {
+		row("Returned", "from %s, taken by %s, %s; it was %s. %s", r.From, r.By, when(r.Time), r.Was, r.Note)
+	}
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
@@ -120,6 +126,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 	row("Asset", "%s", d.Asset)
 	row("Owner", "%s", d.Owner)
 	row("Note", "%s", d.Note)
+	row("Revision", "%d", d.Revision)
 	row("Role", "%s", d.Role)
 	row("Seen", "%s", seenWord(d))
 	if len(d.BuiltIn) > 0 {
@@ -132,7 +139,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 		row("Corrected", "%s, by %s: %s %q became %q%s", when(h.Time), h.By, h.What, h.Old, h.New, prefixed(": ", h.Why))
 	}
 	if d.Job != nil {
-		row("Job", "%s: %s to %s, by %s", d.Job.ID, d.Job.Image, d.Job.State, d.Job.Operator)
+		row("Job", "%s: %s, %s, by %s", d.Job.ID, d.Job.What(), d.Job.State, d.Job.Operator)
 	}
 	if d.Holds == nil {
 		row("Holds", "nothing that Ingot put there")
@@ -157,6 +164,9 @@ func holdsRows(row func(string, string, ...any), d store.DeviceView) {
 	} else {
 		row("Name", "%s, name reserved, not written", dep.Name)
 	}
+	for _, r := range dep.Renamings {
+		row("Renamed", "%s to %s by %s, %s%s", r.From, r.Name, r.Operator, when(r.Finished), provenWord(r))
+	}
 	row("Took", "%.0f s; fetched %s, wrote %s, kept %s", dep.Seconds, size(dep.FetchedBytes), size(dep.WrittenBytes), size(dep.KeptBytes))
 	if c := dep.Proof.Content; c != nil {
 		row("Proof: content", "%d data and %d zero extents read back (%s); %d free extents are no part of the image", c.DataExtents, c.ZeroExtents, size(c.ReadBytes), c.FreeExtents)
@@ -177,6 +187,19 @@ func holdsRows(row func(string, string, ...any), d store.DeviceView) {
 	default:
 		row("Proof: observed", "runs under the name %s instead of %s since %s (%s)", o.Hostname, dep.Name, when(o.Time), o.OS)
 	}
+}
+
+// provenWord is how a renaming was proven.
+func provenWord(r store.Renaming) string {
+	switch {
+	case r.Unproven:
+		return "; not proven: it runs under one of the two"
+	case r.Observed == nil:
+		return "; read back; the system has not called home"
+	case r.Observed.Hostname != r.Name:
+		return fmt.Sprintf("; read back, but the system runs under %s", r.Observed.Hostname)
+	}
+	return "; read back; the system runs under it since " + when(r.Observed.Time)
 }
 
 func prefixed(prefix, s string) string {
@@ -209,11 +232,12 @@ func removableWord(d job.Drive) string {
 
 func (a *app) deviceAdopt() *cobra.Command {
 	var in store.Adoption
-	c := &cobra.Command{Use: "adopt CODE", Short: "Approve the laptop that shows this code", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "adopt CODE", Short: "Approve the laptop that shows this code",
+		Example: "ingot device adopt ABCD-EFGH --name SALES-017 --asset 00815", ValidArgsFunction: a.completing((*app).codes), Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			in.Code = given[0]
 			return a.with(false, func(cl *client) error {
-				d, err := post[store.DeviceView](c.Context(), cl, "devices/adopt", in)
+				d, err := actOn[store.DeviceView](c.Context(), cl, in.Code, "devices/adopt", in)
 				if err != nil {
 					return err
 				}
@@ -228,5 +252,6 @@ func (a *app) deviceAdopt() *cobra.Command {
 	c.Flags().StringVar(&in.Name, "name", "", "name to reserve for it")
 	c.Flags().StringVar(&in.Role, "role", "", "role that it gets; its pattern makes the name")
 	c.Flags().StringVar(&in.Asset, "asset", "", "asset tag")
+	a.completes(c, "role", (*app).roleNames)
 	return a.outputFlag(c)
 }

@@ -14,41 +14,60 @@ import (
 	"ingot/imaging/job"
 )
 
-// firmwareCommand works on the folder DATA/boot alone: it needs no daemon and disturbs none that runs.
+// firmwareCommand works on the folder DATA/boot: it needs no daemon and disturbs none that runs. The records are asked
+// only for what still refers to an old bundle.
 func (a *app) firmwareCommand() *cobra.Command {
-	return group("firmware", "The boot bundle: what a bare laptop runs", a.firmwareBuild(), a.firmwareVerify(), a.firmwareShow())
+	return group("firmware", "The boot bundle: what a bare laptop runs", a.firmwareBuild(), a.firmwareUpdate(), a.firmwareList(), a.firmwareVerify(), a.firmwareShow(), a.firmwareUSB())
+}
+
+// bundleSource is what the flags of build and update say.
+type bundleSource struct{ debs, agent string }
+
+func (s *bundleSource) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.debs, "debs", "", "build offline from this folder of .deb files")
+	c.Flags().StringVar(&s.agent, "agent", "", "the agent's program (default ingot-agent beside this program)")
+}
+
+// bundleOptions finds where and of what a bundle is built.
+func (a *app) bundleOptions(s bundleSource) (o firmware.Options, err error) {
+	o = firmware.Options{Debs: s.debs, Agent: s.agent, Log: a.stepLog(), InUse: a.bundlesInUse}
+	if o.Dir, err = a.bootDir(); err != nil {
+		return o, err
+	}
+	if err := a.asOwner(filepath.Dir(o.Dir)); err != nil {
+		return o, err
+	}
+	if o.Agent == "" {
+		o.Agent, err = besideProgram("ingot-agent")
+	}
+	return o, err
 }
 
 func (a *app) firmwareBuild() *cobra.Command {
-	var debs, agent string
+	var source bundleSource
 	c := &cobra.Command{Use: "build", Short: "Build the boot bundle from the distribution's packages",
+		Example: "ingot firmware build\ningot firmware build --debs /srv/debs",
 		Long: "The packages are downloaded with this host's apt (or taken from --debs) and unpacked in the data folder; nothing is installed.\n" +
 			"Equal packages and an equal agent give an equal bundle. A running daemon serves the new bundle from the next start of a laptop on.",
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			dir, err := a.bootDir()
+			o, err := a.bundleOptions(source)
 			if err != nil {
 				return err
 			}
-			if agent == "" {
-				if agent, err = besideProgram("ingot-agent"); err != nil {
-					return err
-				}
-			}
-			b, err := firmware.Build(c.Context(), firmware.Options{Dir: dir, Debs: debs, Agent: agent, Log: a.stepLog()})
+			b, err := firmware.Build(c.Context(), o)
 			if err != nil {
 				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(err.Error(), "build boot bundle: "))
 			}
 			return a.showBundle(b)
 		}}
-	c.Flags().StringVar(&debs, "debs", "", "build offline from this folder of .deb files")
-	c.Flags().StringVar(&agent, "agent", "", "the agent's program (default ingot-agent beside this program)")
+	source.flags(c)
 	return a.outputFlag(c)
 }
 
 func (a *app) firmwareVerify() *cobra.Command {
-	return &cobra.Command{Use: "verify", Short: "Read the boot bundle again and name what is wrong; exit code 3 when something is",
-		Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+	return a.outputFlag(&cobra.Command{Use: "verify", Short: "Read the boot bundle again and name what is wrong; exit code 3 when something is",
+		Example: "ingot firmware verify", Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
 			dir, err := a.bootDir()
 			if err != nil {
 				return err
@@ -57,20 +76,27 @@ func (a *app) firmwareVerify() *cobra.Command {
 				return job.Faultf(job.CodeBundle, "There is none yet.")
 			}
 			problems := firmware.Verify(dir)
-			for _, p := range problems {
-				fmt.Fprintln(a.out, printable(p.String()))
+			if len(problems) == 0 {
+				return a.tell([]string{}, "", a.sayf("boot bundle: every file is as built"))
 			}
-			if len(problems) > 0 {
-				return partly{job.Faultf(job.CodeBundle, "Wrong: %d.", len(problems))}
+			if err := a.tellProblems(problems); err != nil {
+				return err
 			}
-			_, err = fmt.Fprintln(a.out, "boot bundle: every file is as built")
-			return err
-		}}
+			return partly{job.Faultf(job.CodeBundle, "Wrong: %d.", len(problems))}
+		}})
+}
+
+func (a *app) tellProblems(problems []firmware.Problem) error {
+	var lines []string
+	for _, p := range problems {
+		lines = append(lines, printable(p.String()))
+	}
+	return show(a, lines, func(s string) string { return s }, column[string]{head: "PROBLEM", cell: func(s string) string { return s }})
 }
 
 func (a *app) firmwareShow() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "show", Short: "Show what the boot bundle is made of (-o json: every file with package, version and digest)",
-		Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
+		Example: "ingot firmware show -o wide", Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
 			dir, err := a.bootDir()
 			if err != nil {
 				return err
@@ -106,6 +132,9 @@ func besideProgram(name string) (string, error) {
 
 // stepLog tells the steps of a long command on stderr, without times.
 func (a *app) stepLog() zerolog.Logger {
+	if a.quiet {
+		return zerolog.Nop()
+	}
 	return zerolog.New(zerolog.ConsoleWriter{Out: a.err, NoColor: true, PartsOrder: []string{zerolog.MessageFieldName}})
 }
 

@@ -17,6 +17,7 @@ import (
 	"ingot/imaging/job"
 	"ingot/imaging/library"
 	"ingot/imaging/sign"
+	"ingot/pxe"
 	"ingot/store"
 	"ingot/web"
 )
@@ -29,6 +30,7 @@ import (
 //	DATA/keys              agent.key (TLS), jobs.key (signatures)
 //	DATA/boot              the boot bundle
 //	DATA/ingot.sock        the API, while a daemon runs
+//	DATA/ingot.alive       the last daemon's sign of life: how it ended, and its clocks
 type house struct {
 	cfg      config
 	lock     *os.File
@@ -62,7 +64,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.lock, err = takeLock(filepath.Join(cfg.Data, "ingot.lock")); err != nil {
 		return nil, err
 	}
-	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{}); err != nil {
+	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{Now: cfg.now}); err != nil {
 		return nil, openWords(err)
 	}
 	if h.chunks, err = chunkstore.Open(cfg.Data); err != nil {
@@ -77,8 +79,8 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	}
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
-		Log: log, AgentURL: "https://" + net.JoinHostPort(advertised(cfg), strconv.Itoa(cfg.Agent.Port)), AgentPin: h.listener.Pin(),
-		PagesURL: cfg.Pages.URL,
+		Log: log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
+		PagesURL: cfg.Pages.URL, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
 	})
 	if err != nil {
 		return nil, err
@@ -143,6 +145,25 @@ func advertised(cfg config) string {
 		}
 	}
 	return "127.0.0.1"
+}
+
+// agentURL is the agent listener on a host.
+func (c config) agentURL(host string) string {
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(c.Agent.Port))
+}
+
+// advertise follows the address of the first interface that is served, unless the configuration names one. While none
+// is, the last one stays.
+func (h *house) advertise(stands []pxe.Stand) {
+	if h.cfg.Agent.Advertise != "" {
+		return
+	}
+	for _, s := range stands {
+		if s.Addr.IsValid() {
+			h.service.AdvertiseAt(h.cfg.agentURL(s.Addr.String()))
+			return
+		}
+	}
 }
 
 // addressesOf lists an interface's IPv4 addresses with their networks.

@@ -48,23 +48,23 @@ func (a *app) deviceSettle() *cobra.Command {
 
 No record that holds something is given up, and no drive is written. With --as same or moved and --with, DEVICE may
 also be the code of a waiting laptop that you know and Ingot does not.`,
-		Args: args(cobra.ExactArgs(1)),
+		Example: "ingot device settle PF3ABCDE --as moved --with SALES-017",
+		Args:    args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).deviceNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			if in.As != store.AsSame && in.As != store.AsTwo && in.As != store.AsMoved {
 				return usage{fmt.Errorf("say --as same, two or moved; see \"%s --help\"", c.CommandPath())}
 			}
 			return a.with(false, func(cl *client) error {
-				d, err := post[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(given[0])+"/settle", in)
+				d, err := actOn[store.DeviceView](c.Context(), cl, given[0], "devices/"+url.PathEscape(given[0])+"/settle", in)
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.out, "%s (%s) is %s\n", printable(d.Label()), d.ID, d.State)
-				return err
+				return a.tell(d, d.ID, a.sayf("%s (%s) is %s", d.Label(), d.ID, d.State))
 			})
 		}}
 	c.Flags().StringVar(&in.As, "as", "", "same, two or moved")
 	c.Flags().StringVar(&in.With, "with", "", "the record that it is: an id, a name or a serial")
-	return c
+	return a.outputFlag(c)
 }
 
 func (a *app) deviceSet() *cobra.Command {
@@ -73,7 +73,8 @@ func (a *app) deviceSet() *cobra.Command {
 		Long: `The old entry stays on the device and in the audit trail. To replace an entry say why with --reason. An empty value
 clears asset tag, owner or note. The serial is the one for people, names and records: by what its firmware tells, a
 laptop is known all the same.`,
-		Args: args(cobra.ExactArgs(1)),
+		Example: `ingot device set SALES-017 --owner "B. Meyer" --reason "handed on"`,
+		Args:    args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).deviceNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			in := store.Correction{Reason: reason}
 			for flag, field := range map[string]struct {
@@ -88,7 +89,7 @@ laptop is known all the same.`,
 				return usage{fmt.Errorf("say what to set; see \"%s --help\"", c.CommandPath())}
 			}
 			return a.with(false, func(cl *client) error {
-				d, err := post[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(given[0])+"/set", in)
+				d, err := actOn[store.DeviceView](c.Context(), cl, given[0], "devices/"+url.PathEscape(given[0])+"/set", in)
 				if err != nil {
 					return err
 				}
@@ -120,7 +121,8 @@ in any order and case: serial (also "serial number", "S/N", "service tag") and m
 All lines are imported or none: bad ones are named. The same list again changes nothing, and a list never replaces
 what stands on a device. The devices are ready, and each laptop is known when it first starts here. On a closed bench
 only those start whose UUID, or whose built-in adapter's MAC, the list names.`,
-		Args: args(cobra.ExactArgs(1)),
+		Example: "ingot device import delivery.csv",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			list, err := a.readList(given[0])
 			if err != nil {

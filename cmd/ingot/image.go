@@ -23,7 +23,7 @@ func (a *app) imageCommand() *cobra.Command {
 func (a *app) teller() func(store.Work) {
 	var last time.Time
 	return func(w store.Work) {
-		if time.Since(last) < 500*time.Millisecond {
+		if a.quiet || time.Since(last) < 500*time.Millisecond {
 			return
 		}
 		last = time.Now()
@@ -42,7 +42,8 @@ func (a *app) teller() func(store.Work) {
 func (a *app) imageImport() *cobra.Command {
 	var in store.Import
 	var grow string
-	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw or qcow2)", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "import FILE", Short: "Make a version of an image from a disk file (raw, qcow2, VHDX or VMDK)",
+		Example: "ingot image import sales.qcow2 --image sales --label 2026-11 --note \"first build\"", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) (err error) {
 			if in.File, err = filepath.Abs(given[0]); err != nil {
 				return usage{err}
@@ -51,7 +52,7 @@ func (a *app) imageImport() *cobra.Command {
 				return err
 			}
 			return a.with(true, func(cl *client) error {
-				got, err := stream[store.Work, store.Imported](c.Context(), cl, http.MethodPost, "images/import", in, a.teller())
+				got, err := importFile(c, cl, in, a.teller())
 				if err != nil {
 					return err
 				}
@@ -86,7 +87,7 @@ func growChoice(s string) (int, error) {
 }
 
 func (a *app) imageList() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the versions of all images", Args: args(cobra.NoArgs),
+	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the versions of all images", Example: "ingot image list", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(false, func(cl *client) error {
 				all, err := get[[]store.Version](c.Context(), cl, "images")
@@ -114,7 +115,8 @@ func (a *app) showVersions(all []store.Version) error {
 }
 
 func (a *app) imageShow() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "show NAME[@VERSION]", Short: "Show one version, or all of an image", Args: args(cobra.ExactArgs(1)),
+	return a.outputFlag(&cobra.Command{Use: "show NAME[@VERSION]", Short: "Show one version, or all of an image", Example: "ingot image show sales@3",
+		ValidArgsFunction: a.completing((*app).versionNames), Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
 				found, err := a.findVersions(c.Context(), cl, given[0])
@@ -169,27 +171,27 @@ func (a *app) describe(found []store.Version) error {
 }
 
 func (a *app) imageExport() *cobra.Command {
-	return &cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file and prove it", Args: args(cobra.ExactArgs(2)),
+	return a.outputFlag(&cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file and prove it", Args: args(cobra.ExactArgs(2)),
+		Example: "ingot image export sales@3 sales.raw", ValidArgsFunction: a.completing((*app).versionNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			path, err := filepath.Abs(given[1])
 			if err != nil {
 				return usage{err}
 			}
 			return a.with(false, func(cl *client) error {
-				got, err := stream[store.Work, store.Exported](c.Context(), cl, http.MethodPost, "images/export", store.Export{Image: given[0], File: path}, a.teller())
+				got, err := exportFile(c, cl, store.Export{Image: given[0], File: path}, a.teller())
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.out, "%s: %d data bytes proven by digest, %d zero bytes read back, %d free bytes written as zeros (no part of the image)\n",
-					got.Version.Ref(), got.DataBytes, got.ZeroBytes, got.FreeBytes)
-				return err
+				return a.tell(got, got.Version.Ref().String(), a.sayf("%s: %d data bytes proven by digest, %d zero bytes read back, %d free bytes written as zeros (no part of the image)",
+					got.Version.Ref(), got.DataBytes, got.ZeroBytes, got.FreeBytes))
 			})
-		}}
+		}})
 }
 
 func (a *app) imageCheck() *cobra.Command {
 	var readData bool
-	c := &cobra.Command{Use: "check", Short: "Check the image store; exit code 3 names damage", Args: args(cobra.NoArgs),
+	c := &cobra.Command{Use: "check", Short: "Check the image store; exit code 3 names damage", Example: "ingot image check --read-data", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			path := "images/check"
 			if readData {
@@ -208,11 +210,7 @@ func (a *app) imageCheck() *cobra.Command {
 }
 
 func (a *app) tellCheck(got store.Checked) error {
-	if a.output == "json" {
-		if err := a.json(got); err != nil {
-			return err
-		}
-	} else {
+	err := a.tell(got, fmt.Sprint(uint64(len(got.Damage))+got.More), func() error {
 		for _, d := range got.Damage {
 			hit := "no version"
 			if len(d.Versions) > 0 {
@@ -221,6 +219,10 @@ func (a *app) tellCheck(got store.Checked) error {
 			fmt.Fprintf(a.out, "damage: %s; hits %s\n", printable(d.What), hit)
 		}
 		fmt.Fprintf(a.out, "%d versions, %d chunks, %s read, %d faults\n", got.Versions, got.Chunks, size(got.Bytes), uint64(len(got.Damage))+got.More)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if len(got.Damage) > 0 {
 		return partly{fmt.Errorf("the image store is damaged")}

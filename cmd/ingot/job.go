@@ -17,11 +17,19 @@ func (a *app) jobCommand() *cobra.Command {
 	return group("job", "What laptops are told to do", a.jobList(), a.jobShow(), a.jobWatch(), a.jobCancel())
 }
 
+// imageWord is what the job puts on the drive.
+func imageWord(j store.JobView) string {
+	if j.Kind == job.Rename {
+		return "(name only)"
+	}
+	return j.Image.String()
+}
+
 func jobColumns() []column[store.JobView] {
 	return []column[store.JobView]{
 		{head: "JOB", cell: func(j store.JobView) string { return string(j.ID) }},
 		{head: "DEVICE", cell: func(j store.JobView) string { return j.DeviceLabel }},
-		{head: "IMAGE", cell: func(j store.JobView) string { return j.Image.String() }},
+		{head: "IMAGE", cell: imageWord},
 		{head: "NAME", cell: func(j store.JobView) string { return j.DeviceName }},
 		{head: "STATE", cell: func(j store.JobView) string { return string(j.State) }},
 		{head: "PROGRESS", cell: progressWord},
@@ -54,7 +62,7 @@ func faultWord(j store.JobView) string {
 
 func (a *app) jobList() *cobra.Command {
 	var all bool
-	c := &cobra.Command{Use: "list", Short: "List unfinished jobs", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: "list", Short: "List unfinished jobs", Example: "ingot job list --all -o wide", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
 		path := "jobs"
 		if all {
 			path += "?all=1"
@@ -72,17 +80,15 @@ func (a *app) jobList() *cobra.Command {
 }
 
 func (a *app) jobShow() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "show JOB", Short: "Show one job with its steps", Args: args(cobra.ExactArgs(1)),
+	return a.outputFlag(&cobra.Command{Use: "show JOB", Short: "Show one job with its steps", Example: "ingot job show 3f2a77c04d1e95b8",
+		ValidArgsFunction: a.completing((*app).jobNames), Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
 				j, err := get[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(given[0]))
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					return a.json(j)
-				}
-				return a.showJob(j)
+				return a.tell(j, string(j.ID), func() error { return a.showJob(j) })
 			})
 		}})
 }
@@ -94,7 +100,11 @@ func (a *app) showJob(j store.JobView) error {
 	}
 	row("Job", "%s", j.ID)
 	row("Device", "%s (%s)", j.DeviceLabel, j.Device)
-	row("Image", "%s onto drive %s (%s)", j.Image, j.Target.Serial, size(j.Target.SizeBytes))
+	if j.Kind == job.Rename {
+		row("Rename", "%s to %s, on drive %s; everything else stays", j.Former, j.DeviceName, j.Target.Serial)
+	} else {
+		row("Image", "%s onto drive %s (%s)", j.Image, j.Target.Serial, size(j.Target.SizeBytes))
+	}
 	row("Name", "%s", j.DeviceName)
 	row("By", "%s, %s", j.Operator, when(j.Created))
 	row("State", "%s", j.State)
@@ -111,13 +121,14 @@ func (a *app) showJob(j store.JobView) error {
 }
 
 func (a *app) jobWatch() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "watch JOB", Short: "Follow a job to its end; the exit code is 0 only when it is done", Args: args(cobra.ExactArgs(1)),
+	return a.outputFlag(&cobra.Command{Use: "watch JOB", Short: "Follow a job to its end; the exit code is 0 only when it is done",
+		Example: "ingot job watch 3f2a77c04d1e95b8", ValidArgsFunction: a.completing((*app).jobNames), Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
 				var last string
 				j, err := stream[store.JobView, store.JobView](c.Context(), cl, http.MethodGet, "jobs/"+url.PathEscape(given[0])+"/watch", nil, func(j store.JobView) {
 					line := strings.TrimSpace(string(j.State) + " " + progressWord(j))
-					if line != last {
+					if line != last && !a.quiet {
 						fmt.Fprintln(a.err, printable(line))
 						last = line
 					}
@@ -140,19 +151,42 @@ func (a *app) jobWatch() *cobra.Command {
 }
 
 func (a *app) jobCancel() *cobra.Command {
-	return &cobra.Command{Use: "cancel JOB", Short: "Stop a job; before the first write the disk stays as it is", Args: args(cobra.ExactArgs(1)),
+	var agreed consent
+	c := &cobra.Command{Use: "cancel JOB", Short: "Stop a job; before the first write the disk stays as it is",
+		Long: `A job whose laptop has written already leaves that laptop unusable until it is imaged again. Stopping it asks for the
+laptop's serial; without a terminal, give --yes and --serial.`,
+		Example: "ingot job cancel 3f2a77c04d1e95b8\ningot job cancel 3f2a77c04d1e95b8 --yes --serial PF3ABCDE",
+		Args:    args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).jobNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
+				if err := a.confirmCancel(c, cl, given[0], agreed); err != nil {
+					return err
+				}
 				j, err := post[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(given[0])+"/cancel", nil)
 				if err != nil {
 					return err
 				}
 				if j.State.Final() {
-					_, err = fmt.Fprintf(a.out, "job %s is %s\n", j.ID, j.State)
-					return err
+					return a.tell(j, string(j.ID), a.sayf("job %s is %s", j.ID, j.State))
 				}
-				_, err = fmt.Fprintf(a.out, "job %s stops with the laptop's next word\n", j.ID)
-				return err
+				return a.tell(j, string(j.ID), a.sayf("job %s stops with the laptop's next word", j.ID))
 			})
 		}}
+	yesFlag(c, &agreed.yes, "stop a job that has written already, without asking; needs --serial")
+	c.Flags().StringVar(&agreed.serial, "serial", "", "with --yes: the laptop's serial")
+	return a.outputFlag(c)
+}
+
+// confirmCancel asks when the laptop's disk no longer is what it was: from invalidating on.
+func (a *app) confirmCancel(c *cobra.Command, cl *client, id string, agreed consent) error {
+	j, err := get[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(id))
+	if err != nil || j.State.Final() || !j.Kind.Started(j.Reached) {
+		return err
+	}
+	d, err := get[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(j.Device))
+	if err != nil {
+		return err
+	}
+	return a.confirm(destruction{name: d.Label(), serial: d.Serial,
+		what: fmt.Sprintf("Its drive %s is half written (%s): stopped now, the laptop does not start until it is imaged again.", j.Target.Serial, j.State)}, agreed)
 }

@@ -26,11 +26,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"ingot/imaging/job"
+	"ingot/store"
 )
 
 // version is set by the build (-ldflags -X main.version=...).
@@ -53,6 +55,7 @@ type app struct {
 	config   string // path of the configuration file
 	data     string // data folder; overrides the file's
 	output   string // table, wide, json or name
+	quiet    bool   // no progress
 }
 
 // partly is the error of a command that did only a part, or that found damage: exit code 3.
@@ -87,6 +90,9 @@ func words(err error) string {
 	if errors.As(err, &f) {
 		return f.Error()
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return job.Faultf(job.CodeFull, "").Error()
+	}
 	return err.Error()
 }
 
@@ -117,9 +123,13 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default /etc/ingot/ingot.toml when it is there)")
 	root.PersistentFlags().StringVar(&a.data, "data", "", "data folder (default /var/lib/ingot)")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on stderr")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
+	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),
-		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand())
+		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
+		a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
 }
 
@@ -145,9 +155,18 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// versions is what a version is made of.
+type versions struct {
+	Version  string `json:"version"`
+	Protocol int    `json:"protocol"` // between agent and daemon
+	Schema   int    `json:"schema"`   // of the database
+	Go       string `json:"go"`
+}
+
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: args(cobra.NoArgs), RunE: func(*cobra.Command, []string) error {
-		_, err := fmt.Fprintf(a.out, "ingot %s, agent protocol %d\n", version, job.Version)
-		return err
-	}}
+	return a.outputFlag(&cobra.Command{Use: "version", Short: "Print the version", Example: "ingot version -o json", Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			v := versions{Version: version, Protocol: job.Version, Schema: store.Schema, Go: runtime.Version()}
+			return a.tell(v, v.Version, a.sayf("ingot %s, agent protocol %d, database schema %d", v.Version, v.Protocol, v.Schema))
+		}})
 }

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 // TestCommandLine runs the scripts of testdata/script against the real program, daemons included.
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise,
+		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise, "seed": seedRecords, "service-folder": serviceFolder,
 	}, Condition: func(cond string) (bool, error) {
 		if cond == "root" {
 			return os.Getuid() == 0, nil
@@ -53,6 +53,16 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("nobody answers on %s after 20 s", path)
+}
+
+// serviceFolder makes a data folder as "make install" does, owned by another user than root, and puts it into $SHARED.
+func serviceFolder(ts *testscript.TestScript, _ bool, _ []string) {
+	dir, err := os.MkdirTemp("", "ingot-service-")
+	ts.Check(err)
+	ts.Defer(func() { os.RemoveAll(dir) })
+	ts.Check(os.Chmod(dir, 0o710))
+	ts.Check(os.Chown(dir, 65534, 65533))
+	ts.Setenv("SHARED", dir)
 }
 
 // noise speaks plain HTTP to a port that wants TLS, and waits until it is cut off.

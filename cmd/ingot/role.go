@@ -16,7 +16,8 @@ func (a *app) roleAdd() *cobra.Command {
 	var r store.Role
 	var drive string
 	c := &cobra.Command{Use: "add NAME", Short: "Add a role, or change it",
-		Long: "The pattern makes device names from text and {serial} {serial:-7} {asset} {model} {seq:4}.", Args: args(cobra.ExactArgs(1)),
+		Example: "ingot role add sales --image sales --names \"LT-{serial:-7}\"",
+		Long:    "The pattern makes device names from text and {serial} {serial:-7} {asset} {model} {seq:4}.", Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			r.Name, r.Drive = given[0], store.DriveRule(drive)
 			return a.with(false, func(cl *client) error {
@@ -24,19 +25,19 @@ func (a *app) roleAdd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.out, "role %s, revision %d\n", got.Name, got.Revision)
-				return err
+				return a.tell(got, got.Name, a.sayf("role %s, revision %d", got.Name, got.Revision))
 			})
 		}}
 	c.Flags().StringVar(&r.Image, "image", "", "NAME, or NAME@VERSION to pin one")
 	c.Flags().StringVar(&r.Pattern, "names", "", "pattern of names, such as \"LT-{serial:-7}\"")
 	c.Flags().StringVar(&drive, "drive", "", "target among several drives: largest, smallest or nvme")
 	must(c, "image")
-	return c
+	a.completes(c, "image", (*app).imageNames)
+	return a.outputFlag(c)
 }
 
 func (a *app) roleList() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the roles", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the roles", Example: "ingot role list", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
 		return a.with(false, func(cl *client) error {
 			all, err := get[[]store.Role](c.Context(), cl, "roles")
 			if err != nil {

@@ -25,7 +25,22 @@ const (
 	operatorHeader = "Ingot-Operator" // who stands behind sudo; believed from root only
 )
 
-type uidKey struct{}
+// peer is who is at the other end of a connection.
+type peer struct {
+	uid    int
+	inside bool         // this process itself
+	files  *passingConn // may bring an open file with it; nil on other connections
+}
+
+type peerKey struct{}
+
+// name is the operator. This process itself may say for whom root started it.
+func (p peer) name(said string) string {
+	if n := os.Getenv(forVar); p.inside && userName.MatchString(n) {
+		return n
+	}
+	return operatorName(p.uid, said)
+}
 
 // userName is what a system user may be called, so that a header cannot put anything else into the record.
 var userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$`)
@@ -36,11 +51,18 @@ func apiServer(api *web.API) *http.Server {
 	return &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, uidKey{}, peerUID(c))
+			p := peer{uid: peerUID(c)}
+			p.files, _ = c.(*passingConn)
+			_, p.inside = c.(*insideConn)
+			return context.WithValue(ctx, peerKey{}, p)
 		},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			uid, _ := r.Context().Value(uidKey{}).(int)
-			inner.ServeHTTP(w, r.WithContext(web.WithOperator(r.Context(), operatorName(uid, r.Header.Get(operatorHeader)))))
+			p, _ := r.Context().Value(peerKey{}).(peer)
+			ctx := web.WithOperator(r.Context(), p.name(r.Header.Get(operatorHeader)))
+			if p.files != nil {
+				ctx = web.WithFile(ctx, p.files.take)
+			}
+			inner.ServeHTTP(w, r.WithContext(ctx))
 		}),
 	}
 }
@@ -63,6 +85,8 @@ func peerUID(c net.Conn) int {
 			return -1
 		}
 		return uid
+	case *passingConn:
+		return peerUID(c.UnixConn)
 	case *insideConn:
 		return os.Getuid()
 	}
@@ -83,8 +107,9 @@ func operatorName(uid int, said string) string {
 	return "uid " + strconv.Itoa(uid)
 }
 
-// listenSocket opens DATA/ingot.sock for the daemon's own user and root. The caller holds the data folder's
-// lock, so a socket that is there was left by a dead daemon.
+// listenSocket opens DATA/ingot.sock for the daemon's own user and root; and, where the data folder's group may enter
+// the folder, for that group. The caller holds the data folder's lock, so a socket that is there was left by a dead
+// daemon.
 func listenSocket(data string) (net.Listener, error) {
 	path := filepath.Join(data, socketName)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -99,7 +124,34 @@ func listenSocket(data string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open socket: %w", err)
 	}
-	return l, nil
+	if err := shareSocket(data, path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return passing{l.(*net.UnixListener)}, nil
+}
+
+// shareSocket opens the socket to the folder's group where the folder is open to it.
+func shareSocket(data, path string) error {
+	fi, err := os.Stat(data)
+	if err != nil {
+		return fmt.Errorf("share socket: %w", err)
+	}
+	if fi.Mode()&0o010 == 0 {
+		return nil
+	}
+	_, gid, err := ownerOf(data)
+	if err != nil {
+		return err
+	}
+	if gid != os.Getegid() {
+		if err := os.Chown(path, -1, gid); err != nil {
+			return fmt.Errorf("share socket: %w", err)
+		}
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return fmt.Errorf("share socket: %w", err)
+	}
+	return nil
 }
 
 // insideConn is a connection within this process.

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/spf13/cobra"
 )
 
 // column is one column of a table over rows of T.
@@ -15,12 +13,6 @@ type column[T any] struct {
 	head string
 	cell func(T) string
 	wide bool // only with -o wide
-}
-
-// outputFlag gives a listing its -o flag.
-func (a *app) outputFlag(c *cobra.Command) *cobra.Command {
-	c.Flags().StringVarP(&a.output, "output", "o", "table", "table, wide, json or name")
-	return c
 }
 
 // show prints rows as -o asks. name gives what -o name prints, one a line.
@@ -35,9 +27,6 @@ func show[T any](a *app, rows []T, name func(T) string, columns ...column[T]) er
 			}
 		}
 		return nil
-	case "table", "wide", "":
-	default:
-		return usage{fmt.Errorf("unknown output %q: use table, wide, json or name", a.output)}
 	}
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	line := func(cell func(column[T]) string) {

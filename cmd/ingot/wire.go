@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"ingot/imaging/deploy"
+	"ingot/imaging/job"
 	"ingot/pxe"
 	"ingot/store"
 )
@@ -15,6 +16,7 @@ import (
 // director lets deploy.Service decide for pxe.
 type director struct {
 	service *deploy.Service
+	full    func() bool // the disk is: no start and no Hello could be recorded
 	log     zerolog.Logger
 }
 
@@ -28,6 +30,9 @@ func (d director) Decide(ctx context.Context, m pxe.Machine) pxe.Decision {
 	if err != nil {
 		d.log.Error().Err(err).Stringer("mac", m.MAC).Msg("could not decide about a machine")
 		return pxe.Decision{Action: pxe.Refuse, Why: "The daemon could not read its records."}
+	}
+	if a.Boot && d.full() {
+		return pxe.Decision{Action: pxe.Refuse, Why: job.CodeFull.Words().Sentence}
 	}
 	if a.Boot {
 		return pxe.Decision{Action: pxe.Boot, Why: a.Why}
@@ -72,6 +77,7 @@ type recorder struct {
 	db     *store.DB
 	log    zerolog.Logger
 	events chan pxe.Event
+	late   []store.BootEvent // what a full disk did not take yet, at most pending
 }
 
 // pending bounds the events that wait; a flood beyond it is dropped and counted in the log.
@@ -105,9 +111,10 @@ func (r *recorder) run(ctx context.Context) error {
 	}
 }
 
-// flush writes everything that waits in one transaction.
+// flush writes everything that waits in one transaction. What a full disk does not take waits for room.
 func (r *recorder) flush() {
-	var batch []store.BootEvent
+	batch := r.late
+	r.late = nil
 	for len(batch) < pending {
 		select {
 		case e := <-r.events:
@@ -120,7 +127,12 @@ func (r *recorder) flush() {
 	if len(batch) == 0 {
 		return
 	}
-	if err := r.db.Update(func(tx *store.Tx) error { return tx.AddBootEvents(batch) }); err != nil {
+	err := r.db.Update(func(tx *store.Tx) error { return tx.AddBootEvents(batch) })
+	switch {
+	case err == nil:
+	case job.FaultOf(err).Code == job.CodeFull:
+		r.late = batch
+	default:
 		r.log.Error().Err(err).Int("events", len(batch)).Msg("boot events could not be kept")
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // Wish is the one boot entry that a freshly written drive should have.
 type Wish struct {
 	Label  string    // the entry's name in the firmware's menu
+	Ours   string    // what the name of each entry that we made begins with; empty: the Label alone is ours
 	Loader string    // path on the ESP, \EFI\BOOT\BOOTX64.EFI
 	ESP    Partition // the drive's EFI system partition, as the new table has it
 	Former []GUID    // partitions that the drive's table held before it was written
@@ -19,7 +21,7 @@ type Wish struct {
 // PlanBoot decides the writes that leave exactly one entry for the drive.
 //
 // An entry is the drive's when it leads through the drive's ESP or through a partition that the drive held
-// before, or when it carries our label and leads through a partition that no other drive holds; an entry that says
+// before, or when it carries one of our labels and leads through a partition that no other drive holds; an entry that says
 // exactly what is wanted is always taken, also where two drives hold copies of one image. One such entry is
 // rewritten in place, preferably one that already says what is wanted; the others are deleted. An entry that
 // stood in BootOrder keeps its place there. A new one goes behind the network entries that lead the order, and
@@ -74,11 +76,16 @@ func (s BootState) entriesOf(w Wish, value []byte) []uint16 {
 		if !ok || o.Network() || slices.Contains(w.Others, part.GUID) {
 			continue
 		}
-		if part.GUID == w.ESP.GUID || slices.Contains(w.Former, part.GUID) || o.Description == w.Label {
+		if part.GUID == w.ESP.GUID || slices.Contains(w.Former, part.GUID) || w.ours(o.Description) {
 			mine = append(mine, n)
 		}
 	}
 	return mine
+}
+
+// ours reports whether we gave an entry this name.
+func (w Wish) ours(name string) bool {
+	return name == w.Label || w.Ours != "" && (name == w.Ours || strings.HasPrefix(name, w.Ours+" "))
 }
 
 // best picks the entry to keep: one that already says what is wanted, else the first that the order names, else

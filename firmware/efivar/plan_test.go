@@ -97,6 +97,40 @@ func words(s efivar.BootState) string {
 	return strings.Join(w, " ")
 }
 
+// TestARenamedDriveKeepsOneEntry: the entry of the former name becomes the new name's, in its place; another drive's
+// entry of ours stays, and one that only begins like ours is nobody's.
+func TestARenamedDriveKeepsOneEntry(t *testing.T) {
+	s := menu("pxe", "stranger", "disk")
+	w := wish
+	w.Label, w.Ours = "Ingot LT-7", "Ingot"
+	p, err := efivar.PlanBoot(s, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = after(t, s, p)
+	w.Label = "Ingot LT-8"
+	q, err := efivar.PlanBoot(s, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := words(after(t, s, q)); got != "pxe Ingot LT-8 Ingot disk" || q.Entry != p.Entry {
+		t.Errorf("after the rename the order is %q, entry %d; want one entry, %d, in its place", got, q.Entry, p.Entry)
+	}
+	gone := menu("pxe", "lost", "disk") // an entry of ours that leads nowhere, under a former name
+	for n, o := range gone.Entries {
+		if o.Description == "Ingot" {
+			o.Description = "Ingot LT-1"
+			gone.Entries[n] = o
+		}
+	}
+	if p, err = efivar.PlanBoot(gone, w); err != nil {
+		t.Fatal(err)
+	}
+	if got := words(after(t, gone, p)); got != "pxe Ingot LT-8 disk" {
+		t.Errorf("the entry of a former name that leads nowhere: %q", got)
+	}
+}
+
 func TestPlanBoot(t *testing.T) {
 	for _, c := range []struct {
 		name string

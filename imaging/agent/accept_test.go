@@ -50,24 +50,29 @@ func TestOnlyASoundOrderIsObeyed(t *testing.T) {
 		envelope []byte
 		want     job.Code
 	}{
-		"the order itself":           {seal(t, s, "job", good), ""},
-		"an inventory":               {with(func(j *job.Job) { j.Kind = job.Inventory }), ""},
-		"signed by another key":      {seal(t, other, "job", good), job.CodeJobSignature},
-		"signed for another purpose": {seal(t, s, "manifest", good), job.CodeJobSignature},
-		"no envelope":                {[]byte("x"), job.CodeJobSignature},
-		"nothing":                    {nil, job.CodeJobSignature},
-		"not a job":                  {seal(t, s, "job", []int{1}), job.CodeProtocol},
-		"an unknown wish":            {seal(t, s, "job", map[string]any{"id": "j1", "overwrite_all": true}), job.CodeProtocol},
-		"another version":            {with(func(j *job.Job) { j.Version = 2 }), job.CodeProtocol},
-		"another agent's key":        {with(func(j *job.Job) { j.AgentKey = "sha256:b" }), job.CodeJobKey},
-		"an old nonce":               {with(func(j *job.Job) { j.Nonce = strings.Repeat("2", 32) }), job.CodeJobKey},
-		"no nonce":                   {with(func(j *job.Job) { j.Nonce = "" }), job.CodeJobKey},
-		"another laptop":             {with(func(j *job.Job) { j.Serial = "SER124" }), job.CodeWrongDevice},
-		"no time left":               {with(func(j *job.Job) { j.ValidFor = 0 }), job.CodeJobExpired},
-		"a wipe":                     {with(func(j *job.Job) { j.Kind = job.Wipe }), job.CodeJobKind},
-		"no kind":                    {with(func(j *job.Job) { j.Kind = "" }), job.CodeJobKind},
-		"no drive":                   {with(func(j *job.Job) { j.Target.Serial = "" }), job.CodeWrongDrive},
-		"no image":                   {with(func(j *job.Job) { j.Image.Manifest = imaging.Digest{} }), job.CodeManifest},
+		"the order itself":            {seal(t, s, "job", good), ""},
+		"an inventory":                {with(func(j *job.Job) { j.Kind = job.Inventory }), ""},
+		"signed by another key":       {seal(t, other, "job", good), job.CodeJobSignature},
+		"signed for another purpose":  {seal(t, s, "manifest", good), job.CodeJobSignature},
+		"no envelope":                 {[]byte("x"), job.CodeJobSignature},
+		"nothing":                     {nil, job.CodeJobSignature},
+		"not a job":                   {seal(t, s, "job", []int{1}), job.CodeProtocol},
+		"an unknown wish":             {seal(t, s, "job", map[string]any{"id": "j1", "overwrite_all": true}), job.CodeProtocol},
+		"another version":             {with(func(j *job.Job) { j.Version = job.Version + 1 }), job.CodeProtocol},
+		"another agent's key":         {with(func(j *job.Job) { j.AgentKey = "sha256:b" }), job.CodeJobKey},
+		"an old nonce":                {with(func(j *job.Job) { j.Nonce = strings.Repeat("2", 32) }), job.CodeJobKey},
+		"no nonce":                    {with(func(j *job.Job) { j.Nonce = "" }), job.CodeJobKey},
+		"another laptop":              {with(func(j *job.Job) { j.Serial = "SER124" }), job.CodeWrongDevice},
+		"no time left":                {with(func(j *job.Job) { j.ValidFor = 0 }), job.CodeJobExpired},
+		"a wipe":                      {with(func(j *job.Job) { j.Kind = job.Wipe }), job.CodeJobKind},
+		"no kind":                     {with(func(j *job.Job) { j.Kind = "" }), job.CodeJobKind},
+		"a rename that knows nothing": {with(func(j *job.Job) { j.Kind, j.Personalise = job.Rename, true }), job.CodeNotOurs},
+		"a rename of no drive": {with(func(j *job.Job) {
+			j.Kind, j.Known, j.Personalise, j.Target.Serial = job.Rename, &job.Known{Deployment: "d"}, true, ""
+		}), job.CodeWrongDrive},
+		"a rename": {with(func(j *job.Job) { j.Kind, j.Known, j.Personalise = job.Rename, &job.Known{Deployment: "d"}, true }), ""},
+		"no drive": {with(func(j *job.Job) { j.Target.Serial = "" }), job.CodeWrongDrive},
+		"no image": {with(func(j *job.Job) { j.Image.Manifest = imaging.Digest{} }), job.CodeManifest},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

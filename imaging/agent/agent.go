@@ -18,6 +18,7 @@ import (
 const (
 	doneHold    = 10 * time.Minute // before power-off, or until the cable is pulled
 	resetHold   = 5 * time.Second  // before a reset
+	refusedHold = 30 * time.Second // for a person to read why a stick starts nothing here
 	unplugCheck = time.Second
 )
 
@@ -31,7 +32,8 @@ type Agent struct {
 	Firmware     Firmware
 	Power        Power
 	Screen       Screen
-	Token        string       // from the kernel command line
+	Token        string       // from the kernel command line; empty when a stick started the laptop: the daemon is asked for one
+	Bundle       string       // of a stick: the boot bundle that it was made of
 	Say          func(string) // one plain line for the serial console
 	Log          zerolog.Logger
 	Linger       time.Duration // how long "done" is shown before a reset; 0 means 5 s
@@ -87,7 +89,7 @@ func (a *Agent) work(ctx context.Context) error {
 func (a *Agent) introduce(ctx context.Context) error {
 	info, err := a.Daemon.BootInfo(ctx)
 	if err != nil {
-		return err
+		return a.oldStick(err)
 	}
 	if err := a.Machine.Prepare(ctx, info); err != nil {
 		return err
@@ -102,6 +104,11 @@ func (a *Agent) introduce(ctx context.Context) error {
 	}
 	if hello.Drives, err = a.Drives.List(); err != nil {
 		return fmt.Errorf("list drives: %w", err)
+	}
+	if a.Token == "" {
+		if err := a.start(ctx, hello); err != nil {
+			return err
+		}
 	}
 	nonce := make([]byte, 16)
 	if _, err := rand.Read(nonce); err != nil {

@@ -21,8 +21,8 @@ func (a *Agent) carryOut(ctx context.Context, envelope []byte) error {
 	}
 	a.Say(fmt.Sprintf("job %s %s %s", printable(string(j.ID)), printable(string(j.Kind)), printable(j.Image.String())))
 	d := &deployment{agent: a, job: j, received: received, progress: &disk.Progress{}}
-	if err == nil && j.Kind == job.Deploy {
-		err = d.run(ctx)
+	if err == nil {
+		err = d.run(ctx, courses[j.Kind])
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

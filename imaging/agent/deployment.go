@@ -38,6 +38,9 @@ type phase struct {
 	do    func(*deployment, context.Context) error
 }
 
+// courses are the phases of each kind of job. An inventory has none: the Hello told it all.
+var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming}
+
 // phases is the deploy, in order. Flushed is reported from within write, between the last flush and the last
 // read-back; done is the Result.
 var phases = []phase{
@@ -53,14 +56,17 @@ var phases = []phase{
 // run goes through the phases. The error of a cancelled job is CodeCancelled. A job that is bound anew after a
 // restart begins at the beginning, whatever state it had: nothing is remembered, comparing is cheap, and the
 // proof must be of this boot. So a disk that was left in the middle of committing is proven and committed again.
-func (d *deployment) run(parent context.Context) error {
+func (d *deployment) run(parent context.Context, course []phase) error {
+	if len(course) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	d.report = newReporter(d, cancel)
 	stop := d.report.start(ctx)
 	defer stop()
 	defer d.close()
-	for _, p := range phases {
+	for _, p := range course {
 		if err := d.enter(ctx, p.state, p.word); err != nil {
 			return err
 		}
@@ -98,7 +104,7 @@ func (d *deployment) close() {
 	if d.drive == nil {
 		return
 	}
-	d.touched = d.drive.Touched()
+	d.touched = d.touched || d.drive.Touched()
 	if err := d.drive.Close(); err != nil {
 		d.agent.Log.Warn().Err(err).Msg("drive was not closed")
 	}
@@ -174,6 +180,9 @@ func (d *deployment) personalise(ctx context.Context) error {
 	}
 	d.written = Written{Drive: d.drive.Drive(), Parts: parts, Root: d.job.RootPart, Grown: d.plan.Grown, Swap: d.plan.Swap,
 		Table: d.plan.Table, Firmware: d.agent.me.bios}
+	if d.job.Personalise {
+		d.written.Name = d.job.DeviceName
+	}
 	if d.plan.Grown != 0 || d.plan.Swap != 0 {
 		if err := d.agent.Personaliser.Fit(ctx, d.written); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 // daemon does not answer, so a cable pull or a daemon's restart shows only as time.
 type Daemon interface {
 	BootInfo(ctx context.Context) (job.BootInfo, error)
+	Start(ctx context.Context, r job.BootRequest) (job.BootReply, error)
 	Hello(ctx context.Context, h job.Hello) (job.HelloReply, error)
 	Next(ctx context.Context) (job.Next, error)
 	State(ctx context.Context, id job.ID, e job.StateEvent) (job.Ack, error)
@@ -47,6 +48,7 @@ type Written struct {
 	Swap     int         // Number of the swap partition that moved to the end and is empty now; 0 for none
 	Table    string      // gpt, mbr or none
 	Firmware string      // uefi or bios: how this laptop started
+	Name     string      // that it carries; empty when its name was not written
 }
 
 // Part finds a partition by its number.
@@ -68,6 +70,9 @@ type Personaliser interface {
 	Fit(ctx context.Context, w Written) error
 	// Personalise writes p into w.Root, unmounts, and reads each file back.
 	Personalise(ctx context.Context, w Written, p job.Personal) (job.PersonalisedProof, error)
+	// Rename writes the name of p, and nothing else that is not about the name, into a system that carried the name
+	// former; it unmounts, and reads each file back.
+	Rename(ctx context.Context, w Written, p job.Personal, former string) (job.PersonalisedProof, error)
 }
 
 // Firmware is what starts the written disk.

@@ -37,7 +37,7 @@ var errStop = job.Faultf(job.CodeCancelled, "")
 func (r *reporter) enter(ctx context.Context, s job.State, word string) error {
 	r.mu.Lock()
 	r.seq++
-	r.over = r.over || s == job.Committing
+	r.over = r.over || !r.d.job.Kind.MayFollow(s, job.Cancelled)
 	e := job.StateEvent{Seq: r.seq, State: s}
 	r.mu.Unlock()
 	ack, err := r.d.agent.Daemon.State(ctx, r.d.job.ID, e)
@@ -114,7 +114,7 @@ func (r *reporter) show(now time.Time) job.Progress {
 	d := r.d
 	p := job.Progress{Phase: r.word, SecondsLeft: -1, FetchedBytes: d.progress.Fetched.Load()}
 	v := View{Word: r.word, Colour: Blue, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: KeepPlugged, Lines: []string{d.job.Image.String()}}
-	if !r.state.Started() {
+	if !d.job.Kind.Started(r.state) {
 		v.SafeTo = UnplugAllowed
 	}
 	if r.state == job.Writing || r.state == job.Flushed {

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -51,9 +52,18 @@ type golden struct {
 }
 
 func newGolden(t *testing.T, mibs int) *golden {
-	g := &golden{bytes: make([]byte, mibs*mib), frames: map[imaging.Digest][]byte{}, sent: map[uint64]int{}}
-	_, err := rand.Read(g.bytes)
+	b := make([]byte, mibs*mib)
+	_, err := rand.Read(b)
 	must(t, err)
+	for off := 9 * 64 << 10; off < len(b); off += 10 * 64 << 10 {
+		clear(b[off : off+64<<10])
+	}
+	return goldenOf(t, b)
+}
+
+// goldenOf makes an image of a disk's bytes.
+func goldenOf(t *testing.T, b []byte) *golden {
+	g := &golden{bytes: b, frames: map[imaging.Digest][]byte{}, sent: map[uint64]int{}}
 	f, err := os.Create(filepath.Join(t.TempDir(), "manifest"))
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
@@ -62,9 +72,8 @@ func newGolden(t *testing.T, mibs int) *golden {
 	must(t, err)
 	for off := 0; off < len(g.bytes); off += 64 << 10 {
 		e := imaging.Extent{Offset: uint64(off), Length: 64 << 10, Kind: imaging.Data}
-		if off/(64<<10)%10 == 9 {
+		if bytes.Equal(b[off:off+64<<10], make([]byte, 64<<10)) {
 			e.Kind = imaging.Zero
-			clear(g.bytes[off : off+64<<10])
 		} else {
 			plain := g.bytes[off : off+64<<10]
 			e.Digest = imaging.Sum(plain)
@@ -218,7 +227,9 @@ func (b *bench) start(seed func(tx *store.Tx) error) {
 
 type stage2 struct{ deploy.Boot }
 
-func (stage2) Stage2() (job.File, error) {
+func (stage2) Current() string { return "bundle-00000000000000aa" }
+
+func (stage2) Stage2(string) (job.File, error) {
 	return job.File{SHA256: strings.Repeat("a", 64), Size: 1}, nil
 }
 
@@ -230,13 +241,17 @@ type laptop struct {
 	facts  job.Facts
 	medium func(d *disk.Disk) *disk.Disk
 
-	mu      sync.Mutex
-	views   []agent.View
-	named   []string
-	ended   string
-	listed  []job.Drive
-	said    chan string
-	nameErr error
+	mu       sync.Mutex
+	views    []agent.View
+	named    []string
+	former   []string // of renames
+	personal job.Personal
+	ended    string
+	listed   []job.Drive
+	said     chan string
+	nameErr  error
+
+	noSystem error // why no drive of the laptop can be started
 }
 
 func (b *bench) laptop(mibs int) *laptop {
@@ -334,15 +349,22 @@ func (l *laptop) Fit(context.Context, agent.Written) error { return nil }
 func (l *laptop) Personalise(_ context.Context, _ agent.Written, p job.Personal) (job.PersonalisedProof, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.named = append(l.named, p.DeviceName)
+	l.named, l.personal = append(l.named, p.DeviceName), p
 	return job.PersonalisedProof{Files: []job.WrittenFile{{Path: "/etc/hostname", Digest: imaging.Sum([]byte(p.DeviceName + "\n"))}}}, l.nameErr
+}
+
+func (l *laptop) Rename(ctx context.Context, w agent.Written, p job.Personal, former string) (job.PersonalisedProof, error) {
+	l.mu.Lock()
+	l.former = append(l.former, former)
+	l.mu.Unlock()
+	return l.Personalise(ctx, w, p)
 }
 
 func (l *laptop) Check(context.Context, agent.Written, []byte) error { return nil }
 func (l *laptop) Install(context.Context, agent.Written) (string, error) {
 	return "Boot0003", nil
 }
-func (l *laptop) Local(context.Context) error { return nil }
+func (l *laptop) Local(context.Context) error { return l.noSystem }
 
 func (l *laptop) Reset() error { l.ended = "reset"; return nil }
 func (l *laptop) Off() error   { l.ended = "off"; return nil }

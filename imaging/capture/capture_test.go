@@ -212,11 +212,16 @@ func TestADisksKindsAreToldApart(t *testing.T) {
 		}, capture.Options{}, func(h imaging.Header) bool { return h.FreeBytes < mib }, "copied whole"},
 		"a Windows disk": {func(t *testing.T) string {
 			d := gptDisk(t, 80, "16 0c01", "40 0700")
-			d.write(17*mib, append([]byte("\xeb\x52\x90NTFS    "), make([]byte, 501)...))
+			d.put(17, ntfs(t, 40, nil))
 			return d.path
 		}, capture.Options{}, func(h imaging.Header) bool {
-			return h.OS == (imaging.OSInfo{}) && h.Partitions[1].FileSystem == "ntfs" && h.RootPartition == 0
-		}, "ntfs is not read"},
+			return h.OS == (imaging.OSInfo{}) && h.Partitions[1].FileSystem == "ntfs" && h.RootPartition == 0 && h.FreeBytes > 35*mib
+		}, "No partition was recognised"},
+		"an NTFS of an unknown kind": {func(t *testing.T) string {
+			d := gptDisk(t, 80, "16 0c01", "40 0700")
+			d.write(17*mib, append([]byte("\xeb\x52\x90NTFS    "), make([]byte, 501)...))
+			return d.path
+		}, capture.Options{}, func(h imaging.Header) bool { return h.FreeBytes < mib }, "copied whole: NTFS"},
 		"a disk that ends within a block": {func(t *testing.T) string { return blankWith(t, 10*mib+512, 10*mib, "end") }, capture.Options{},
 			func(h imaging.Header) bool { return h.DiskSize == 10*mib+512 && h.DataBytes == 512 }, ""},
 	}
@@ -252,13 +257,25 @@ func TestADiskThatMakesABadImageIsRefusedInWords(t *testing.T) {
 	cases := map[string]struct {
 		disk func(t *testing.T) string
 		opts capture.Options
-		want string
+		want string // in the fact, behind the code when that is not CodeImageInvalid
 	}{
 		"a file that was cut off": {change(func(d disk) { os.Truncate(d.path, 110*mib) }), capture.Options{}, "cut off"},
 		"a damaged first table":   {change(func(d disk) { d.write(512+60, []byte{1, 2, 3}) }), capture.Options{}, "first partition table is damaged"},
-		"BitLocker":               {change(func(d disk) { d.write(22*mib, []byte("\xeb\x58\x90-FVE-FS-")) }), capture.Options{}, "BitLocker"},
-		"LUKS":                    {change(func(d disk) { d.write(22*mib, []byte("LUKS\xba\xbe\x00\x02")) }), capture.Options{}, "LUKS"},
-		"a sleeping system":       {change(func(d disk) { d.write(82*mib+4086, []byte("S1SUSPEND\x00")) }), capture.Options{}, "sleeping"},
+		"BitLocker":               {change(func(d disk) { d.write(22*mib, []byte("\xeb\x58\x90-FVE-FS-")) }), capture.Options{}, "E673 BitLocker"},
+		"LUKS":                    {change(func(d disk) { d.write(22*mib, []byte("LUKS\xba\xbe\x00\x02")) }), capture.Options{}, "E673 LUKS"},
+		"a sleeping system":       {change(func(d disk) { d.write(82*mib+4086, []byte("S1SUSPEND\x00")) }), capture.Options{}, "E671 sleeping"},
+		"a hibernated Windows": {func(t *testing.T) string {
+			d := gptDisk(t, 80, "40 0700")
+			d.put(1, ntfs(t, 40, map[string]string{"hiberfil.sys": "hibr" + strings.Repeat("\x00", 9000)}))
+			return d.path
+		}, capture.Options{}, "E671 Partition 1 cannot be imaged: NTFS holds a Windows that was put to sleep"},
+		"an NTFS that was not closed": {func(t *testing.T) string {
+			d := gptDisk(t, 80, "40 0700")
+			v := ntfs(t, 40, nil)
+			tool(t, "ntfsfix", v) // asks for a check
+			d.put(1, v)
+			return d.path
+		}, capture.Options{}, "E672 Partition 1 cannot be imaged: NTFS is marked dirty"},
 		"a file system longer than its partition": {func(t *testing.T) string {
 			d := gptDisk(t, 80, "30 8304", "30 8300")
 			d.put(1, ext4(t, 40, files(t, debian())))
@@ -278,8 +295,12 @@ func TestADiskThatMakesABadImageIsRefusedInWords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := try(context.Background(), t, open(t, c.disk(t)), newStore(t), c.opts)
 			var f *job.Fault
-			if !errors.As(err, &f) || f.Code != job.CodeImageInvalid || !strings.Contains(f.Fact, c.want) {
-				t.Errorf("Run = %v; want a Fault with %q", err, c.want)
+			code, want := job.CodeImageInvalid, c.want
+			if strings.HasPrefix(want, "E6") {
+				code, want = job.Code(want[:4]), want[5:]
+			}
+			if !errors.As(err, &f) || f.Code != code || !strings.Contains(f.Fact, want) {
+				t.Errorf("Run = %v; want a Fault with %s %q", err, code, want)
 			}
 		})
 	}

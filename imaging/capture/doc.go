@@ -16,6 +16,6 @@
 // The same disk gives the same manifest, byte for byte: nothing of the run itself, such as the time, goes in.
 //
 // A disk that would make a bad image is refused before anything is stored, with a Fault that says why: cut off,
-// damaged table, encrypted, asleep. A file system that is merely not understood is copied whole, and a Note
-// says so.
+// damaged table, encrypted, asleep, an NTFS that Windows did not close. A file system that is merely not
+// understood is copied whole, and a Note says so.
 package capture

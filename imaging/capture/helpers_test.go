@@ -25,7 +25,8 @@ const (
 
 var packages = map[string]string{
 	"sgdisk": "gdisk", "mkfs.ext4": "e2fsprogs", "e2fsck": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
-	"mkswap": "util-linux", "qemu-img": "qemu-utils", "sfdisk": "fdisk",
+	"mkswap": "util-linux", "qemu-img": "qemu-utils", "sfdisk": "fdisk", "debugfs": "e2fsprogs", "fsck.vfat": "dosfstools", "mtype": "mtools",
+	"mkfs.ntfs": "ntfs-3g", "ntfscp": "ntfs-3g", "ntfscat": "ntfs-3g", "ntfsfix": "ntfs-3g", "ntfsinfo": "ntfs-3g",
 }
 
 // tool runs a program of Debian; a missing one skips the test.
@@ -125,6 +126,18 @@ func esp(t testing.TB, size int64, loader bool) string {
 	tool(t, "mmd", "-i", v, "::/EFI", "::/EFI/boot")
 	if loader {
 		tool(t, "mcopy", "-i", v, filepath.Join(files(t, map[string]string{"l": "MZ"}), "l"), "::/EFI/boot/bootx64.efi")
+	}
+	return v
+}
+
+// ntfs makes a volume of size MiB with files in its root folder.
+func ntfs(t testing.TB, size int64, texts map[string]string, args ...string) string {
+	t.Helper()
+	v := blank(t, "ntfs", size*mib)
+	tool(t, "mkfs.ntfs", append(append([]string{"-q", "-F", "-f"}, args...), v)...)
+	dir := files(t, texts)
+	for path := range texts {
+		tool(t, "ntfscp", "-f", v, filepath.Join(dir, path), path)
 	}
 	return v
 }

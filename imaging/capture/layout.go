@@ -10,6 +10,7 @@ import (
 	"ingot/imaging"
 	"ingot/imaging/fs"
 	"ingot/imaging/gpt"
+	"ingot/imaging/job"
 )
 
 // Note is something about the image that its maker should know, and that does not stop the capture.
@@ -121,12 +122,15 @@ func (l *layout) look(p *part) error {
 	if p.info, err = fs.Identify(p.sec, p.sec.size()); err != nil {
 		return worded(err, "looking into "+p.name())
 	}
-	if why := forbidden(p.info.Type); why != "" {
-		return refuse(nil, "%s %s", upper(p.name()), why)
+	if code, why := forbidden(p.info.Type); why != "" {
+		return refuseAs(code, nil, "%s %s", upper(p.name()), why)
 	}
 	p.used, err = fs.Used(p.sec, p.sec.size())
 	var u *fs.Unmapped
+	var r *fs.Refused
 	switch {
+	case errors.As(err, &r):
+		return refuseAs(causes[r.Cause], err, "%s cannot be imaged: %s.", upper(p.name()), r.Why)
 	case errors.As(err, &u) && u.Truncated:
 		return refuse(err, "The file was cut off, or %s is damaged: %s.", p.name(), u.Why)
 	case errors.As(err, &u):
@@ -140,17 +144,20 @@ func (l *layout) look(p *part) error {
 	return nil
 }
 
+// causes gives each cause of a refused file system its code.
+var causes = map[fs.Cause]job.Code{fs.Unclean: job.CodeUnclean, fs.Asleep: job.CodeAsleep}
+
 // forbidden says why a kind of volume cannot be imaged, "" when it can.
-func forbidden(t fs.Type) string {
+func forbidden(t fs.Type) (job.Code, string) {
 	switch t {
 	case fs.BitLocker:
-		return "is encrypted with BitLocker: every laptop would share one key. Turn BitLocker off and wait until it has decrypted the drive."
+		return job.CodeEncrypted, "is encrypted with BitLocker."
 	case fs.LUKS:
-		return "is encrypted with LUKS: every laptop would share one key. Make the reference machine without encryption."
+		return job.CodeEncrypted, "is encrypted with LUKS."
 	case fs.Suspended:
-		return "holds the memory of a sleeping system. Start the reference machine and shut it down."
+		return job.CodeAsleep, "holds the memory of a sleeping system."
 	}
-	return ""
+	return "", ""
 }
 
 // describe copies what was found into the header's row of the partition.

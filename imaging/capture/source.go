@@ -33,7 +33,12 @@ func (r *refusal) Unwrap() []error { return []error{r.Fault, r.cause} }
 
 // refuse makes the Fault of a disk that cannot become an image.
 func refuse(cause error, format string, args ...any) error {
-	f := job.Faultf(job.CodeImageInvalid, format, args...)
+	return refuseAs(job.CodeImageInvalid, cause, format, args...)
+}
+
+// refuseAs is refuse with a code of its own, which tells what to do on the reference machine.
+func refuseAs(code job.Code, cause error, format string, args ...any) error {
+	f := job.Faultf(code, format, args...)
 	if cause == nil {
 		return f
 	}

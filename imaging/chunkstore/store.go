@@ -53,7 +53,7 @@ type place struct {
 func Open(dir string) (*Store, error) {
 	for _, sub := range []string{"packs", "manifests", "index"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("open image store: %w", err)
+			return nil, fmt.Errorf("open image store: %w", full(err))
 		}
 	}
 	lock, err := lockFile(filepath.Join(dir, "chunks.lock"))
@@ -62,7 +62,7 @@ func Open(dir string) (*Store, error) {
 	}
 	s := &Store{dir: dir, lock: lock, packs: map[imaging.Digest]*packFile{}, bad: map[place]struct{}{}}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open image store %s: %w", dir, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("open image store %s: %w", dir, full(err)), s.Close())
 	}
 	return s, nil
 }

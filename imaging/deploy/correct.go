@@ -13,19 +13,20 @@ import (
 // SetDevice corrects what persons keep on a device: serial, asset tag, owner, note. The old entry stays on the device
 // and in the audit trail; to replace one, a reason is needed.
 func (s *Service) SetDevice(ctx context.Context, operator, ref string, c store.Correction) (store.DeviceView, error) {
-	var id string
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "set", []any{ref, c}, func(tx *store.Tx) (string, error) {
 		d, err := s.find(tx, ref)
-		if err != nil {
-			return err
+		if err == nil {
+			err = fresh(ctx, tx, d)
 		}
-		id = d.ID
+		if err != nil {
+			return "", err
+		}
 		if c.Reason = strings.TrimSpace(c.Reason); c.Reason != "" {
 			if err := fitEntry("reason", c.Reason, maxNote); err != nil {
-				return err
+				return "", err
 			}
 		}
-		return correct(tx, operator, d, c)
+		return d.ID, correct(tx, operator, d, c)
 	})
 	if err != nil {
 		return store.DeviceView{}, err

@@ -47,6 +47,7 @@ type bench struct {
 	base string
 	pin  job.KeyID
 	stop func()
+	wait time.Duration // for an approval; 0 is the daemon's own
 }
 
 var manifest = imaging.Sum([]byte("a manifest"))
@@ -78,7 +79,7 @@ func (b *bench) start() {
 	must(b.t, err)
 	content := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") })
 	b.s, err = deploy.New(deploy.Config{DB: db, Signer: signer, Manifests: content, Chunks: content, Log: zerolog.Nop(), Now: b.clk.now,
-		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages"})
+		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait})
 	must(b.t, err)
 	ln, err := l.Listen("127.0.0.1:0")
 	must(b.t, err)
@@ -626,17 +627,23 @@ func TestADeviceInUseIsImagedAgainOnlyWithItsNameTyped(t *testing.T) {
 		"nothing said":   {},
 		"no name":        {DataSaved: true},
 		"another name":   {DataSaved: true, Confirm: "PC-2"},
+		"another serial": {DataSaved: true, Confirm: "ABC1235"},
+		"a blank":        {DataSaved: true, Confirm: " "},
 		"data not saved": {Confirm: "PC-1"},
 	} {
 		o.Device, o.Image = "PC-1", "sales"
 		_, err := b.s.Deploy(context.Background(), "anna", o)
-		wantCode(t, name, err, job.CodeState)
+		wantCode(t, name, err, job.CodeUnconfirmed)
 	}
 	v, err := b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: "pc-1"})
 	must(t, err)
 	if v.DeviceName != "PC-1" {
 		t.Errorf("the name became %q", v.DeviceName)
 	}
+	_, err = b.s.Cancel(context.Background(), "anna", v.ID)
+	must(t, err)
+	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: " abc1234 "})
+	must(t, err)
 }
 
 func TestCancel(t *testing.T) {
@@ -925,6 +932,9 @@ func TestAutoDeploy(t *testing.T) {
 
 func TestCodesAreShortLivedAndGuessesAreLimited(t *testing.T) {
 	b := newBench(t)
+	b.stop()
+	b.wait = time.Hour
+	b.start()
 	ctx := context.Background()
 	l := b.laptop("ABC1234")
 	l.boot()
@@ -945,7 +955,7 @@ func TestCodesAreShortLivedAndGuessesAreLimited(t *testing.T) {
 	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: n.Code})
 	must(t, err)
 	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: n.Code})
-	wantCode(t, "a used code", err, job.CodeNotFound)
+	wantCode(t, "a used code", err, job.CodeBusy)
 }
 
 func TestTwoHundredParallelAdoptionsGiveUniqueNames(t *testing.T) {
@@ -1021,10 +1031,10 @@ func TestHostileRequestsGetAPlainRefusal(t *testing.T) {
 		{"no JSON", "POST", "/v1/hello", "hello"},
 		{"two values", "POST", "/v1/hello", "{}{}"},
 		{"another version", "POST", "/v1/hello", `{"version":99}`},
-		{"no nonce", "POST", "/v1/hello", `{"version":1}`},
+		{"no nonce", "POST", "/v1/hello", `{"version":2}`},
 		{"too large", "POST", "/v1/hello", `{"token":"` + strings.Repeat("x", job.MaxBody) + `"}`},
-		{"an endless serial", "POST", "/v1/hello", `{"version":1,"nonce":"` + strings.Repeat("0", 32) + `","facts":{"serial":"` + strings.Repeat("s", 1000) + `"}}`},
-		{"many drives", "POST", "/v1/hello", `{"version":1,"nonce":"` + strings.Repeat("0", 32) + `","drives":[` + strings.Repeat("{},", 100) + `{}]}`},
+		{"an endless serial", "POST", "/v1/hello", `{"version":2,"nonce":"` + strings.Repeat("0", 32) + `","facts":{"serial":"` + strings.Repeat("s", 1000) + `"}}`},
+		{"many drives", "POST", "/v1/hello", `{"version":2,"nonce":"` + strings.Repeat("0", 32) + `","drives":[` + strings.Repeat("{},", 100) + `{}]}`},
 		{"next before hello", "GET", "/v1/next", ""},
 		{"no such job", "POST", "/v1/jobs/nothing/state", `{"seq":1,"state":"claimed"}`},
 		{"a job's name with dots", "POST", "/v1/jobs/..%2f..%2f/state", `{"seq":1}`},

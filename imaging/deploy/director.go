@@ -31,7 +31,7 @@ func machineKey(mac, uuid string) string {
 }
 
 // ownMachine reports whether a machine on the wire is this one laptop and no other: by a believable UUID, or by the
-// address of an adapter that is built into it.
+// address of an adapter that is built into it. Behind a dongle is another laptop a minute later.
 func ownMachine(tx *store.Tx, t store.BootToken, device string) (bool, error) {
 	if store.UUIDKey(t.UUID) != "" {
 		return true, nil
@@ -48,30 +48,44 @@ type onWire struct {
 	refused bool          // it had nothing to do a moment ago
 }
 
+// benchClosed is the reason that an operator can end at once.
+const benchClosed = "The bench is closed."
+
 // Decide says whether a machine may boot our agent. It is recognised by a believable UUID, else by the address of a
 // built-in adapter. Behind a dongle, a machine without a believable UUID may be any laptop that was seen on it: it
 // boots when one of those has a job, and its Hello tells which it is.
 func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 	var a Answer
+	key, renew := machineKey(m.MAC, m.UUID), false
 	err := s.db.View(func(tx *store.Tx) error {
 		bench, err := tx.Bench()
 		if err != nil {
 			return err
 		}
+		guard, err := tx.Guard(key)
+		if err != nil {
+			return err
+		}
 		w, err := lookUp(tx, m)
+		if err != nil {
+			return err
+		}
+		w.refused = tx.Now().Before(guard.RefusedUntil)
 		a = admitBoot(w, bench.Open(tx.Now()))
-		return err
+		if a.Boot && w.job == "" && s.leftAlone(guard, tx.Now()) {
+			a = Answer{false, fmt.Sprintf("Nobody approved it in time. It is left alone until it has been off for %s.", s.cfg.RestartWithin)}
+			renew = tx.Now().Sub(guard.Asked) > askedAgain
+		}
+		return nil
 	})
+	if err == nil && renew {
+		err = s.stillThere(key)
+	}
 	return a, err
 }
 
 // lookUp gathers what is known of a machine.
 func lookUp(tx *store.Tx, m Machine) (w onWire, err error) {
-	guard, err := tx.Guard(machineKey(m.MAC, m.UUID))
-	if err != nil {
-		return w, err
-	}
-	w.refused = tx.Now().Before(guard.RefusedUntil)
 	uuid := store.UUIDKey(m.UUID)
 	if w.device, err = optional(tx.DeviceBy(store.Fact{Kind: store.FactUUID, Value: uuid})); err != nil {
 		return w, err
@@ -129,47 +143,54 @@ func seenOn(tx *store.Tx, mac string) ([]store.Device, error) {
 func admitBoot(w onWire, bench bool) Answer {
 	d := w.device
 	switch {
+	case w.lost != "" && d != nil:
+		return Answer{true, w.lost + " was reported lost."}
 	case w.job != "" && d != nil:
 		return Answer{true, w.job + " has a job."}
 	case w.job != "":
 		return Answer{true, "It may be " + w.job + ", which has a job."}
-	case w.refused:
-		return Answer{false, "It had nothing to do a moment ago and is left to its own disk."}
-	case w.lost != "" && d != nil:
-		return Answer{true, w.lost + " was reported lost."}
 	case w.lost != "":
 		return Answer{true, "It may be " + w.lost + ", which was reported lost."}
+	case w.refused:
+		return Answer{false, "It had nothing to do a moment ago and is left to its own disk."}
 	case d != nil && d.State != store.New && d.State != store.Ready && d.State != store.Failed && d.State != store.Quarantined:
 		return Answer{false, d.Label() + " is " + string(d.State) + " and has no job."}
 	case d != nil && d.Promised():
 		return Answer{true, d.Label() + " is expected: a list named its UUID or its adapter."}
 	case !bench:
-		return Answer{false, "The bench is closed."}
+		return Answer{false, benchClosed}
 	case d == nil:
 		return Answer{true, "An unknown machine on an open bench."}
 	}
 	return Answer{true, fmt.Sprintf("%s is %s, on an open bench.", d.Label(), d.State)}
 }
 
-// Token names a boot. A repeated request of the same machine within 2 minutes gets the same token while no
-// agent has used it.
-func (s *Service) Token(_ context.Context, m Machine) (string, error) {
-	key := machineKey(m.MAC, m.UUID)
-	var token string
-	err := s.db.Update(func(tx *store.Tx) error {
-		t, err := tx.TokenOf(key)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+// Token names a boot of the bundle that is served now. A repeated request of the same machine within 2 minutes gets
+// the same token while no agent has used it.
+func (s *Service) Token(_ context.Context, m Machine) (token string, err error) {
+	err = s.db.Update(func(tx *store.Tx) error {
+		bundle := "" // asked inside the transaction, so that whoever looks for uses of a bundle misses none
+		if s.cfg.Boot != nil {
+			bundle = s.cfg.Boot.Current()
 		}
-		if err == nil && t.Key == "" && tx.Now().Sub(t.Issued) < tokenRepeat {
-			token = t.Token
-			return nil
-		}
-		t = store.BootToken{Token: newID(24), Machine: key, MAC: fold(m.MAC), UUID: m.UUID, Issued: tx.Now()}
-		token = t.Token
-		return tx.PutToken(t)
+		token, err = nameBoot(tx, m, bundle)
+		return err
 	})
 	return token, err
+}
+
+// nameBoot finds or makes the token of a machine's boot.
+func nameBoot(tx *store.Tx, m Machine, bundle string) (string, error) {
+	key := machineKey(m.MAC, m.UUID)
+	t, err := tx.TokenOf(key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	if err == nil && t.Key == "" && t.Bundle == bundle && tx.Now().Sub(t.Issued) < tokenRepeat {
+		return t.Token, nil
+	}
+	t = store.BootToken{Token: newID(24), Machine: key, MAC: fold(m.MAC), UUID: m.UUID, Issued: tx.Now(), Bundle: bundle}
+	return t.Token, tx.PutToken(t)
 }
 
 // OpenBench lets unknown machines boot until a time; a time that is past closes the bench.
@@ -180,10 +201,12 @@ func (s *Service) OpenBench(_ context.Context, operator string, b store.Bench) (
 	}
 	err := s.update(func(tx *store.Tx) error {
 		act, text := "bench close", "Unknown machines are refused."
+		var forget error
 		if b.Open(tx.Now()) {
 			act, text = "bench open", "Until "+b.OpenUntil.Format("2006-01-02 15:04 MST")+"."
+			forget = tx.ForgetUnapproved() // somebody stands there now
 		}
-		return errors.Join(tx.PutBench(b), tx.Audit(operator, act, "bench", text))
+		return errors.Join(forget, tx.PutBench(b), tx.Audit(operator, act, "bench", text))
 	})
 	return b, err
 }

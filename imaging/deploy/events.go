@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,7 +48,7 @@ func (s *Service) bound(tx *store.Tx, key job.KeyID, id job.ID) (store.Job, erro
 	return j, nil
 }
 
-func mayCancel(j store.Job) bool { return j.CancelBy != "" && job.MayFollow(j.State, job.Cancelled) }
+func mayCancel(j store.Job) bool { return j.CancelBy != "" && j.Kind.MayFollow(j.State, job.Cancelled) }
 
 // step takes one new event.
 func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel bool, err error) {
@@ -55,7 +56,7 @@ func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel boo
 		j.Sequence = e.Seq // acknowledged, but only a Result with its proof makes a job done
 		return false, tx.PutJob(*j)
 	}
-	if !job.MayFollow(j.State, e.State) || e.State == job.Done {
+	if !j.Kind.MayFollow(j.State, e.State) || e.State == job.Done {
 		return false, job.Faultf(job.CodeState, "Job %s is %s and cannot become %.20q.", j.ID, j.State, string(e.State))
 	}
 	j.Sequence = e.Seq
@@ -171,7 +172,7 @@ func verdictOf(j store.Job, r job.Result, fileDisks bool) (job.State, *job.Fault
 			return job.Indeterminate, job.Faultf(job.CodeIndeterminate, "%s", lack)
 		}
 		return job.Done, nil
-	case r.State == job.Cancelled && !job.MayFollow(j.State, job.Cancelled):
+	case r.State == job.Cancelled && !j.Kind.MayFollow(j.State, job.Cancelled):
 		return job.Indeterminate, job.Faultf(job.CodeIndeterminate, "It was cancelled while being committed.")
 	case r.Fault != nil:
 		return r.State, r.Fault
@@ -187,14 +188,18 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 	if err != nil {
 		return fmt.Errorf("end job %s: %w", j.ID, err)
 	}
-	touched := j.Reached.Started() || r != nil && r.DiskTouched
+	touched := j.Kind.Started(j.Reached) || r != nil && r.DiskTouched
 	j.Enter(to, tx.Now())
 	j.Fault, j.Result = f, r
-	text := fmt.Sprintf("%s: %s on %s.", j.Image, to, d.Label())
+	text := fmt.Sprintf("%s: %s on %s.", j.What(), to, d.Label())
 	if f != nil {
 		text += " " + f.Error()
 	}
 	switch {
+	case j.Kind == job.Rename:
+		if err := endRename(tx, j, &d, to, touched); err != nil {
+			return err
+		}
 	case to == job.Done:
 		if err := s.record(tx, j, &d, *r); err != nil {
 			return err
@@ -246,21 +251,25 @@ func (s *Service) record(tx *store.Tx, j store.Job, d *store.Device, r job.Resul
 		}
 	}
 	d.Deployment = dep.ID
-	return tx.PutDeployment(dep)
+	return errors.Join(tx.DropNext(d), tx.PutDeployment(dep)) // an unproven rename was written over
 }
 
-// Sweep closes what time has decided: orders whose laptop never came, and jobs whose laptop never came back.
+// Sweep closes what time has decided: orders whose laptop never came, and jobs whose laptop never came back. Time in
+// which this daemon did not run does not count against a job: its laptop had nobody to speak to.
 func (s *Service) Sweep() error {
 	return s.update(func(tx *store.Tx) error {
+		if err := tx.ForgetRequests(); err != nil {
+			return err
+		}
 		jobs, err := tx.ActiveJobs()
 		if err != nil {
 			return err
 		}
 		for _, j := range jobs {
 			switch {
-			case j.AgentKey == "" && tx.Now().After(j.Created.Add(orderWindow)):
+			case j.AgentKey == "" && orderOver(j, tx.Now()):
 				err = s.end(tx, j, job.Failed, job.Faultf(job.CodeJobExpired, "The laptop never came."), nil)
-			case j.AgentKey != "" && tx.Now().After(later(j.Contact, s.lastHeardOr(j.AgentKey, j.Contact)).Add(jobWindow)):
+			case j.AgentKey != "" && tx.Now().After(later(j.Contact, s.lastHeard(j.AgentKey)).Add(jobWindow)):
 				err = s.end(tx, j, silentEnd(j), job.Faultf(job.CodeLost, "Last heard at %s, in %s.", j.Contact.Format(time.RFC3339), j.State), nil)
 			}
 			if err != nil {
@@ -273,7 +282,7 @@ func (s *Service) Sweep() error {
 
 // silentEnd is failed while the disk is surely unusable or untouched; from committing on nobody knows.
 func silentEnd(j store.Job) job.State {
-	if j.Reached == job.Committing || j.Reached == job.Committed {
+	if j.Reached == job.Committing || j.Reached == job.Committed || j.Kind == job.Rename && j.Kind.Started(j.Reached) {
 		return job.Indeterminate
 	}
 	return job.Failed

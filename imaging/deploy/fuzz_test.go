@@ -13,12 +13,12 @@ import (
 // FuzzHello says Hello with whatever a stranger may send: it is refused in words, or becomes a device that
 // waits for a person. It never gets a job.
 func FuzzHello(f *testing.F) {
-	good, err := json.Marshal(job.Hello{Version: 1, Nonce: "00112233445566778899aabbccddeeff", Facts: job.Facts{Serial: "ABC1234",
+	good, err := json.Marshal(job.Hello{Version: job.Version, Nonce: "00112233445566778899aabbccddeeff", Facts: job.Facts{Serial: "ABC1234",
 		UUID: "11111111-2222-3333-4444-555555555555", Manufacturer: "Dell"}, Drives: []job.Drive{{Serial: "D", SizeBytes: 1}}})
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, s := range []string{string(good), "{}", `{"version":1}`, `{"version":1,"nonce":"x"}`, `{"version":2}`, `[]`} {
+	for _, s := range []string{string(good), "{}", `{"version":2}`, `{"version":2,"nonce":"x"}`, `{"version":1}`, `[]`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"path"
@@ -37,6 +38,9 @@ type runningTarget struct {
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/boot", s.serveBoot)
+	mux.HandleFunc("POST /v1/boot", func(w http.ResponseWriter, r *http.Request) {
+		serveBody(w, r, func(ctx context.Context, b job.BootRequest) (job.BootReply, error) { return s.Start(ctx, hostOf(r), b) })
+	})
 	mux.HandleFunc("GET /v1/stage2/{sha256}", s.serveStage2)
 	mux.HandleFunc("POST /v1/callhome", s.serveCallHome)
 	mux.HandleFunc("POST /v1/hello", keyed(func(w http.ResponseWriter, r *http.Request, key job.KeyID) {
@@ -187,7 +191,7 @@ func (s *Service) serveBoot(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Boot == nil {
 		err = job.Faultf(job.CodeDaemon, "The boot bundle is missing: run \"ingot firmware build\".")
 	} else {
-		info.Stage2, err = s.cfg.Boot.Stage2()
+		info.Stage2, err = s.cfg.Boot.Stage2(clip(r.URL.Query().Get("kernel")))
 	}
 	reply(w, info, err)
 }
@@ -197,15 +201,10 @@ func (s *Service) serveStage2(w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, job.Faultf(job.CodeDaemon, "The boot bundle is missing: run \"ingot firmware build\"."))
 		return
 	}
-	f, err := s.cfg.Boot.Stage2()
-	if err == nil && f.SHA256 != r.PathValue("sha256") {
+	file, err := s.cfg.Boot.OpenStage2(r.PathValue("sha256"))
+	if errors.Is(err, fs.ErrNotExist) {
 		err = job.Faultf(job.CodeNotFound, "That stage 2 is not here any more.")
 	}
-	if err != nil {
-		reply(w, nil, err)
-		return
-	}
-	file, err := s.cfg.Boot.OpenStage2()
 	if err != nil {
 		reply(w, nil, err)
 		return
@@ -221,15 +220,20 @@ func (s *Service) serveCallHome(w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, err)
 		return
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = clip(r.RemoteAddr)
-	}
-	if err := s.CallHome(r.Context(), host, c); err != nil {
+	if err := s.CallHome(r.Context(), hostOf(r), c); err != nil {
 		reply(w, nil, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// hostOf is the address that a request came from, without the port.
+func hostOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return clip(r.RemoteAddr)
+	}
+	return host
 }
 
 // serveBody reads a JSON body, calls f and answers with what it gives.

@@ -57,6 +57,8 @@ func greeting(a store.Agent, d store.Device) string {
 		return job.CodeLoop.Words().Sentence
 	case d.State == store.Quarantined:
 		return job.CodeQuarantined.Words().Sentence
+	case d.State == store.Lost:
+		return lostWords(d)
 	case a.Code != "":
 		return askForCode(d)
 	}
@@ -84,7 +86,7 @@ func bindToken(tx *store.Tx, token string, key job.KeyID) (store.BootToken, erro
 
 // enter records one boot: which Device this is, its code if it needs one, and the loop guard's count.
 func (s *Service) enter(tx *store.Tx, token store.BootToken, key job.KeyID, h job.Hello) (store.Agent, store.Device, error) {
-	a := store.Agent{Key: key, Token: token.Token, MAC: token.MAC, Hello: h, Started: tx.Now()}
+	a := store.Agent{Key: key, Token: token.Token, MAC: token.MAC, Hello: h, Started: tx.Now(), Bundle: token.Bundle}
 	d, err := s.admit(tx, token, h)
 	if err != nil {
 		return a, d, err

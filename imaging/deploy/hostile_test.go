@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -366,15 +367,21 @@ func TestASealedJobIsForItsAgentOnly(t *testing.T) {
 type memoryBoot string
 
 // Stage2 implements deploy.Boot.
-func (b memoryBoot) Stage2() (job.File, error) {
+func (b memoryBoot) Stage2(string) (job.File, error) {
 	sum := sha256.Sum256([]byte(b))
 	return job.File{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(b))}, nil
 }
 
 // OpenStage2 implements deploy.Boot.
-func (b memoryBoot) OpenStage2() (io.ReadSeekCloser, error) {
+func (b memoryBoot) OpenStage2(sha256 string) (io.ReadSeekCloser, error) {
+	if f, err := b.Stage2(""); err != nil || f.SHA256 != sha256 {
+		return nil, fs.ErrNotExist
+	}
 	return memoryFile{strings.NewReader(string(b))}, nil
 }
+
+// Current implements deploy.Boot.
+func (b memoryBoot) Current() string { return "bundle-00000000000000aa" }
 
 type memoryFile struct{ *strings.Reader }
 
@@ -390,7 +397,7 @@ func TestRangesOfStage2(t *testing.T) {
 	must(t, err)
 	s, err := deploy.New(deploy.Config{DB: b.db, Signer: signer, Boot: boot, Log: zerolog.Nop()})
 	must(t, err)
-	f, err := boot.Stage2()
+	f, err := boot.Stage2("")
 	must(t, err)
 	for _, c := range []struct {
 		name, ask string

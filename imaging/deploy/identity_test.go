@@ -453,9 +453,9 @@ func TestTheDriveOfALaptopInUseIsOverwrittenOnlyWithItsNameTyped(t *testing.T) {
 	other := b.full(2).drive(1)
 	other.adoptAs("PC-2")
 	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-2", Image: "sales"})
-	wantCode(t, "an order onto PC-1's drive", err, job.CodeState)
+	wantCode(t, "an order onto PC-1's drive", err, job.CodeUnconfirmed)
 	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-2", Image: "sales", DataSaved: true, Confirm: "PC-2"})
-	wantCode(t, "with the other laptop's name", err, job.CodeState)
+	wantCode(t, "with the other laptop's name", err, job.CodeUnconfirmed)
 	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-2", Image: "sales", DataSaved: true, Confirm: "pc-1"})
 	must(t, err)
 }

@@ -17,7 +17,16 @@ func empty(tx *store.Tx, d store.Device) (bool, error) {
 		return false, err
 	}
 	had, err := hadJob(tx, d.ID)
-	return d.Deployment == "" && d.Name == "" && len(past) == 0 && !had, err
+	return d.Deployment == "" && d.Name == "" && d.NextName == "" && len(past) == 0 && !had, err
+}
+
+// notWriting refuses to touch a record while a job of it has begun to write.
+func notWriting(tx *store.Tx, d store.Device) error {
+	j, busy, err := tx.ActiveJob(d.ID)
+	if err == nil && busy && j.Kind.Started(j.Reached) {
+		return job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, d.Label(), j.State)
+	}
+	return err
 }
 
 // absorb makes one record of two: what the empty record from knows of its laptop goes into the record into, which
@@ -27,11 +36,11 @@ func absorb(tx *store.Tx, operator string, from, into store.Device, why string) 
 	if free, err := empty(tx, from); err != nil || !free {
 		return into, cmp.Or(err, error(job.Faultf(job.CodeSettle, "%s has a record of its own that is kept.", from.Label())))
 	}
-	if j, busy, err := tx.ActiveJob(into.ID); err != nil || busy && j.Reached.Started() {
-		return into, cmp.Or(err, error(job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, into.Label(), j.State)))
+	if err := notWriting(tx, into); err != nil {
+		return into, err
 	}
 	if into.State == store.Lost && from.Seen.After(into.Seen) {
-		if err := tx.Audit("ingot", "alarm", into.ID, into.Label()+" was reported lost and has started here."); err != nil {
+		if err := alarm(tx, &into); err != nil {
 			return into, err
 		}
 	}

@@ -80,7 +80,7 @@ func (s *Service) look(tx *store.Tx, key job.KeyID) (sc scene, err error) {
 	if err != nil {
 		return sc, err
 	}
-	sc.bench = b.Open(sc.now)
+	sc.bench, sc.approve = b.Open(sc.now), s.cfg.ApproveWithin
 	j, ok, err := tx.ActiveJob(sc.device.ID)
 	if ok {
 		sc.job, sc.oldHeard = &j, s.lastHeard(j.AgentKey)
@@ -111,6 +111,8 @@ func (s *Service) act(tx *store.Tx, sc scene, v verdict) (job.Next, error) {
 	case v.deny != nil:
 		n.Fault = v.deny
 		return n, errors.Join(tx.Audit("ingot", "refused", string(sc.job.ID), v.deny.Error()), dismiss(tx, &sc.agent))
+	case v.alone:
+		return n, s.leaveAlone(tx, &sc.agent)
 	case v.order == job.Leave:
 		return n, s.release(tx, &sc.agent)
 	case v.order == job.Off:
@@ -140,6 +142,7 @@ func (s *Service) bind(tx *store.Tx, sc *scene) error {
 	j := sc.job
 	was := j.AgentKey
 	j.AgentKey, j.Nonce, j.Sequence, j.Contact = sc.agent.Key, sc.agent.Hello.Nonce, 0, tx.Now()
+	j.Bundle = sc.agent.Bundle
 	j.Bindings++
 	if j.Bindings == 1 {
 		j.Bound = tx.Now()
@@ -156,11 +159,15 @@ func (s *Service) bind(tx *store.Tx, sc *scene) error {
 // seal makes the signed Job for the agent that it is bound to.
 func (s *Service) seal(sc scene) ([]byte, error) {
 	j := sc.job
+	var known *job.Known
+	if j.Kind == job.Rename {
+		known = &job.Known{Deployment: j.Deployment, MachineID: j.MachineID, Name: j.Former}
+	}
 	payload, err := json.Marshal(job.Job{
 		Version: job.Version, ID: j.ID, Kind: j.Kind, AgentKey: j.AgentKey, Nonce: j.Nonce, Issued: sc.now,
 		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Told, Target: j.Target, Image: j.Image,
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
-		After: j.After, DeviceURL: s.pageOf(j.Device), Resume: j.Reached,
+		After: j.After, DeviceURL: s.pageOf(j.Device), Known: known, Resume: j.Reached,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("seal job %s: %w", j.ID, err)

@@ -16,26 +16,26 @@ const maxGuesses = 10
 
 // Adopt approves the laptop that shows this code: the device becomes ready and gets its asset tag, role and
 // Name if they are given.
-func (s *Service) Adopt(_ context.Context, operator string, a store.Adoption) (store.DeviceView, error) {
+func (s *Service) Adopt(ctx context.Context, operator string, a store.Adoption) (store.DeviceView, error) {
 	if err := s.mayGuess(operator); err != nil {
 		return store.DeviceView{}, err
 	}
-	var id string
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "adopt", a, func(tx *store.Tx) (string, error) {
 		agent, d, err := s.byCode(tx, a.Code)
+		if err == nil {
+			err = fresh(ctx, tx, d)
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		known, err := readSticker(tx, &d, a.Sticker)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if known != nil {
-			id = known.ID
-			return s.rejoin(tx, operator, d, *known, a)
+			return known.ID, s.rejoin(tx, operator, d, *known, a)
 		}
-		id = d.ID
-		return s.adopt(tx, operator, agent, d, a)
+		return d.ID, s.adopt(tx, operator, agent, d, a)
 	})
 	if err != nil {
 		s.countGuess(operator, err)
@@ -57,12 +57,21 @@ func (s *Service) byCode(tx *store.Tx, code string) (store.Agent, store.Device, 
 			return a, d, err
 		}
 	}
+	for _, a := range agents {
+		if u := a.Used; u != nil && len(want) == 8 && strings.ReplaceAll(u.Code, "-", "") == want {
+			d, err := tx.Device(a.Device)
+			return store.Agent{}, store.Device{}, errors.Join(err, job.Faultf(job.CodeBusy, "%s was adopted by this code %s ago by %s.", d.Label(), ago(tx.Now(), u.Time), u.By))
+		}
+	}
 	return store.Agent{}, store.Device{}, job.Faultf(job.CodeNotFound, "No laptop shows the code %.12q now.", code)
 }
 
 func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d store.Device, a store.Adoption) error {
 	if d.State == store.Quarantined {
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
+	}
+	if d.State != store.New { // a wiped device becomes ready, too, but by its wipe
+		return job.Faultf(job.CodeState, "%s was adopted before and is %s.", d.Label(), d.State)
 	}
 	if needsSticker(d) {
 		return job.Faultf(job.CodeNoSerial, "It tells %q.", d.Told)
@@ -73,7 +82,7 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 	if err := dress(tx, &d, a); err != nil {
 		return err
 	}
-	agent.Code = ""
+	agent.Used, agent.Code = &store.Used{Code: agent.Code, By: operator, Time: tx.Now()}, ""
 	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d), shareAdapters(tx, d),
 		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
 }
@@ -151,21 +160,35 @@ func (s *Service) countGuess(operator string, err error) {
 
 // Deploy approves one Version for one device: the operator's order becomes a Job.
 func (s *Service) Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error) {
-	var id job.ID
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "deploy", o, func(tx *store.Tx) (string, error) {
 		d, err := tx.FindDevice(o.Device)
+		if err == nil {
+			err = free(ctx, tx, d)
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		j, err := s.approve(tx, operator, d, o)
-		id = j.ID
-		return err
+		return string(j.ID), err
 	})
 	if err != nil {
 		return store.JobView{}, err
 	}
-	s.log.Info().Str("job", string(id)).Str("operator", operator).Msg("deploy approved")
-	return s.Job(ctx, id)
+	s.log.Info().Str("job", id).Str("operator", operator).Msg("deploy approved")
+	return s.Job(ctx, job.ID(id))
+}
+
+// free refuses an order for a device that has a job, or that has changed since the operator looked: one of two
+// people at once is first, and the other reads who.
+func free(ctx context.Context, tx *store.Tx, d store.Device) error {
+	j, busy, err := tx.ActiveJob(d.ID)
+	switch {
+	case err != nil:
+		return err
+	case busy:
+		return takenBy(tx, d, j)
+	}
+	return fresh(ctx, tx, d)
 }
 
 // approve checks an order against everything known and makes its Job.
@@ -176,9 +199,6 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	}
 	if err := allowed(d, o, used); err != nil {
 		return store.Job{}, err
-	}
-	if j, busy, err := tx.ActiveJob(d.ID); err != nil || busy {
-		return j, errors.Join(err, job.Faultf(job.CodeBusy, "Job %s of %s is %s.", j.ID, d.Label(), j.State))
 	}
 	role, v, err := wanted(tx, d, o)
 	if err != nil {
@@ -199,6 +219,9 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	}
 	if role.Name != "" {
 		d.Role = role.Name
+	}
+	if used {
+		o.Name = "" // the same but for its letters' case, and that stays too
 	}
 	if err := giveName(tx, &d, o.Name, role.Name, true); err != nil {
 		return store.Job{}, err
@@ -244,8 +267,8 @@ func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
 		if err != nil {
 			return err
 		}
-		if used && (!o.DataSaved || !strings.EqualFold(o.Confirm, other.Name)) {
-			return job.Faultf(job.CodeState, "Drive %s was last seen in %s, which is in use: its data is lost. Say --data-saved --confirm %s.", t.Serial, other.Label(), other.Name)
+		if used && !confirmed(other, o) {
+			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is in use: its data is lost. Say --data-saved --confirm %s.", t.Serial, other.Label(), other.Name)
 		}
 	}
 	return nil
@@ -256,11 +279,18 @@ func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
 func allowed(d store.Device, o store.Order, used bool) error {
 	switch d.State {
 	case store.Ready, store.Failed, store.Deployed:
-		if used && (!o.DataSaved || !strings.EqualFold(o.Confirm, d.Name)) {
-			return job.Faultf(job.CodeState, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
+		if used && o.Name != "" && !strings.EqualFold(o.Name, d.Name) {
+			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. To change it: ingot device rename.", d.Label())
+		}
+		if used && !confirmed(d, o) {
+			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
+	case store.Returned:
+		return returnedFault(d)
+	case store.Lost:
+		return job.Faultf(job.CodeState, "%s is lost: no job reaches it before it was found.", d.Label())
 	case store.New:
 		return job.Faultf(job.CodeState, "%s was not adopted yet.", d.Label())
 	default:
@@ -273,6 +303,21 @@ func allowed(d store.Device, o store.Order, used bool) error {
 		return job.Faultf(job.CodeBadRequest, "Name either an image or a role.")
 	}
 	return nil
+}
+
+// confirmed reports whether the operator says that the data was saved, and typed the Name or the serial.
+func confirmed(d store.Device, o store.Order) bool {
+	typed := strings.TrimSpace(o.Confirm)
+	return o.DataSaved && typed != "" && (strings.EqualFold(typed, d.Name) || !needsSticker(d) && strings.EqualFold(typed, d.Serial))
+}
+
+// returnedFault says why a device that came back gets no image yet.
+func returnedFault(d store.Device) error {
+	from := "its owner"
+	if d.Returned != nil {
+		from = d.Returned.From
+	}
+	return job.Faultf(job.CodeReturned, "%s came back from %s.", d.Label(), from)
 }
 
 // wanted finds the version: the one named, or the role's, or that of the role that the device has.
@@ -308,7 +353,7 @@ func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store
 		if err != nil {
 			return err
 		}
-		if !job.MayFollow(j.State, job.Cancelled) {
+		if !j.Kind.MayFollow(j.State, job.Cancelled) {
 			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
 		}
 		j.CancelBy = operator

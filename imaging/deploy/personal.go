@@ -28,7 +28,7 @@ func (s *Service) Personal(_ context.Context, key job.KeyID, id job.ID) (job.Per
 	if err != nil {
 		return job.Personal{}, err
 	}
-	return job.Personal{DeviceName: j.DeviceName, Deployment: j.Deployment, CallHomeURL: s.cfg.AgentURL, CallHomePin: s.cfg.AgentPin,
+	return job.Personal{DeviceName: j.DeviceName, Deployment: j.Deployment, CallHomeURL: s.advertised(), CallHomePin: s.cfg.AgentPin,
 		CallHomeSecret: secret, InstanceID: "ingot-" + j.Deployment}, nil
 }
 
@@ -44,8 +44,11 @@ func (s *Service) CallHome(_ context.Context, address string, c job.CallHome) er
 		if err != nil {
 			return early(tx, c, seen)
 		}
+		if i := renamingOf(dep, c.Secret, tx.Now()); i >= 0 {
+			return renamed(tx, dep, i, seen)
+		}
 		if !secretHolds(dep.SecretHash, c.Secret) || tx.Now().After(dep.SecretUntil) {
-			return job.Faultf(job.CodePolicy, "The call home is not expected.")
+			return early(tx, c, seen) // perhaps of a rename
 		}
 		dep.Observed, dep.SecretHash = seen, ""
 		if err := tx.PutDeployment(dep); err != nil {

@@ -15,6 +15,9 @@ const heldBytes = 1 << 20
 // checkProof says what the evidence of a finished deploy lacks, or "" when it is whole. Done means that the
 // evidence is there, not that no error was seen.
 func checkProof(j store.Job, p job.Proof, fileDisks bool) string {
+	if j.Kind == job.Rename {
+		return checkRenamed(j, p)
+	}
 	c := p.Content
 	switch {
 	case j.State != job.Committed:
@@ -35,6 +38,19 @@ func checkProof(j store.Job, p job.Proof, fileDisks bool) string {
 		return "No proof of the second partition table."
 	case j.Personalise && !named(p.Personalised, j.DeviceName):
 		return "No proof of the name."
+	}
+	return ""
+}
+
+// checkRenamed is checkProof of a rename: the name was read back, and the tables are what they were.
+func checkRenamed(j store.Job, p job.Proof) string {
+	switch {
+	case j.State != job.Committed:
+		return "The agent never reported that it had committed."
+	case !named(p.Personalised, j.DeviceName):
+		return "No proof of the name."
+	case p.Commit == nil || p.Commit.Head.IsZero():
+		return "No proof that the partition table is what it was."
 	}
 	return ""
 }

@@ -201,7 +201,7 @@ func notice(tx *store.Tx, d *store.Device, r ruling, h job.Hello) error {
 		}
 		return tx.Audit("ingot", "quarantine", d.ID, r.conflict)
 	case d.State == store.Lost:
-		return tx.Audit("ingot", "alarm", d.ID, d.Label()+" was reported lost and has started here.")
+		return alarm(tx, d)
 	case d.Promised():
 		return tx.Audit("ingot", "first seen", d.ID, fmt.Sprintf("%s, which a list promised, has come: %s %s.", d.Label(), h.Facts.Manufacturer, h.Facts.Model))
 	}

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -21,8 +22,9 @@ import (
 
 // Boot gives what an agent needs before it can say Hello.
 type Boot interface {
-	Stage2() (job.File, error)              // what stage 2 must be
-	OpenStage2() (io.ReadSeekCloser, error) // its bytes; checked by whoever serves them
+	Stage2(kernel string) (job.File, error)              // what stage 2 must be, for a kernel's release as a stranger told it
+	OpenStage2(sha256 string) (io.ReadSeekCloser, error) // its bytes; checked by whoever serves them. fs.ErrNotExist when it is gone
+	Current() string                                     // names the bundle that is served now; "" when there is none
 }
 
 // Config is what a Service is made of.
@@ -33,11 +35,14 @@ type Config struct {
 	Manifests http.Handler // GET /v1/manifests/{digest}; called only for the key whose running job names the digest
 	Chunks    http.Handler // GET /v1/chunks/{digest}; likewise
 	Log       zerolog.Logger
-	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home
+	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home, until AdvertiseAt
 	AgentPin  job.KeyID        // of the agent listener's key
 	PagesURL  string           // where a failure's QR code leads; the device's id is appended; may be empty
 	Now       func() time.Time // nil means time.Now
 	Poll      time.Duration    // how long Next holds a request open; 0 means 25 s
+
+	ApproveWithin time.Duration // how long a new laptop waits for its approval; 0 means 10 minutes
+	RestartWithin time.Duration // a silence that is longer than any restart: the laptop was off; 0 means 5 minutes
 
 	// AcceptFileDisks lets a proof pass whose content was not read with O_DIRECT. It is for tests that deploy
 	// into a file; the daemon never sets it.
@@ -59,6 +64,7 @@ type Service struct {
 	now     func() time.Time
 	started time.Time
 	refusal *rate.Limiter // of the audit events about refused Hellos
+	sticks  stickLimit    // of sticks: how often they may ask
 
 	mu       sync.Mutex
 	heard    map[job.KeyID]time.Time     // last request of each agent
@@ -67,6 +73,7 @@ type Service struct {
 	changed  chan struct{}               // closed and replaced at every change
 	guesses  map[string][]time.Time      // wrong codes of each operator
 	running  map[job.KeyID]runningTarget // which manifest a key may read; a cache of the records
+	agentURL string                      // where a deployed OS calls home
 }
 
 // New makes a Service over an open database.
@@ -80,12 +87,14 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Poll == 0 {
 		cfg.Poll = 25 * time.Second
 	}
+	cfg.ApproveWithin = cmp.Or(cfg.ApproveWithin, 10*time.Minute)
+	cfg.RestartWithin = cmp.Or(cfg.RestartWithin, 5*time.Minute)
 	return &Service{
 		cfg: cfg, db: cfg.DB, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
-		refusal: rate.NewLimiter(refusalRate, refusalBurst),
-		heard:   map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
+		refusal: rate.NewLimiter(refusalRate, refusalBurst), sticks: newStickLimit(),
+		heard: map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
 		kept: map[job.ID]time.Time{}, changed: make(chan struct{}), guesses: map[string][]time.Time{},
-		running: map[job.KeyID]runningTarget{},
+		running: map[job.KeyID]runningTarget{}, agentURL: cfg.AgentURL,
 	}, nil
 }
 
@@ -115,9 +124,9 @@ func (s *Service) changes() <-chan struct{} {
 // hear notes a request of an agent that is known here: one that said Hello, or whose job it is. A stranger's key
 // is never kept, so nobody can fill the map; keys silent for a day are dropped.
 func (s *Service) hear(key job.KeyID) {
-	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
 	if len(s.heard) > 4096 {
 		for k, t := range s.heard {
 			if now.Sub(t) > 24*time.Hour {

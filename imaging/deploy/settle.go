@@ -21,18 +21,19 @@ import (
 //
 // No record that holds something is ever given up, and nothing is written to any drive.
 func (s *Service) Settle(ctx context.Context, operator, ref string, in store.Settlement) (store.DeviceView, error) {
-	var id string
-	err := s.update(func(tx *store.Tx) error {
+	id, err := s.once(ctx, operator, "settle", []any{ref, in}, func(tx *store.Tx) (string, error) {
 		d, err := s.find(tx, ref)
+		if err == nil {
+			err = fresh(ctx, tx, d)
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		waiting := d.State == store.New && in.With != "" && in.As != store.AsTwo // a person knows it, though no fact says so
 		if d.State != store.Quarantined && !waiting {
-			return job.Faultf(job.CodeState, "%s is %s, not quarantined.", d.Label(), d.State)
+			return "", job.Faultf(job.CodeState, "%s is %s, not quarantined.", d.Label(), d.State)
 		}
-		id, err = settle(tx, operator, d, in)
-		return err
+		return settle(tx, operator, d, in)
 	})
 	if err != nil {
 		return store.DeviceView{}, err
@@ -54,8 +55,8 @@ func (s *Service) find(tx *store.Tx, ref string) (store.Device, error) {
 
 // settle carries a settlement out and gives the id of the record that the laptop has now.
 func settle(tx *store.Tx, operator string, d store.Device, in store.Settlement) (string, error) {
-	if j, busy, err := tx.ActiveJob(d.ID); err != nil || busy && j.Reached.Started() {
-		return "", cmp.Or(err, error(job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, d.Label(), j.State)))
+	if err := notWriting(tx, d); err != nil {
+		return "", err
 	}
 	told, rivals, err := claims(tx, d)
 	if err != nil {
@@ -197,8 +198,8 @@ func movePartsHere(tx *store.Tx, operator string, d store.Device, into *store.De
 		if into != nil && o.ID == into.ID {
 			continue
 		}
-		if j, busy, err := tx.ActiveJob(o.ID); err != nil || busy && j.Reached.Started() {
-			return cmp.Or(err, error(job.Faultf(job.CodeBusy, "Job %s of %s is %s: stop it, or let it end.", j.ID, o.Label(), j.State)))
+		if err := notWriting(tx, o); err != nil {
+			return err
 		}
 		for _, f := range d.Facts().List() {
 			if slices.Contains(o.Facts().List(), f) {
@@ -250,8 +251,8 @@ func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
 func lastWriter(tx *store.Tx, d store.Device) (last store.Job, err error) {
 	jobs, err := tx.Jobs()
 	for _, j := range jobs {
-		wrote := j.Reached.Started() || j.Result != nil && j.Result.DiskTouched
-		if j.Device == d.ID && wrote && j.Created.After(last.Created) {
+		wrote := j.Kind.Started(j.Reached) || j.Result != nil && j.Result.DiskTouched
+		if j.Kind == job.Deploy && j.Device == d.ID && wrote && j.Created.After(last.Created) {
 			last = j
 		}
 	}

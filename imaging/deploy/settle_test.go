@@ -49,7 +49,7 @@ func TestASettledLaptopKeepsItsOwnersData(t *testing.T) {
 		t.Errorf("settled device is %s; want deployed", d.State)
 	}
 	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales"})
-	wantCode(t, "an order without the name typed", err, job.CodeState)
+	wantCode(t, "an order without the name typed", err, job.CodeUnconfirmed)
 }
 
 // TestALaptopWhoseDiskWasTouchedIsSettledAsFailed: its last job began to write and did not end well.
@@ -164,7 +164,7 @@ func TestALaptopThatMayBeInUseIsImagedAgainOnlyWithItsNameTyped(t *testing.T) {
 		}
 		_, err := b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales"})
 		if inUse {
-			wantCode(t, "an order after "+string(last), err, job.CodeState)
+			wantCode(t, "an order after "+string(last), err, job.CodeUnconfirmed)
 			_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: "pc-1"})
 		}
 		must(t, err)
@@ -218,7 +218,7 @@ func TestOneLaptopIsSettledAsSame(t *testing.T) {
 		t.Errorf("its next start is record %s; want %s", r.Device, held.ID)
 	}
 	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-1", Image: "sales"})
-	wantCode(t, "an order without the name typed", err, job.CodeState)
+	wantCode(t, "an order without the name typed", err, job.CodeUnconfirmed)
 }
 
 // TestAMovedBoardTakesItsFactsFromItsOldRecord, which keeps what it holds.

@@ -29,9 +29,10 @@ type scene struct {
 	now      time.Time
 	agent    store.Agent
 	device   store.Device
-	job      *store.Job // the device's unfinished job
-	bench    bool       // open
-	oldHeard time.Time  // the last request of the key that the job is bound to
+	job      *store.Job    // the device's unfinished job
+	bench    bool          // open
+	oldHeard time.Time     // the last request of the key that the job is bound to
+	approve  time.Duration // how long a new laptop waits for its approval
 }
 
 // verdict is the answer: an order, and whether a job has to be bound, or ended, first.
@@ -42,6 +43,7 @@ type verdict struct {
 	fail  *job.Fault // end the job so: nothing was written and it cannot be done
 	deny  *job.Fault // tell this laptop so; the job stays as it is
 	clash bool       // two laptops live under one identity
+	alone bool       // nobody approved it in time: it is left alone until it was off
 }
 
 // decide is the one place that hands out work.
@@ -51,12 +53,16 @@ func decide(s scene) verdict {
 		return verdict{order: job.Off, say: job.CodeLoop.Words().Sentence}
 	case s.device.State == store.Quarantined:
 		return verdict{order: job.Wait, say: job.CodeQuarantined.Words().Sentence}
+	case s.device.State == store.Lost:
+		return verdict{order: job.Wait, say: lostWords(s.device)}
+	case s.device.State == store.New && !s.now.Before(s.agent.Started.Add(s.approve)):
+		return verdict{order: job.Leave, say: job.CodeNotApproved.Words().Sentence, alone: true}
 	case s.device.State == store.New:
 		return verdict{order: job.Wait, say: askForCode(s.device)}
 	case s.job != nil:
 		return decideJob(s, *s.job)
 	case s.device.State == store.Ready, s.device.State == store.Failed:
-		if s.bench || s.now.Before(later(s.agent.Started, s.device.Changed).Add(readyWait)) {
+		if s.bench || s.now.Before(later(s.agent.Started, earlier(s.device.Changed, s.now)).Add(readyWait)) {
 			return verdict{order: job.Wait, say: "Ready. Waiting for an order."}
 		}
 	}
@@ -68,19 +74,19 @@ func decideJob(s scene, j store.Job) verdict {
 		return verdict{order: job.Work}
 	}
 	if f := stranger(s, j); f != nil {
-		if !j.Reached.Started() && f.Code == job.CodeWrongDrive {
+		if !j.Kind.Started(j.Reached) && f.Code == job.CodeWrongDrive {
 			return verdict{order: job.Leave, say: f.Error(), fail: f}
 		}
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}
 	if j.AgentKey == "" {
-		if s.now.After(j.Created.Add(orderWindow)) {
+		if orderOver(j, s.now) {
 			f := job.Faultf(job.CodeJobExpired, "It was given at %s.", j.Created.Format(time.RFC3339))
 			return verdict{order: job.Leave, say: f.Error(), fail: f}
 		}
 		return verdict{order: job.Work, bind: true}
 	}
-	if j.Kind != job.Deploy || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
+	if j.Kind != job.Deploy && j.Kind != job.Rename || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
 		f := job.Faultf(job.CodeJobExpired, "The laptop was silent for more than %s.", jobWindow)
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}
@@ -115,6 +121,18 @@ func stranger(s scene, j store.Job) *job.Fault {
 		return job.Faultf(job.CodeWrongDrive, "Drive %s is not in it.", j.Target.Serial)
 	}
 	return nil
+}
+
+// orderOver reports whether an order waited too long for its laptop, by the time that passed.
+func orderOver(j store.Job, now time.Time) bool {
+	return now.After(j.Created.Add(j.Skew + orderWindow))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {

@@ -12,7 +12,7 @@ import (
 // liveFor is how long after its last request an agent counts as running.
 const liveFor = time.Minute
 
-// Devices lists every device, waiting laptops first, then by label.
+// Devices lists every device: lost ones that have started first, then waiting laptops, then by label.
 func (s *Service) Devices(context.Context) ([]store.DeviceView, error) {
 	var out []store.DeviceView
 	err := s.db.View(func(tx *store.Tx) error {
@@ -34,12 +34,23 @@ func (s *Service) Devices(context.Context) ([]store.DeviceView, error) {
 		return nil
 	})
 	sort.SliceStable(out, func(i, j int) bool {
-		if (out[i].Code != "") != (out[j].Code != "") {
-			return out[i].Code != ""
+		if a, b := rank(out[i]), rank(out[j]); a != b {
+			return a < b
 		}
 		return out[i].Label() < out[j].Label()
 	})
 	return out, err
+}
+
+// rank is how much a device wants a person's eye, 0 most.
+func rank(d store.DeviceView) int {
+	switch {
+	case d.State == store.Lost && !d.Alarm.IsZero():
+		return 0
+	case d.Code != "":
+		return 1
+	}
+	return 2
 }
 
 // Device shows one device by id, Name, serial, or the code that its laptop shows.

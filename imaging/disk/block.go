@@ -58,21 +58,31 @@ func (b *block) claim() error {
 	return nil
 }
 
-// check compares the opened device, found again by its number, with what was approved.
-func (b *block) check(f *os.File) error {
+// Of says which drive an open block device is, found by its number and not by its name. A partition has no queue of
+// its own and is none.
+func Of(sys string, f *os.File) (job.Drive, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fmt.Errorf("stat %s: %w", b.path, err)
+		return job.Drive{}, fmt.Errorf("stat %s: %w", f.Name(), err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return fmt.Errorf("%s is not a block device: %w", b.path, job.Faultf(job.CodeWrongDrive, "%s is not a drive.", b.path))
+		return job.Drive{}, fmt.Errorf("%s is not a block device: %w", f.Name(), job.Faultf(job.CodeWrongDrive, "%s is not a drive.", f.Name()))
 	}
-	link := filepath.Join(b.sys, "dev/block", fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)))
+	link := filepath.Join(sys, "dev/block", fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)))
 	dir, err := filepath.EvalSymlinks(link)
 	if err != nil {
-		return fmt.Errorf("find %s in sysfs: %w: %w", b.path, err, job.Faultf(job.CodeWrongDrive, "%s has gone.", b.path))
+		return job.Drive{}, fmt.Errorf("find %s in sysfs: %w: %w", f.Name(), err, job.Faultf(job.CodeWrongDrive, "%s has gone.", f.Name()))
 	}
-	if err := Match(readDrive(dir, filepath.Base(dir)), b.want); err != nil {
+	return readDrive(dir, filepath.Base(dir)), nil
+}
+
+// check compares the opened device with what was approved.
+func (b *block) check(f *os.File) error {
+	d, err := Of(b.sys, f)
+	if err != nil {
+		return err
+	}
+	if err := Match(d, b.want); err != nil {
 		return err
 	}
 	var size uint64

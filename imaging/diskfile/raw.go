@@ -35,7 +35,7 @@ func (r raw) nextData(off int64) (start, end int64, err error) {
 // foreign names a file that is surely not raw: other disk formats, and compressed files.
 func foreign(f *os.File, head []byte, size int64) string {
 	for magic, name := range map[string]string{
-		"KDMV": "VMDK", "# Disk DescriptorFile": "VMDK", "vhdxfile": "VHDX", "conectix": "VHD", "QED\x00": "QED",
+		"COWD": "VMDK of an old ESX", "conectix": "VHD", "QED\x00": "QED",
 		"\x1f\x8b": "gzip", "\xfd7zXZ\x00": "xz", "\x28\xb5\x2f\xfd": "zstd", "BZh": "bzip2", "PK\x03\x04": "zip",
 	} {
 		if bytes.HasPrefix(head, []byte(magic)) {

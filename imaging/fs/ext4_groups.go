@@ -18,8 +18,11 @@ func (g group) uninit() bool { return g.flags&bgBlockUninit != 0 }
 // readGroups reads and checks all descriptors, at most maxGDT bytes.
 func readGroups(r io.ReaderAt, s *super) ([]group, error) {
 	raw := make([]byte, s.groups*uint64(s.descSize))
-	if err := readFull(r, raw, int64(s.firstBlock+1)*s.block); err != nil {
-		return nil, err
+	for n := uint64(0); n < s.gdtBlocks(); n++ {
+		at := int64(n) * s.block
+		if err := readFull(r, raw[at:min(at+s.block, int64(len(raw)))], int64(s.descBlock(n))*s.block); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]group, s.groups)
 	for i := range out {
@@ -63,8 +66,8 @@ func (s *super) boundGroup(i int, g *group) error {
 	if g.inodeTable <= s.firstBlock || g.inodeTable >= s.blocks || s.itableBlocks() > s.blocks-g.inodeTable {
 		return unmappedf("ext4 group %d has its inodes at block %d", i, g.inodeTable)
 	}
-	if g.free > s.groupBlocks(uint64(i)) {
-		return unmappedf("ext4 group %d counts %d free blocks of %d", i, g.free, s.groupBlocks(uint64(i)))
+	if g.free > s.groupBits(uint64(i)) {
+		return unmappedf("ext4 group %d counts %d free blocks of %d", i, g.free, s.groupBits(uint64(i)))
 	}
 	return nil
 }
@@ -73,6 +76,9 @@ func (s *super) boundGroup(i int, g *group) error {
 func (s *super) groupBlocks(i uint64) uint64 {
 	return min(s.perGroup, s.blocks-s.firstBlock-i*s.perGroup)
 }
+
+// groupBits is how many bits of a group's bitmap stand for something.
+func (s *super) groupBits(i uint64) uint64 { return (s.groupBlocks(i) + s.ratio - 1) / s.ratio }
 
 // descSumOK checks a descriptor against the checksum in it: CRC-32C with metadata_csum, CRC-16 with uninit_bg.
 func (s *super) descSumOK(i uint32, d []byte) bool {

@@ -18,7 +18,7 @@ type ext4Map struct {
 	whole  map[uint64]bool   // groups without a bitmap whose counter disagrees: taken as used
 
 	loaded uint64 // group in bitmap, groups when none
-	bitmap []byte // 1 = used
+	bitmap []byte // 1 = used; a bit is a block, or with bigalloc a cluster of them
 }
 
 // usedExt4 checks everything that can be checked before it gives a map.
@@ -81,14 +81,14 @@ func (m *ext4Map) crossCheck() error {
 		}
 	}
 	m.loaded = m.s.groups
-	if total != m.s.free {
-		return unmappedf("ext4 counts %d free blocks, its groups have %d", m.s.free, total)
+	if total*m.s.ratio != m.s.free { // the superblock counts blocks, the groups count bits
+		return unmappedf("ext4 counts %d free blocks, its groups have %d", m.s.free, total*m.s.ratio)
 	}
 	return nil
 }
 
 func (m *ext4Map) countFree(i uint64) uint64 {
-	n := m.s.groupBlocks(i)
+	n := m.s.groupBits(i)
 	used := uint64(0)
 	for _, b := range m.bitmap[:n/8] {
 		used += uint64(bits.OnesCount8(b))
@@ -108,12 +108,12 @@ func (m *ext4Map) load(i uint64) error {
 	}
 	m.loaded = m.s.groups
 	if m.bitmap == nil {
-		m.bitmap = make([]byte, m.s.perGroup/8)
+		m.bitmap = make([]byte, m.s.perGroup/m.s.ratio/8)
 	}
 	var err error
 	switch {
 	case m.whole[i]:
-		fill(m.bitmap, 0, m.s.perGroup)
+		m.fill(0, m.s.perGroup)
 	case m.groups[i].uninit():
 		m.compute(i)
 	default:
@@ -142,21 +142,22 @@ func (m *ext4Map) read(i uint64) error {
 	return nil
 }
 
-// compute makes the bitmap that a group without one stands for: copies of the superblock and the descriptors,
-// the room kept for more of those, and metadata of any group.
+// compute makes the bitmap that a group without one stands for: its head, and metadata of any group.
 func (m *ext4Map) compute(i uint64) {
 	clear(m.bitmap)
-	if m.s.hasSuper(i) {
-		fill(m.bitmap, 0, min(1+m.s.gdtBlocks()+m.s.reservedGDT, m.s.perGroup))
-	}
+	m.fill(0, min(m.s.groupHead(i), m.s.perGroup))
 	for _, sp := range m.meta[i] {
-		fill(m.bitmap, sp.first, sp.count)
+		m.fill(sp.first, sp.count)
 	}
 }
 
-func fill(bitmap []byte, first, count uint64) {
-	for k := first; k < first+count; k++ {
-		bitmap[k/8] |= 1 << (k % 8)
+// fill marks blocks of the group as used.
+func (m *ext4Map) fill(first, count uint64) {
+	if count == 0 {
+		return
+	}
+	for k := first / m.s.ratio; k <= (first+count-1)/m.s.ratio; k++ {
+		m.bitmap[k/8] |= 1 << (k % 8)
 	}
 }
 
@@ -172,16 +173,17 @@ func (m *ext4Map) next(off int64) (start, end int64, err error) {
 			return 0, 0, err
 		}
 		base := m.s.firstBlock + i*m.s.perGroup
-		n := m.s.groupBlocks(i)
-		first := m.find(block-base, n, true)
+		n := m.s.groupBits(i)
+		first := m.find((block-base)/m.s.ratio, n, true)
 		if block == m.s.firstBlock {
 			first = 0 // the boot area or the superblock, whatever the bitmap says
 		}
 		if first < n {
 			last := max(m.find(first, n, false), first+1)
-			return max(off, int64(base+first)*m.s.block), int64(base+last) * m.s.block, nil
+			end := min(base+last*m.s.ratio, m.s.blocks)
+			return max(off, int64(base+first*m.s.ratio)*m.s.block), int64(end) * m.s.block, nil
 		}
-		block = base + n
+		block = base + m.s.groupBlocks(i)
 	}
 	return max(off, int64(m.s.blocks)*m.s.block), m.size, nil
 }

@@ -42,8 +42,8 @@ const (
 	roVerity          = 0x8000
 	roOrphanPresent   = 0x10000
 	compatAllowed     = 0x1 | compatJournal | 0x8 | 0x10 | 0x20 | 0x400 | 0x800 | 0x1000 // dir_prealloc, ext_attr, resize_inode, dir_index, fast_commit, stable_inodes, orphan_file
-	incompatAllowed   = incompatFiletype | incompatExtents | incompat64bit | incompatFlexBG | incompatEAInode | incompatCsumSeed | incompatLargedir | incompatInline | incompatEncrypt | incompatCasefold
-	roAllowed         = roSparseSuper | roLargeFile | roHugeFile | roGDTCsum | roDirNlink | roExtraIsize | roQuota | roMetadataCsum | roReadonly | roProject | roVerity
+	incompatAllowed   = incompatFiletype | incompatMetaBG | incompatExtents | incompat64bit | incompatFlexBG | incompatEAInode | incompatCsumSeed | incompatLargedir | incompatInline | incompatEncrypt | incompatCasefold
+	roAllowed         = roSparseSuper | roLargeFile | roHugeFile | roGDTCsum | roDirNlink | roExtraIsize | roQuota | roBigalloc | roMetadataCsum | roReadonly | roProject | roVerity
 	maxGDT            = 64 << 20 // bytes of group descriptors: 128 TiB of 4 KiB blocks
 	descMin           = 32
 	desc64            = 64
@@ -52,7 +52,8 @@ const (
 	csumTypeCRC32C    = 1
 	superChecksumAt   = 0x3FC
 	stateClean        = 0x1
-	maxLogBlockSize   = 6 // 64 KiB
+	maxLogBlockSize   = 6  // 64 KiB
+	maxLogCluster     = 20 // 1 GiB
 	maxBlocks         = 1 << 48
 	reservedGDTBlocks = 0xCE
 )
@@ -69,7 +70,10 @@ type super struct {
 	block                int64 // bytes
 	blocks, free         uint64
 	firstBlock           uint64
+	superBlock           uint64 // the block that the superblock lies in
 	perGroup             uint64 // blocks
+	ratio                uint64 // blocks that one bit of a bitmap stands for: more than one with bigalloc
+	firstMeta            uint64 // with meta_bg: the block of descriptors from which on they lie in their own groups
 	groups               uint64
 	inodesPerGroup       uint64
 	inodes               uint64
@@ -110,6 +114,20 @@ func readSuper(r io.ReaderAt, size int64) (*super, error) {
 		return nil, unmappedf("ext4 superblock is damaged: blocks of 2^%d KiB", log)
 	}
 	s.block = 1024 << log
+	if s.block == 1024 {
+		s.superBlock = 1
+	}
+	s.ratio = 1
+	if s.ro&roBigalloc != 0 {
+		cluster := le.Uint32(b[0x1C:])
+		if cluster < log || cluster > maxLogCluster || uint64(le.Uint32(b[0x24:]))<<(cluster-log) != s.perGroup {
+			return nil, unmappedf("ext4 superblock is damaged: clusters of 2^%d KiB, %d in a group", cluster, le.Uint32(b[0x24:]))
+		}
+		s.ratio = 1 << (cluster - log)
+	}
+	if s.incompat&incompatMetaBG != 0 {
+		s.firstMeta = uint64(le.Uint32(b[0x104:]))
+	}
 	if err := s.checkSum(b); err != nil {
 		return nil, err
 	}
@@ -135,9 +153,9 @@ func (s *super) checkSum(b []byte) error {
 
 // bound holds every number that is used later against the volume.
 func (s *super) bound(size int64) error {
-	wantFirst := uint64(0)
-	if s.block == 1024 {
-		wantFirst = 1
+	wantFirst := s.superBlock
+	if s.ratio > 1 {
+		wantFirst = 0
 	}
 	switch {
 	case s.firstBlock != wantFirst:
@@ -146,7 +164,7 @@ func (s *super) bound(size int64) error {
 		return unmappedf("ext4 superblock is damaged: %d blocks", s.blocks)
 	case s.blocks > uint64(size)/uint64(s.block):
 		return truncatedf("ext4 is longer (%d blocks of %d bytes) than its partition (%d bytes)", s.blocks, s.block, size)
-	case s.perGroup == 0 || s.perGroup%8 != 0 || s.perGroup > uint64(8*s.block):
+	case s.perGroup == 0 || s.perGroup%(8*s.ratio) != 0 || s.perGroup/s.ratio > uint64(8*s.block):
 		return unmappedf("ext4 superblock is damaged: %d blocks in a group", s.perGroup)
 	case s.inodeSize < 128 || s.inodeSize > s.block || s.inodeSize&(s.inodeSize-1) != 0:
 		return unmappedf("ext4 superblock is damaged: inodes of %d bytes", s.inodeSize)
@@ -156,7 +174,7 @@ func (s *super) bound(size int64) error {
 		return unmappedf("ext4 superblock is damaged: group descriptors of %d bytes", s.descSize)
 	}
 	s.groups = (s.blocks - s.firstBlock + s.perGroup - 1) / s.perGroup
-	if s.groups*uint64(s.descSize) > maxGDT || s.firstBlock+1+s.gdtBlocks() > s.blocks {
+	if s.groups*uint64(s.descSize) > maxGDT || s.superBlock+1+s.gdtBlocks() > s.blocks || s.firstMeta > s.gdtBlocks() {
 		return unmappedf("ext4 has too many groups (%d)", s.groups)
 	}
 	if s.inodes != s.groups*s.inodesPerGroup {
@@ -180,16 +198,62 @@ func (s *super) mappable() error {
 		return unmappedf("ext4 was not closed cleanly (its journal must be replayed)")
 	case s.ro&roOrphanPresent != 0, s.state != stateClean:
 		return unmappedf("ext4 was not closed cleanly (state %d)", s.state)
-	case s.incompat&incompatMetaBG != 0:
-		return unmappedf("ext4 has the feature meta_bg")
-	case s.ro&roBigalloc != 0:
-		return unmappedf("ext4 has the feature bigalloc")
 	case s.compat&compatSparse2 != 0:
 		return unmappedf("ext4 has the feature sparse_super2")
 	case s.compat&^uint32(compatAllowed) != 0, s.incompat&^uint32(incompatAllowed) != 0, s.ro&^uint32(roAllowed) != 0:
 		return unmappedf("ext4 has unknown features (%#x %#x %#x)", s.compat&^uint32(compatAllowed), s.incompat&^uint32(incompatAllowed), s.ro&^uint32(roAllowed))
 	}
 	return nil
+}
+
+// descPerBlock is how many groups one block of descriptors describes; with meta_bg they form a meta group.
+func (s *super) descPerBlock() uint64 { return uint64(s.block) / uint64(s.descSize) }
+
+// inMeta reports whether a group keeps its descriptors in its own meta group.
+func (s *super) inMeta(group uint64) bool {
+	return s.incompat&incompatMetaBG != 0 && group/s.descPerBlock() >= s.firstMeta
+}
+
+// descBlock is where block n of the descriptors lies: behind the superblock, or, with meta_bg, in the first
+// group of those that it describes, behind that one's copy of the superblock if it has one.
+func (s *super) descBlock(n uint64) uint64 {
+	first := n * s.descPerBlock()
+	if !s.inMeta(first) {
+		return s.superBlock + 1 + n
+	}
+	at := s.firstBlock + first*s.perGroup
+	if s.hasSuper(first) {
+		at++
+	}
+	if n == 0 && s.superBlock > s.firstBlock {
+		at++
+	}
+	return at
+}
+
+// groupHead is how many blocks at a group's start hold copies of the superblock and of descriptors, and the
+// room kept for more of those.
+func (s *super) groupHead(group uint64) uint64 {
+	n := uint64(0)
+	if s.hasSuper(group) {
+		n = 1
+		if group == 0 {
+			n += s.superBlock - s.firstBlock
+		}
+	}
+	if s.inMeta(group) { // the first, second and last group of a meta group
+		if k := group % s.descPerBlock(); k <= 1 || k == s.descPerBlock()-1 {
+			n++
+		}
+		return n
+	}
+	if !s.hasSuper(group) {
+		return n
+	}
+	if s.incompat&incompatMetaBG != 0 {
+		return n + s.firstMeta + s.reservedGDT
+	}
+	return n + s.gdtBlocks() + s.reservedGDT
 }
 
 // hasSuper reports whether a group begins with a copy of the superblock and the descriptors.

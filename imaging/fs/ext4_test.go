@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,10 @@ func ext4Volume(t testing.TB, size int64, args ...string) string {
 func dumpFree(t testing.TB, path string) (free map[uint64]bool, block, blocks int64) {
 	t.Helper()
 	out := run(t, "", "dumpe2fs", path)
+	var cluster int64
+	if m := regexp.MustCompile(`Cluster size: +(\d+)`).FindStringSubmatch(out); m != nil {
+		cluster, _ = strconv.ParseInt(m[1], 10, 64)
+	}
 	number := func(re string) int64 {
 		m := regexp.MustCompile(re).FindStringSubmatch(out)
 		if m == nil {
@@ -47,6 +52,9 @@ func dumpFree(t testing.TB, path string) (free map[uint64]bool, block, blocks in
 			var a, b uint64
 			if n, _ := fmt.Sscanf(r, "%d-%d", &a, &b); n == 1 {
 				b = a
+			}
+			if cluster != 0 { // it prints the first block of the last cluster
+				b += uint64(cluster/number(`Block size: +(\d+)`)) - 1
 			}
 			for ; a <= b; a++ {
 				free[a] = true
@@ -111,6 +119,16 @@ func TestExt4MapEqualsDumpe2fs(t *testing.T) {
 		"without sparse_super and resize":     {300 * mib, []string{"-O", "^sparse_super,^resize_inode"}},
 		"without a journal":                   {300 * mib, []string{"-O", "^has_journal"}},
 		"with quota, project, casefold, more": {300 * mib, []string{"-O", "quota,project,casefold,encrypt,verity,ea_inode,large_dir,inline_data"}},
+		"with meta_bg":                        {3000 * mib, []string{"-O", "meta_bg,^resize_inode"}},
+		"with meta_bg, 1 KiB":                 {600 * mib, []string{"-O", "meta_bg,^resize_inode", "-b", "1024"}},
+		"with meta_bg, without 64bit":         {700 * mib, []string{"-O", "meta_bg,^resize_inode,^64bit", "-b", "1024"}},
+		"with meta_bg and uninit_bg":          {700 * mib, []string{"-O", "meta_bg,^resize_inode,^metadata_csum,uninit_bg", "-b", "1024"}},
+		"with meta_bg, without flex_bg":       {700 * mib, []string{"-O", "meta_bg,^resize_inode,^flex_bg", "-b", "1024"}},
+		"with bigalloc":                       {3000 * mib, []string{"-O", "bigalloc"}},
+		"with bigalloc of 16 KiB, 1 KiB":      {200*mib + 3072, []string{"-O", "bigalloc", "-b", "1024", "-C", "16384"}},
+		"with bigalloc of 1 MiB":              {900 * mib, []string{"-O", "bigalloc", "-C", "1048576", "-N", "3000"}},
+		"with bigalloc and meta_bg":           {900 * mib, []string{"-O", "bigalloc,meta_bg,^resize_inode", "-C", "8192"}},
+		"with bigalloc and uninit_bg":         {2000 * mib, []string{"-O", "bigalloc,^metadata_csum,uninit_bg"}},
 		"ext3":                                {300 * mib, []string{"-t", "ext3"}},
 		"ext2":                                {300 * mib, []string{"-t", "ext2"}},
 		"a last group of a few blocks":        {256*mib + 5*4096, nil},
@@ -141,6 +159,65 @@ func TestExt4MapEqualsDumpe2fs(t *testing.T) {
 			compare(t, path)
 		})
 	}
+}
+
+// looped runs fn on the files of a volume that the kernel mounts, and skips where that is not allowed.
+func looped(t testing.TB, path string, fn func(dir string)) {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := command(t, "mount", "-o", "loop", path, dir).CombinedOutput(); err != nil {
+		t.Skipf("a volume cannot be mounted here: %s", out)
+	}
+	defer unmount(t, dir)
+	fn(dir)
+}
+
+// TestExt4ThatWasUsedComesBackWhole lets the kernel work on file systems of every kind that mkfs makes, takes
+// what the map calls used, and puts it over rubbish.
+func TestExt4ThatWasUsedComesBackWhole(t *testing.T) {
+	for name, args := range map[string][]string{
+		"as Debian makes it": nil, "64bit off": {"-O", "^64bit"}, "flex_bg off": {"-O", "^flex_bg"}, "1 KiB": {"-b", "1024"},
+		"uninit_bg": {"-O", "^metadata_csum,uninit_bg"}, "meta_bg": {"-O", "meta_bg,^resize_inode", "-b", "1024"},
+		"meta_bg without flex_bg": {"-O", "meta_bg,^resize_inode,^flex_bg", "-b", "1024"}, "bigalloc": {"-O", "bigalloc"},
+		"bigalloc and uninit_bg": {"-O", "bigalloc,^metadata_csum,uninit_bg", "-C", "16384"}, "ext3": {"-t", "ext3"}, "ext2": {"-t", "ext2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := blank(t, 140*mib)
+			run(t, "", "mkfs.ext4", append(append([]string{"-q", "-F", "-N", "4000"}, args...), path)...)
+			var want map[string]string
+			looped(t, path, func(dir string) {
+				age(t, dir, int64(len(name)), 600)
+				want = hashes(t, dir)
+			})
+			if kept := compare(t, path); kept > 1 {
+				t.Errorf("%d free blocks are called used", kept)
+			}
+			f, size := open(t, path)
+			_, out := copyUsed(t, f, size, mustUse(t, f, size))
+			restored := filepath.Join(t.TempDir(), "restored")
+			if err := os.WriteFile(restored, out, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			run(t, "", "e2fsck", "-fn", restored)
+			looped(t, restored, func(dir string) {
+				if got := hashes(t, dir); len(want) < 50 || !maps.Equal(got, want) {
+					t.Errorf("the files differ after the restore (%d before, %d behind)", len(want), len(got))
+				}
+			})
+		})
+	}
+}
+
+// TestExt4WithDescriptorsInTwoManners has the first block of descriptors behind the superblock and the others
+// in their own groups, as the kernel leaves it when a file system outgrew the room kept for them.
+func TestExt4WithDescriptorsInTwoManners(t *testing.T) {
+	path := blank(t, 600*mib)
+	run(t, "", "mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "meta_bg,^resize_inode", "-d", tree(t), path)
+	run(t, "set_super_value first_meta_bg 1\n", "debugfs", "-w", path)
+	if out := run(t, "", "dumpe2fs", "-h", path); !strings.Contains(out, "First meta block group:   1") {
+		t.Fatalf("dumpe2fs -h: %s", out)
+	}
+	compare(t, path)
 }
 
 // tryRun gives a tool's words when it fails, for features that an older one lacks.
@@ -213,8 +290,8 @@ func TestExt4ThatIsNotForCertainIsCopiedWhole(t *testing.T) {
 		"a state that is not clean":                 {field(0x38, func(v uint32) uint32 { return v &^ 0x10000 }), "not closed cleanly"},
 		"a state with errors":                       {field(0x38, or(0x20000)), "not closed cleanly"},
 		"orphans left":                              {field(0x64, or(0x10000)), "not closed cleanly"},
-		"meta_bg":                                   {plain("-O", "meta_bg,^resize_inode"), "meta_bg"},
-		"bigalloc":                                  {plain("-O", "bigalloc"), ""},
+		"meta_bg behind the last group":             {field(0x104, func(uint32) uint32 { return 1 << 20 }), ""},
+		"bigalloc without clusters":                 {field(0x64, or(0x200)), "damaged"},
 		"sparse_super2":                             {plain("-O", "sparse_super2,^resize_inode"), "sparse_super2"},
 		"an unknown incompatible feature":           {field(0x60, or(1<<27)), "unknown features"},
 		"an unknown read-only feature":              {field(0x64, or(1<<27)), "unknown features"},

@@ -3,8 +3,12 @@ package fs_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -101,6 +105,72 @@ func copyUsed(t *testing.T, f *os.File, size int64, m *fs.Map) (used int64, out 
 		off = end
 	}
 	return used, out
+}
+
+// TestFATThatWasUsedComesBackWhole fills, empties and fills volumes of every kind, and puts what the map calls
+// used over rubbish.
+func TestFATThatWasUsedComesBackWhole(t *testing.T) {
+	for name, k := range fatKinds {
+		t.Run(name, func(t *testing.T) {
+			path, _ := fatVolume(t, k.size, k.args...)
+			for round := range 3 {
+				dir := filepath.Join(t.TempDir(), fmt.Sprintf("round %d", round))
+				age(t, dir, int64(round), int(min(300, k.size/(96<<10))))
+				run(t, "", "mcopy", "-s", "-i", path, dir, "::/")
+				if round == 1 {
+					run(t, "", "mdeltree", "-i", path, "::/round 0")
+				}
+			}
+			f, size := open(t, path)
+			m := mustUse(t, f, size)
+			runs := usedRuns(t, m, size)
+			compareFsck(t, path, runs)
+			if !strings.Contains(name, "FAT12") { // of which partclone reads both tables as one
+				comparePartclone(t, "partclone.fat", path, runs)
+			}
+			_, out := copyUsed(t, f, size, m)
+			restored := filepath.Join(t.TempDir(), "restored")
+			if err := os.WriteFile(restored, out, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			run(t, "", "fsck.vfat", "-n", restored)
+			want, got := fatFiles(t, path), fatFiles(t, restored)
+			if len(want) < 5 || !maps.Equal(got, want) {
+				t.Errorf("the files differ after the restore (%d before, %d behind)", len(want), len(got))
+			}
+		})
+	}
+}
+
+// compareFsck holds the number of used clusters against fsck's.
+func compareFsck(t *testing.T, path string, runs [][2]int64) {
+	t.Helper()
+	out := run(t, "", "fsck.vfat", "-n", "-v", path)
+	number := func(re string) (n int64) {
+		if m := regexp.MustCompile(re).FindStringSubmatch(out); m != nil {
+			n, _ = strconv.ParseInt(m[1], 10, 64)
+		}
+		return n
+	}
+	cluster, data := number(`(\d+) bytes per cluster`), number(`Data area starts at byte (\d+)`)
+	want, clusters := number(`files, (\d+)/`), number(`files, \d+/(\d+)`)
+	got := int64(0)
+	for c := range clusters {
+		if covered(runs, data+c*cluster, data+(c+1)*cluster) {
+			got++
+		}
+	}
+	if want == 0 || got != want {
+		t.Errorf("%d clusters are used in the map, fsck counts %d", got, want)
+	}
+}
+
+// fatFiles gives the digests of a volume's files.
+func fatFiles(t *testing.T, path string) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, "", "mcopy", "-s", "-n", "-i", path, "::/*", dir)
+	return hashes(t, dir)
 }
 
 func TestFATThatIsNotForCertainIsCopiedWhole(t *testing.T) {

@@ -53,6 +53,35 @@ func truncatedf(format string, args ...any) error {
 	return &Unmapped{Why: fmt.Sprintf(format, args...), Truncated: true}
 }
 
+// Cause tells why a volume is Refused.
+type Cause int
+
+// The causes, each with its own thing to do.
+const (
+	Unclean Cause = iota + 1 // not closed cleanly, or damaged: check it
+	Asleep                   // a sleeping system holds parts of it in memory: shut it down fully
+)
+
+// Refused says in words why a volume must not become an image, not even as a copy of every byte.
+type Refused struct {
+	Why   string
+	Cause Cause
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Why }
+
+func uncleanf(format string, args ...any) error {
+	return &Refused{Why: fmt.Sprintf(format, args...), Cause: Unclean}
+}
+
+// damagedf is uncleanf for what no sound file system says.
+func damagedf(format string, args ...any) error { return uncleanf(format, args...) }
+
+func asleepf(format string, args ...any) error {
+	return &Refused{Why: fmt.Sprintf(format, args...), Cause: Asleep}
+}
+
 // Map tells which bytes of a volume are used.
 type Map struct {
 	size int64
@@ -80,8 +109,8 @@ func (m *Map) Next(off int64) (start, end int64, err error) {
 	return min(start, m.size), min(end, m.size), nil
 }
 
-// Used gives the map of a volume of size bytes. Errors: *Unmapped when the volume must be copied whole, and
-// those of the reader.
+// Used gives the map of a volume of size bytes. Errors: *Unmapped when the volume must be copied whole, *Refused
+// when it must not be imaged, and those of the reader.
 func Used(r io.ReaderAt, size int64) (*Map, error) {
 	info, err := Identify(r, size)
 	if err != nil {
@@ -92,6 +121,8 @@ func Used(r io.ReaderAt, size int64) (*Map, error) {
 		return usedExt4(r, size)
 	case VFAT:
 		return usedFAT(r, size)
+	case NTFS:
+		return usedNTFS(r, size)
 	case Swap:
 		return &Map{size: size, runs: headOnly(swapHeader)}, nil
 	case Unknown:

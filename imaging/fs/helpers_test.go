@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -14,8 +15,9 @@ const mib = 1 << 20
 
 // packages says which Debian package brings a tool.
 var packages = map[string]string{
-	"mkfs.ext4": "e2fsprogs", "dumpe2fs": "e2fsprogs", "debugfs": "e2fsprogs", "mkfs.vfat": "dosfstools",
-	"mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "mkswap": "util-linux", "cryptsetup": "cryptsetup-bin",
+	"mkfs.ext4": "e2fsprogs", "dumpe2fs": "e2fsprogs", "debugfs": "e2fsprogs", "mkfs.vfat": "dosfstools", "fsck.vfat": "dosfstools",
+	"mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "mdeltree": "mtools", "mkswap": "util-linux", "cryptsetup": "cryptsetup-bin",
+	"mkfs.ntfs": "ntfs-3g", "ntfs-3g": "ntfs-3g", "ntfscat": "ntfs-3g", "ntfscluster": "ntfs-3g", "ntfsinfo": "ntfs-3g", "ntfsfix": "ntfs-3g",
 }
 
 // run runs a tool and gives what it prints; a missing tool skips the test.
@@ -95,3 +97,6 @@ func open(t testing.TB, path string) (*os.File, int64) {
 	}
 	return f, fi.Size()
 }
+
+// device is the number of the file system that a file lies on.
+func device(fi os.FileInfo) uint64 { return fi.Sys().(*syscall.Stat_t).Dev }

@@ -5,7 +5,8 @@
 // Job; everything that it did comes back as Events, each durable at the daemon and acknowledged before the
 // agent acts on it.
 //
-//	GET  /v1/boot                      BootInfo: the daemon's time and the digest of stage 2 (pinned TLS, no client key needed)
+//	GET  /v1/boot?kernel=              BootInfo: the daemon's time and the digest of the stage 2 for that kernel (pinned TLS, no client key needed)
+//	POST /v1/boot                      BootRequest -> BootReply: a boot token for a laptop that a stick started, or why it gets none
 //	GET  /v1/stage2/{sha256}           the stage 2 archive (cpio.zst); Range is answered
 //	POST /v1/hello                     Hello -> HelloReply: the code to show, the key that signs jobs
 //	GET  /v1/next                      Next, held open for at most 25 s: wait, a signed Job, or "leave"
@@ -22,5 +23,6 @@
 // self-signed client certificate; its id is the SHA-256 of that SubjectPublicKeyInfo (KeyID), so possession is
 // proven by every handshake. All bodies are JSON, at most MaxBody bytes. A failure answers with a Refusal.
 //
-// Version 1. An agent and a daemon of different versions refuse each other in words.
+// Version 2 (1 knew no sticks, and deploys only; renames came with 2). An agent and a daemon of different versions refuse
+// each other in words.
 package job

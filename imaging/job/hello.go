@@ -9,6 +9,22 @@ type BootInfo struct {
 	Stage2  File      `json:"stage2"`
 }
 
+// BootRequest asks for a boot token: a stick carries none, since it starts many laptops. Every field is hostile input.
+type BootRequest struct {
+	Version int    `json:"version"`
+	MAC     string `json:"mac"`              // of the adapter that reached the daemon
+	UUID    string `json:"uuid"`             // canonical text of SMBIOS type 1, or empty
+	Bundle  string `json:"bundle,omitempty"` // the boot bundle that the stick was made of
+}
+
+// BootReply is a token, which names this boot as a network boot's does, or the reason why there is none: the rules are
+// those of the network boot. Who gets a reason shows it and goes back to its own system.
+type BootReply struct {
+	Version int    `json:"version"`
+	Token   string `json:"token,omitempty"`
+	Fault   *Fault `json:"fault,omitempty"`
+}
+
 // File is a boot file with what proves it.
 type File struct {
 	SHA256 string `json:"sha256"` // lower-case hex

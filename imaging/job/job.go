@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the version of this protocol. Hello carries it and a daemon refuses any other.
-const Version = 1
+const Version = 2
 
 // MaxBody is the largest JSON body, in bytes, that either side reads.
 const MaxBody = 1 << 20
@@ -22,7 +22,7 @@ type KeyID string
 // Kind says what one agent is told to do.
 type Kind string
 
-// The kinds of DESIGN.md section 1. Deploy and Inventory are carried out today; an agent refuses the others.
+// The kinds of DESIGN.md section 1. Deploy, Rename and Inventory are carried out today; an agent refuses the others.
 const (
 	Deploy    Kind = "deploy"
 	Wipe      Kind = "wipe"
@@ -35,7 +35,8 @@ const (
 // State is one step of a job; each is durable at the daemon before the agent acts on it.
 type State string
 
-// The states of a deploy, in order, then its three other ends.
+// The states of a deploy, in order, then the three other ends of every kind. What each kind goes through stands in
+// states.go.
 const (
 	Approved      State = "approved"
 	Claimed       State = "claimed"
@@ -51,49 +52,6 @@ const (
 	Cancelled     State = "cancelled"
 	Indeterminate State = "indeterminate"
 )
-
-// deployOrder is the one list of a deploy's states; Next and Final read it.
-var deployOrder = []State{Approved, Claimed, Invalidated, Writing, Flushed, Verified, Personalised, Committing, Committed, Done}
-
-// Final reports whether a job in this state has ended.
-func (s State) Final() bool {
-	return s == Done || s == Failed || s == Cancelled || s == Indeterminate
-}
-
-// index gives a state's place in deployOrder, or -1.
-func (s State) index() int {
-	for i, o := range deployOrder {
-		if o == s {
-			return i
-		}
-	}
-	return -1
-}
-
-// MayFollow reports whether a deploy in state from may enter state to. Steps go one forward; a job bound anew
-// after a restart goes back to claimed from anything unfinished; failed and indeterminate may follow anything
-// unfinished; cancelled may follow anything before committing, since a disk that is being committed is
-// finished rather than left half.
-func MayFollow(from, to State) bool {
-	if from.Final() {
-		return false
-	}
-	f, t := from.index(), to.index()
-	switch {
-	case f < 0:
-		return false
-	case to == Failed, to == Indeterminate:
-		return true
-	case to == Cancelled:
-		return f < Committing.index()
-	case to == Claimed:
-		return true
-	}
-	return t == f+1
-}
-
-// Started reports whether a deploy in this state may have written to the target drive.
-func (s State) Started() bool { return s.index() >= Invalidated.index() }
 
 // Target names the one drive that a job may write, by facts that a swapped drive cannot share.
 type Target struct {
@@ -149,8 +107,17 @@ type Job struct {
 	Grow        Grow      `json:"grow"`
 	RootPart    int       `json:"root_part"` // GPT entry number of the root file system to personalise, from 1
 	After       After     `json:"after"`
-	DeviceURL   string    `json:"device_url"` // what the QR code of a failure shows
-	Resume      State     `json:"resume"`     // the last acknowledged state, when the job is bound anew after a restart; Approved otherwise
+	DeviceURL   string    `json:"device_url"`      // what the QR code of a failure shows
+	Known       *Known    `json:"known,omitempty"` // rename: what must be found on the drive before anything is written
+	Resume      State     `json:"resume"`          // the last acknowledged state, when the job is bound anew after a restart; Approved otherwise
+}
+
+// Known is the system that Ingot put on a drive, as far as it is told apart from any other of the same image on the
+// same drive. The partitions and the root file system are compared with the image's, laid onto this drive.
+type Known struct {
+	Deployment string `json:"deployment"`           // its id; the letter of a first boot that is still to come names it
+	MachineID  string `json:"machine_id,omitempty"` // SHA-256 hex of /etc/machine-id as it called home; empty when it never did
+	Name       string `json:"name"`                 // under which it was put there
 }
 
 // StateEvent reports that the agent is about to act on a state. Seq counts from 1 within one binding; a

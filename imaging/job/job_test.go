@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,21 +40,49 @@ func TestEveryPairOfDeployStates(t *testing.T) {
 			for _, f := range strings.Fields(follows[from]) {
 				want = want || f == string(to)
 			}
-			if got := job.MayFollow(from, to); got != want {
-				t.Errorf("MayFollow(%s, %s) = %v; want %v", from, to, got, want)
+			if got := job.Deploy.MayFollow(from, to); got != want {
+				t.Errorf("deploy: MayFollow(%s, %s) = %v; want %v", from, to, got, want)
 			}
+		}
+	}
+}
+
+// TestEveryPairOfRenameStates: a rename that has begun to write is finished, never stopped.
+func TestEveryPairOfRenameStates(t *testing.T) {
+	follows := map[job.State]string{
+		job.Approved:     "claimed failed cancelled indeterminate",
+		job.Claimed:      "claimed verified failed cancelled indeterminate",
+		job.Verified:     "claimed personalised failed indeterminate",
+		job.Personalised: "claimed committed failed indeterminate",
+		job.Committed:    "claimed done failed indeterminate",
+	}
+	for _, from := range append(all, "nonsense") {
+		for _, to := range append(all, "nonsense") {
+			want := slices.Contains(strings.Fields(follows[from]), string(to))
+			if got := job.Rename.MayFollow(from, to); got != want {
+				t.Errorf("rename: MayFollow(%s, %s) = %v; want %v", from, to, got, want)
+			}
+			for _, k := range []job.Kind{job.Wipe, job.Capture, job.Verify, job.Inventory, "nonsense"} {
+				if k.MayFollow(from, to) {
+					t.Errorf("%s, which nobody carries out, may go from %s to %s", k, from, to)
+				}
+			}
+		}
+		want := from == job.Verified || from == job.Personalised || from == job.Committed || from == job.Done
+		if got := job.Rename.Started(from); got != want {
+			t.Errorf("rename: Started(%s) = %v; want %v", from, got, want)
 		}
 	}
 }
 
 func TestADiskIsTouchedFromInvalidatedOn(t *testing.T) {
 	for _, s := range []job.State{job.Approved, job.Claimed} {
-		if s.Started() {
+		if job.Deploy.Started(s) {
 			t.Errorf("%s.Started() = true; want false", s)
 		}
 	}
 	for _, s := range []job.State{job.Invalidated, job.Writing, job.Committed, job.Done} {
-		if !s.Started() {
+		if !job.Deploy.Started(s) {
 			t.Errorf("%s.Started() = false; want true", s)
 		}
 	}

@@ -22,6 +22,9 @@ import (
 // back and compared by digest, every zero extent read back as zeros. Free extents are no part of the image;
 // they are left as zeros and counted. A GPT's second copy is made anew out of the first. The file appears under its name only when it is proven.
 func (l *Library) Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error) {
+	if e.Opened != nil {
+		defer e.Opened.Close() // closed below when all went well
+	}
 	var v store.Version
 	if err := l.DB.View(func(tx *store.Tx) (err error) { v, err = tx.FindVersion(e.Image); return err }); err != nil {
 		return store.Exported{}, err
@@ -29,14 +32,13 @@ func (l *Library) Export(ctx context.Context, operator string, e store.Export, t
 	if !filepath.IsAbs(e.File) {
 		return store.Exported{}, job.Faultf(job.CodeBadRequest, "The file must be named by its whole path.")
 	}
-	if _, err := os.Lstat(e.File); !errors.Is(err, os.ErrNotExist) {
-		return store.Exported{}, job.Faultf(job.CodeBadRequest, "%s exists already.", e.File)
-	}
-	f, err := os.CreateTemp(filepath.Dir(e.File), ".ingot-export-*")
+	f, err := target(e)
 	if err != nil {
-		return store.Exported{}, errors.Join(err, job.Faultf(job.CodeDaemon, "No file can be made in %s.", filepath.Dir(e.File)))
+		return store.Exported{}, err
 	}
-	defer os.Remove(f.Name()) // after the rename there is nothing left to remove
+	if e.Opened == nil {
+		defer os.Remove(f.Name()) // after the rename there is nothing left to remove
+	}
 	x := &export{lib: l, f: f, tell: tell, out: store.Exported{Version: v}}
 	if err := errors.Join(x.run(ctx, v.Manifest), f.Close()); err != nil {
 		if errors.Is(err, unix.ENOSPC) {
@@ -44,12 +46,49 @@ func (l *Library) Export(ctx context.Context, operator string, e store.Export, t
 		}
 		return store.Exported{}, fmt.Errorf("export %s: %w", v.Ref(), err)
 	}
-	if err := unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, e.File, unix.RENAME_NOREPLACE); err != nil {
-		return store.Exported{}, fmt.Errorf("name exported file: %w", err)
+	if e.Opened == nil {
+		if err := NameNew(f.Name(), e.File); err != nil {
+			return store.Exported{}, err
+		}
 	}
 	return x.out, l.DB.Update(func(tx *store.Tx) error {
 		return tx.Audit(operator, "export", v.Ref().String(), "To "+filepath.Base(e.File)+".")
 	})
+}
+
+// target is the file to write: the asker's own, or a new one beside the final name.
+func target(e store.Export) (*os.File, error) {
+	if e.Opened != nil {
+		if fi, err := e.Opened.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() != 0 {
+			return nil, errors.Join(err, job.Faultf(job.CodeBadRequest, "What was opened to be exported to is no empty file."))
+		}
+		return e.Opened, nil
+	}
+	return NewFile(e.File)
+}
+
+// NewFile makes a file beside the one that it will become by NameNew; a name that is taken is refused.
+func NewFile(path string) (*os.File, error) {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return nil, job.Faultf(job.CodeBadRequest, "%s exists already.", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".ingot-export-*")
+	if err != nil {
+		return nil, errors.Join(err, job.Faultf(job.CodeDaemon, "No file can be made in %s.", filepath.Dir(path)))
+	}
+	return f, nil
+}
+
+// NameNew gives a finished file its name for good, and never takes another's.
+func NameNew(from, to string) error {
+	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE); err != nil {
+		return fmt.Errorf("name exported file: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return fmt.Errorf("keep the name of the exported file: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // export is one run of Export.

@@ -33,9 +33,9 @@ func (l *Library) Images(context.Context) (out []store.Version, err error) {
 // Import makes a Version of a disk file. A file whose content the image holds already adds nothing.
 func (l *Library) Import(ctx context.Context, operator string, in store.Import, tell func(store.Work)) (store.Imported, error) {
 	if err := checkImport(in); err != nil {
-		return store.Imported{}, err
+		return store.Imported{}, errors.Join(err, closeOpened(in.Opened))
 	}
-	file, err := openDisk(in.File)
+	file, err := openDisk(in)
 	if err != nil {
 		return store.Imported{}, err
 	}
@@ -60,6 +60,14 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	return out, err
 }
 
+// closeOpened closes what an asker opened and nobody needs.
+func closeOpened(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
 func checkImport(in store.Import) error {
 	if err := store.CheckLabel("an image", in.Image); err != nil {
 		return err
@@ -77,8 +85,13 @@ func checkImport(in store.Import) error {
 }
 
 // openDisk opens the file and puts the reasons against it into words.
-func openDisk(path string) (*diskfile.File, error) {
-	f, err := diskfile.Open(path)
+func openDisk(in store.Import) (f *diskfile.File, err error) {
+	path := in.File
+	if in.Opened != nil {
+		f, err = diskfile.From(in.Opened, path)
+	} else {
+		f, err = diskfile.Open(path)
+	}
 	var r *diskfile.Refusal
 	switch {
 	case err == nil:

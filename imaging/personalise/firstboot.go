@@ -2,8 +2,10 @@ package personalise
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
 	"path"
+	"slices"
+	"strings"
 
 	"ingot/imaging/job"
 )
@@ -45,12 +47,12 @@ Description=Ingot: make this computer's own SSH host keys
 DefaultDependencies=no
 After=local-fs.target systemd-machine-id-commit.service
 Before=ssh.service sshd.service ssh.socket sshd.socket multi-user.target
-RequiresMountsFor=/%[1]s
-ConditionPathExists=/%[1]s/%[2]s
+RequiresMountsFor=/{home}
+ConditionPathExists=/{home}/{program}
 
 [Service]
 Type=oneshot
-ExecStart=-/%[1]s/%[2]s firstboot keys
+ExecStart=-/{home}/{program} firstboot keys
 StandardOutput=journal
 
 [Install]
@@ -62,21 +64,29 @@ WantedBy=multi-user.target
 const callUnit = `[Unit]
 Description=Ingot: report the first start under the assigned name
 After=network.target
-RequiresMountsFor=/%[1]s
-ConditionPathExists=/%[1]s/%[3]s
+RequiresMountsFor=/{home}
+ConditionPathExists=/{home}/{letter}
 
 [Service]
 Type=simple
-ExecStart=-/%[1]s/%[2]s firstboot call
+ExecStart=-/{home}/{program} firstboot call
 StandardOutput=journal
 
 [Install]
 WantedBy=multi-user.target
 `
 
-// firstBoot leaves the program, its letter and two enabled units. They live in /var/lib/ingot, or in /etc/ingot
-// where /var is a partition of its own.
+// firstBoot leaves the program, its letter and two enabled units.
 func (p *planner) firstBoot() error {
+	return p.leave(map[string]string{KeysUnit: keysUnit, CallUnit: callUnit})
+}
+
+// letter leaves them without the unit that makes host keys: a system that ran before has its own.
+func (p *planner) letter() error { return p.leave(map[string]string{CallUnit: callUnit}) }
+
+// leave puts everything into /var/lib/ingot, or into /etc/ingot where /var is a partition of its own. The units are
+// enabled last.
+func (p *planner) leave(units map[string]string) error {
 	home := "var/lib/ingot"
 	separate, err := p.separate("/" + home)
 	if err != nil {
@@ -92,9 +102,11 @@ func (p *planner) firstBoot() error {
 	p.changes = append(p.changes,
 		Change{Path: path.Join(home, Program), Data: p.s.Agent, Mode: programMode},
 		Change{Path: path.Join(home, Letter), Data: letter, Mode: secretMode})
-	p.write(path.Join(unitDir, KeysUnit), fmt.Sprintf(keysUnit, home, Program))
-	p.write(path.Join(unitDir, CallUnit), fmt.Sprintf(callUnit, home, Program, Letter))
-	for _, u := range []string{KeysUnit, CallUnit} {
+	names := slices.Sorted(maps.Keys(units))
+	for _, u := range names {
+		p.write(path.Join(unitDir, u), strings.NewReplacer("{home}", home, "{program}", Program, "{letter}", Letter).Replace(units[u]))
+	}
+	for _, u := range names {
 		p.changes = append(p.changes, Change{Path: path.Join(wantsDir, u), Link: "../" + u})
 	}
 	return nil

@@ -53,9 +53,31 @@ func Plan(root *os.Root, s Settings) ([]Change, error) {
 	return p.changes, nil
 }
 
+// PlanRename decides what must change in a system that runs under another name already: the name where it is kept, and
+// the letter that makes its next start report it. Everything that makes the system an individual stays. former is the
+// name that Ingot gave it; it may have been changed by hand since. The host name comes behind whatever repeats it, and
+// the letter last: a rename that is cut off leaves a system that starts under one of the two names, and reports only
+// the new one.
+func PlanRename(root *os.Root, s Settings, former string) ([]Change, error) {
+	if !validName.MatchString(s.Personal.DeviceName) {
+		return nil, job.Faultf(job.CodeNameInvalid, "It is %q.", s.Personal.DeviceName)
+	}
+	p := planner{root: root, s: s, former: former}
+	for _, step := range []func() error{p.cloudInit, p.network, p.rename, p.letter} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("%w: plan another name: %w", job.Faultf(job.CodePersonalise, "The system could not be read."), err)
+		}
+	}
+	if p.odd != nil {
+		return nil, fmt.Errorf("%w: plan another name: %w", job.Faultf(job.CodePersonalise, "A folder of the system leads out of it."), p.odd)
+	}
+	return p.changes, nil
+}
+
 type planner struct {
 	root    *os.Root
 	s       Settings
+	former  string // of a rename
 	changes []Change
 	odd     error // a folder that is there and cannot be looked into: what it holds would be missed
 }
@@ -126,6 +148,22 @@ func (p *planner) name() error {
 	}
 	p.write("etc/hostname", p.s.Personal.DeviceName+"\n")
 	p.write("etc/hosts", Hosts(hosts, strings.TrimSpace(old), p.s.Personal.DeviceName))
+	return nil
+}
+
+// rename is name for a system that was named before: what names it after its former name goes, too.
+func (p *planner) rename() error {
+	old, err := p.text("etc/hostname")
+	if err != nil {
+		return err
+	}
+	hosts, err := p.text("etc/hosts")
+	if err != nil {
+		return err
+	}
+	name := p.s.Personal.DeviceName
+	p.write("etc/hosts", Hosts(Hosts(hosts, strings.TrimSpace(old), name), p.former, name))
+	p.write("etc/hostname", name+"\n")
 	return nil
 }
 

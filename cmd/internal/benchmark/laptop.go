@@ -82,13 +82,18 @@ func (b *bench) Open(want job.Target) (*disk.Disk, error) {
 	return disk.OpenFile(b.file, drive)
 }
 
-// Fit and Personalise make it an agent.Personaliser. The order says that no name is written, and the drive is
+// Fit, Personalise and Rename make it an agent.Personaliser. The order says that no name is written, and the drive is
 // no larger than the image: neither is called.
 func (b *bench) Fit(context.Context, agent.Written) error {
 	return job.Faultf(job.CodeGrow, "A plain file has no partitions to grow.")
 }
 
 func (b *bench) Personalise(context.Context, agent.Written, job.Personal) (job.PersonalisedProof, error) {
+	return job.PersonalisedProof{}, job.Faultf(job.CodePersonalise, "A plain file has no partitions to mount.")
+}
+
+// Rename is not measured.
+func (b *bench) Rename(context.Context, agent.Written, job.Personal, string) (job.PersonalisedProof, error) {
 	return job.PersonalisedProof{}, job.Faultf(job.CodePersonalise, "A plain file has no partitions to mount.")
 }
 

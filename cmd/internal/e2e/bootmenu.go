@@ -15,7 +15,7 @@ import (
 
 // The entry that a deploy leaves.
 const (
-	entryLabel  = "Ingot"
+	entryLabel  = "Ingot " // and the laptop's name
 	entryLoader = `\EFI\debian\shimx64.efi`
 )
 
@@ -69,6 +69,10 @@ func menuIsRight(ctx context.Context, e *Env, sh *lab.Shell) error {
 	if err != nil {
 		return err
 	}
+	name, err := sh.Run(ctx, "hostname")
+	if err != nil {
+		return err
+	}
 	var own []uint16
 	for n, o := range s.Entries {
 		if _, ok := o.Path.Partition(); ok && !o.Network() {
@@ -83,7 +87,7 @@ func menuIsRight(ctx context.Context, e *Env, sh *lab.Shell) error {
 	part, _ := o.Path.Partition()
 	place := slices.Index(s.Order, n)
 	errs := []error{
-		same("the entry's name", o.Description, entryLabel),
+		same("the entry's name", o.Description, entryLabel+strings.TrimSpace(name)),
 		same("the entry's partition", part.GUID.String(), strings.ToLower(strings.TrimSpace(esp))),
 		same("the entry's loader", o.Path.File(), entryLoader),
 		that(o.Attributes&efivar.Active != 0, "the entry is not active"),

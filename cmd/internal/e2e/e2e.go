@@ -31,7 +31,7 @@ type Case struct {
 // Cases lists every case, group by group.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]Case{bootCases(), networkCases(), nextServerCases(), localCases(), relayCases(), undionlyCases(), tokenCases(), bundleCases(), bootLogCases(), deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(), identityCases(), faultCases(), labCases()} {
+	for _, group := range [][]Case{bootCases(), networkCases(), nextServerCases(), localCases(), relayCases(), undionlyCases(), tokenCases(), bundleCases(), usbCases(), bootLogCases(), deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(), identityCases(), faultCases(), closedCases(), unapprovedCases(), renameCases(), serviceCases(), labCases()} {
 		all = append(all, group...)
 	}
 	return all

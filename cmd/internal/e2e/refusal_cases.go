@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 
 	"ingot/cmd/internal/lab"
 	"ingot/imaging/job"
@@ -178,7 +179,11 @@ func (x *running) cancelInMidWrite(ctx context.Context, e *Env) (err error) {
 	if err := x.reaches(ctx, midWrite); err != nil {
 		return err
 	}
-	if _, err := x.d.CLI(ctx, "job", "cancel", string(x.id)); err != nil {
+	_, err = x.d.CLI(ctx, "job", "cancel", string(x.id))
+	if exit := (&ExitError{}); !asExit(err, &exit) || !containsCode(exit.Words, job.CodeUnconfirmed) {
+		return fmt.Errorf("cancel in mid-write, without the serial: %v; want a refusal with %s", err, job.CodeUnconfirmed)
+	}
+	if _, err := x.d.CLI(ctx, "job", "cancel", string(x.id), "--yes", "--serial", x.laptop.Serial); err != nil {
 		return err
 	}
 	m, err := x.run.Console.WaitAfter(ctx, 0, failedLine)

@@ -142,8 +142,8 @@ func ordersWithCare(ctx context.Context, e *Env, d *Daemon, v store.Version) (jo
 	for _, more := range [][]string{nil, {"--data-saved"}, {"--confirm", reimageName}, {"--data-saved", "--confirm", "LAB-0005"}} {
 		_, err := d.CLI(ctx, append(args, more...)...)
 		exit := &ExitError{}
-		if !asExit(err, &exit) || !containsCode(exit.Words, job.CodeState) {
-			return "", fmt.Errorf("deploy with %q on a laptop in use: %v; want a refusal with %s", more, err, job.CodeState)
+		if !asExit(err, &exit) || !containsCode(exit.Words, job.CodeUnconfirmed) {
+			return "", fmt.Errorf("deploy with %q on a laptop in use: %v; want a refusal with %s", more, err, job.CodeUnconfirmed)
 		}
 		e.Say("refused with %q: %s", strings.Join(more, " "), exit.Words)
 	}

@@ -30,6 +30,11 @@ func newWire(ctx context.Context, e *Env) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
+	return wireOn(h, "eth0")
+}
+
+// wireOn plays machines on a card that stands on some switch already.
+func wireOn(h *lab.Host, card string) (*wire, error) {
 	w := &wire{host: h}
 	return w, h.Enter(func() error {
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: 68})
@@ -43,7 +48,7 @@ func newWire(ctx context.Context, e *Env) (*wire, error) {
 		}
 		var serr error
 		err = raw.Control(func(fd uintptr) {
-			serr = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1), unix.BindToDevice(int(fd), "eth0"))
+			serr = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1), unix.BindToDevice(int(fd), card))
 		})
 		return errors.Join(err, serr)
 	})

@@ -26,6 +26,8 @@ type Drive struct {
 	Cache      string // QEMU's cache mode; "" means unsafe (fast); "none" lets a kill lose what was not written
 	Source     string // what lies under the drive instead of its file: an NBD URL
 	WriteLimit int64  // bytes per second that the drive takes; 0 means as fast as the host
+	File       string // an existing file that holds the drive's bytes, a stick's; "" makes a new one of Size bytes
+	First      bool   // the firmware starts from it before everything else
 
 	path string
 }
@@ -36,6 +38,10 @@ func (d *Drive) Path() string { return d.path }
 // fit makes the drive's file, once.
 func (d *Drive) fit(dir string, n int) error {
 	if d.path != "" {
+		return nil
+	}
+	if d.File != "" {
+		d.path = d.File
 		return nil
 	}
 	d.path = filepath.Join(dir, fmt.Sprintf("drive%d.raw", n))
@@ -53,6 +59,9 @@ func (d *Drive) fit(dir string, n int) error {
 // args attaches the drive as number n. bootIndex is its place in the firmware's order.
 func (d *Drive) args(n, bootIndex int) ([]string, error) {
 	id := fmt.Sprintf("d%d", n)
+	if d.First {
+		bootIndex = 0
+	}
 	cache := d.Cache
 	if cache == "" {
 		cache = "unsafe"

@@ -30,6 +30,7 @@ type Laptop struct {
 	Kernel       string // a program that QEMU starts instead of the firmware's boot entries: a start by hand (BIOS only)
 	KernelWords  string // what the program is told
 	Drives       []*Drive
+	USBCards     []*USBCard // plugged in at power on; further ones may be plugged in later
 
 	bench *Bench
 	dir   string
@@ -81,7 +82,7 @@ func (l *Laptop) args() ([]string, error) {
 	args := []string{"qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(memory),
 		"-name", l.Name, "-display", "none", "-vga", "std", "-nodefaults", "-serial", "stdio",
 		"-qmp", "unix:" + l.socket("qmp") + ",server=on,wait=off", "-no-user-config",
-		"-device", "qemu-xhci", "-rtc", "base=utc"}
+		"-device", "qemu-xhci,id=xhci", "-rtc", "base=utc"}
 	fw, err := l.Firmware.args(l.dir)
 	if err != nil {
 		return nil, err
@@ -99,6 +100,9 @@ func (l *Laptop) args() ([]string, error) {
 			return nil, err
 		}
 		args = append(args, drive...)
+	}
+	for _, c := range l.USBCards {
+		args = append(args, c.args()...)
 	}
 	if l.Kernel != "" {
 		args = append(args, "-kernel", l.Kernel, "-append", l.KernelWords)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 
 	"ingot/imaging/job"
@@ -14,11 +15,24 @@ import (
 
 // BootInfo asks for the daemon's time and the digest of stage 2.
 func (c *Client) BootInfo(ctx context.Context) (job.BootInfo, error) {
-	info, err := call[job.BootInfo](ctx, c, http.MethodGet, "/v1/boot", nil)
+	info, err := call[job.BootInfo](ctx, c, http.MethodGet, "/v1/boot?kernel="+url.QueryEscape(c.Kernel), nil)
 	if err == nil && info.Version != job.Version {
 		return job.BootInfo{}, job.Faultf(job.CodeProtocol, "Agent: %d. Server: %d.", job.Version, info.Version)
 	}
 	return info, err
+}
+
+// Start asks for the boot token that a stick does not carry.
+func (c *Client) Start(ctx context.Context, r job.BootRequest) (job.BootReply, error) {
+	reply, err := call[job.BootReply](ctx, c, http.MethodPost, "/v1/boot", r)
+	switch {
+	case err == nil && reply.Version != job.Version:
+		return job.BootReply{}, job.Faultf(job.CodeProtocol, "Agent: %d. Server: %d.", job.Version, reply.Version)
+	case err == nil && reply.Fault == nil && reply.Token == "":
+		return job.BootReply{}, job.Faultf(job.CodeProtocol, "The server answered without a token.")
+	}
+	reply.Fault = reply.Fault.Clean()
+	return reply, err
 }
 
 // Hello introduces the laptop.

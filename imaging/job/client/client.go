@@ -31,6 +31,8 @@ const (
 
 // Client speaks for one boot. It serves many goroutines.
 type Client struct {
+	Kernel string // release of the running kernel, for the stage 2 that fits it; set before the first call
+
 	base string
 	http *http.Client
 	key  job.KeyID

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -80,6 +81,23 @@ func TestTheHandshakeCarriesTheAgentsKeyOverTLS13AndHTTP1(t *testing.T) {
 	}
 }
 
+// TestThePinHoldsAtAnyTime: the clocks of laptop and server may be years apart, and no date of a certificate counts.
+func TestThePinHoldsAtAnyTime(t *testing.T) {
+	s, pin := serve(t, func(w http.ResponseWriter, r *http.Request) { answer(t, w, 200, job.BootInfo{Version: job.Version}) })
+	for _, years := range []int{-60, -1, 1, 400} {
+		c := dial(t, s.URL, pin)
+		tlsOf := c.HTTP().Transport.(*http.Transport).TLSClientConfig
+		tlsOf.Time = func() time.Time { return time.Now().AddDate(years, 0, 0) }
+		if _, err := c.BootInfo(t.Context()); err != nil {
+			t.Errorf("%d years away: %v", years, err)
+		}
+		other := dial(t, s.URL, job.KeyID("sha256:"+strings.Repeat("0", 64)))
+		other.HTTP().Transport.(*http.Transport).TLSClientConfig.Time = tlsOf.Time
+		_, err := other.BootInfo(t.Context())
+		wantCode(t, err, job.CodePin)
+	}
+}
+
 func TestAServerWithAnotherKeyIsRefusedAtOnce(t *testing.T) {
 	s, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("a request reached the wrong server") })
 	c := dial(t, s.URL, job.KeyID("sha256:"+strings.Repeat("0", 64)))
@@ -126,10 +144,10 @@ func TestARefusalIsFinalAndKeepsItsWords(t *testing.T) {
 func TestBadAnswersAreProtocolErrors(t *testing.T) {
 	cases := map[string]func(w http.ResponseWriter){
 		"no JSON":                     func(w http.ResponseWriter) { io.WriteString(w, "hello") },
-		"two values":                  func(w http.ResponseWriter) { io.WriteString(w, `{"version":1}{}`) },
+		"two values":                  func(w http.ResponseWriter) { io.WriteString(w, `{"version":2}{}`) },
 		"nothing":                     func(w http.ResponseWriter) {},
 		"endless":                     func(w http.ResponseWriter) { w.Write(bytes.Repeat([]byte(" "), job.MaxBody+2)) },
-		"another version":             func(w http.ResponseWriter) { io.WriteString(w, `{"version":2}`) },
+		"another version":             func(w http.ResponseWriter) { fmt.Fprintf(w, `{"version":%d}`, job.Version+1) },
 		"a redirect":                  func(w http.ResponseWriter) { w.Header().Set("Location", "/v1/boot"); w.WriteHeader(302) },
 		"a refusal that says nothing": func(w http.ResponseWriter) { w.WriteHeader(404) },
 	}
@@ -226,4 +244,31 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("status %d, body %q: %v has no words", status.Load(), b, err)
 		}
 	})
+}
+
+// TestAStickHearsATokenOrAReason holds what the answer to a stick may be.
+func TestAStickHearsATokenOrAReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply job.BootReply
+		code  job.Code // of the error
+		fault job.Code
+	}{
+		"a token":            {job.BootReply{Version: job.Version, Token: "abc"}, "", ""},
+		"a reason":           {job.BootReply{Version: job.Version, Fault: job.Faultf(job.CodeBenchClosed, "")}, "", job.CodeBenchClosed},
+		"a reason with junk": {job.BootReply{Version: job.Version, Fault: &job.Fault{Code: "\x1b[2J"}}, "", job.CodeInternal},
+		"neither":            {job.BootReply{Version: job.Version}, job.CodeProtocol, ""},
+		"another version":    {job.BootReply{Version: job.Version + 1, Token: "abc"}, job.CodeProtocol, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, pin := serve(t, func(w http.ResponseWriter, r *http.Request) { answer(t, w, 200, c.reply) })
+			reply, err := dial(t, s.URL, pin).Start(t.Context(), job.BootRequest{Version: job.Version})
+			if c.code != "" {
+				wantCode(t, err, c.code)
+				return
+			}
+			if err != nil || (reply.Fault == nil) != (c.fault == "") || reply.Fault != nil && reply.Fault.Code != c.fault {
+				t.Errorf("Start = %+v, %v; want the fault %q", reply, err, c.fault)
+			}
+		})
+	}
 }

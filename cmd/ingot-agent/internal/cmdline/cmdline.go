@@ -3,6 +3,9 @@
 // The idea: the kernel command line carries three public facts and nothing else: where the daemon is, the pin
 // of its key, and a token that names this boot. They came over plain TFTP or HTTP, so each is bounded and
 // checked here, once, and a line that says two different things is refused rather than guessed at.
+//
+// A stick starts many laptops, so its line says ingot.usb instead of a token, and may name several addresses of the
+// daemon, with commas between them; the pin is the same for all.
 package cmdline
 
 import (
@@ -10,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"ingot/imaging/job"
@@ -21,16 +25,23 @@ const MaxLength = 4096
 // MaxToken is the longest boot token in characters.
 const MaxToken = 128
 
+// MaxURLs is how many addresses of the daemon a stick may name.
+const MaxURLs = 8
+
 // Line is the part of the kernel command line that is the agent's.
 type Line struct {
 	URL   *url.URL  // of the agent listener, https with a host and no path
 	Pin   job.KeyID // of the agent listener's key
-	Token string    // names this boot; authenticates nobody
+	Token string    // names this boot; authenticates nobody. Empty with Stick
 	Debug bool      // more lines in the log, never a shell
+
+	Stick  bool       // a stick started the laptop
+	More   []*url.URL // of a stick: where else the daemon may be, in the order to try
+	Bundle string     // of a stick: the boot bundle that it was made of
 }
 
 // Parse reads ingot.url, ingot.pin, ingot.token and ingot.debug from a kernel command line and leaves every
-// other word alone. The first three must be there exactly once.
+// other word alone. The first three must be there exactly once; with ingot.usb there is no token.
 func Parse(s string) (Line, error) {
 	if len(s) > MaxLength {
 		return Line{}, fmt.Errorf("kernel command line of %d bytes, want at most %d", len(s), MaxLength)
@@ -48,19 +59,51 @@ func Parse(s string) (Line, error) {
 	}
 	var l Line
 	var err error
-	if l.URL, err = parseURL(words["ingot.url"]); err != nil {
+	_, l.Stick = words["ingot.usb"]
+	if err := l.parseURLs(words["ingot.url"]); err != nil {
 		return Line{}, fmt.Errorf("ingot.url: %w", err)
 	}
 	if l.Pin, err = parsePin(words["ingot.pin"]); err != nil {
 		return Line{}, fmt.Errorf("ingot.pin: %w", err)
 	}
-	if l.Token, err = parseToken(words["ingot.token"]); err != nil {
-		return Line{}, fmt.Errorf("ingot.token: %w", err)
+	token, named := words["ingot.token"]
+	switch {
+	case l.Stick && named:
+		return Line{}, errors.New("ingot.token: a stick carries none")
+	case l.Stick:
+		if l.Bundle = words["ingot.bundle"]; l.Bundle != "" && !bundleForm.MatchString(l.Bundle) {
+			return Line{}, errors.New("ingot.bundle: is no boot bundle's name")
+		}
+	default:
+		if l.Token, err = parseToken(token); err != nil {
+			return Line{}, fmt.Errorf("ingot.token: %w", err)
+		}
 	}
 	if v, ok := words["ingot.debug"]; ok {
 		l.Debug = v == "" || v == "1"
 	}
 	return l, nil
+}
+
+var bundleForm = regexp.MustCompile(`^bundle-[0-9a-f]{16}$`)
+
+// parseURLs reads the daemon's address, of a stick all of them.
+func (l *Line) parseURLs(s string) (err error) {
+	first, more, several := strings.Cut(s, ",")
+	if l.URL, err = parseURL(first); err != nil || !several {
+		return err
+	}
+	if !l.Stick || strings.Count(more, ",") >= MaxURLs-1 {
+		return fmt.Errorf("%d addresses are too many", strings.Count(s, ",")+1)
+	}
+	for _, one := range strings.Split(more, ",") {
+		u, err := parseURL(one)
+		if err != nil {
+			return err
+		}
+		l.More = append(l.More, u)
+	}
+	return nil
 }
 
 func parseURL(s string) (*url.URL, error) {

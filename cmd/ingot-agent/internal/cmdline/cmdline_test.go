@@ -19,6 +19,17 @@ func TestALineAsTheDaemonWritesItIsRead(t *testing.T) {
 	}
 }
 
+// TestASticksLineCarriesNoToken reads what "ingot firmware usb" writes.
+func TestASticksLineCarriesNoToken(t *testing.T) {
+	l, err := cmdline.Parse("quiet ingot.usb ingot.bundle=bundle-0123456789abcdef ingot.url=https://10.0.0.1:8443,https://10.9.0.1:8443,https://10.9.0.2 ingot.pin=" + pin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !l.Stick || l.Token != "" || l.URL.Host != "10.0.0.1:8443" || len(l.More) != 2 || l.More[1].Host != "10.9.0.2" || l.Bundle != "bundle-0123456789abcdef" {
+		t.Errorf("Parse = %+v", l)
+	}
+}
+
 func TestABrokenLineIsRefused(t *testing.T) {
 	good := "ingot.url=https://10.0.0.1:8443 ingot.pin=" + pin + " ingot.token=abc"
 	cases := map[string]string{
@@ -37,6 +48,12 @@ func TestABrokenLineIsRefused(t *testing.T) {
 		"a line longer than any kernel's":  good + strings.Repeat(" x", 4000),
 		"two tokens that do not agree":     good + " ingot.token=def",
 		"a token with a control character": good + "\x01",
+		"a stick with a token":             good + " ingot.usb",
+		"two addresses without a stick":    strings.Replace(good, ":8443", ":8443,https://10.0.0.2:8443", 1),
+		"a stick with nine addresses":      "ingot.usb ingot.pin=" + pin + " ingot.url=https://10.0.0.1" + strings.Repeat(",https://10.0.0.1", 8),
+		"a stick with an empty address":    "ingot.usb ingot.pin=" + pin + " ingot.url=https://10.0.0.1,",
+		"a stick without a pin":            "ingot.usb ingot.url=https://10.0.0.1",
+		"a stick of no bundle":             "ingot.usb ingot.pin=" + pin + " ingot.url=https://10.0.0.1 ingot.bundle=../x",
 	}
 	for name, line := range cases {
 		if l, err := cmdline.Parse(line); err == nil {
@@ -47,13 +64,14 @@ func TestABrokenLineIsRefused(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("ingot.url=https://10.0.0.1:8443 ingot.pin=" + pin + " ingot.token=abc ingot.debug")
+	f.Add("ingot.usb ingot.url=https://10.0.0.1:8443,https://10.0.0.2 ingot.bundle=bundle-0123456789abcdef ingot.pin=" + pin)
 	f.Add("ingot.url=https://[fe80::1%25eth0]:1 ingot.pin= ingot.token==")
 	f.Fuzz(func(t *testing.T, s string) {
 		l, err := cmdline.Parse(s)
 		if err != nil {
 			return
 		}
-		if l.URL.Scheme != "https" || l.URL.Hostname() == "" || len(l.Pin) != len(pin) || l.Token == "" || len(l.Token) > cmdline.MaxToken {
+		if l.URL.Scheme != "https" || l.URL.Hostname() == "" || len(l.Pin) != len(pin) || (l.Token == "") != l.Stick || len(l.Token) > cmdline.MaxToken || len(l.More) >= cmdline.MaxURLs {
 			t.Errorf("Parse(%q) = %+v", s, l)
 		}
 	})

@@ -20,6 +20,7 @@ type Lease struct {
 	Address *net.IPNet    // the laptop's own, with its network's mask
 	Router  net.IP        // nil when the network has none
 	Server  net.IP        // who gave it
+	Next    net.IP        // the next server that it names (siaddr); nil when it names none
 	For     time.Duration // until it expires
 	Renew   time.Duration // until it should be asked for again (T1, RFC 2131, 4.4.5)
 }
@@ -39,6 +40,9 @@ func ReadLease(ack *dhcpv4.DHCPv4) (Lease, error) {
 		return Lease{}, errors.New("the DHCP server offers a network mask that is none")
 	}
 	l := Lease{Address: &net.IPNet{IP: ip, Mask: mask}, Server: ack.ServerIdentifier()}
+	if n := ack.ServerIPAddr.To4(); n != nil && n.IsGlobalUnicast() {
+		l.Next = n
+	}
 	if r := ack.Router(); len(r) > 0 && r[0].To4() != nil && r[0].IsGlobalUnicast() && !r[0].Equal(ip) {
 		l.Router = r[0].To4()
 	}

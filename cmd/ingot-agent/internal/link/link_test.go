@@ -1,6 +1,7 @@
 package link_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -150,6 +151,39 @@ func TestALeaseIsRead(t *testing.T) {
 	}
 	if short, err := link.ReadLease(ack("10.0.0.7", mask, dhcpv4.OptIPAddressLeaseTime(time.Second))); err != nil || short.For < time.Minute {
 		t.Errorf("ReadLease of one second = %+v, %v", short, err)
+	}
+}
+
+// TestAStickLooksForItsServer: known addresses come first and in their order; the servers of a lease only for a stick.
+func TestAStickLooksForItsServer(t *testing.T) {
+	p := ack("10.0.0.7", dhcpv4.OptServerIdentifier(net.IP{10, 0, 0, 1}))
+	p.ServerIPAddr = net.IP{10, 0, 0, 5}
+	lease, err := link.ReadLease(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := link.New("/none", "10.0.0.9:8443", "sha256:00", zerolog.Nop())
+	for _, c := range []struct {
+		name string
+		more []string
+		ask  bool
+		want string
+	}{
+		{"a network boot", nil, false, "[10.0.0.9:8443]"},
+		{"a stick of one address", nil, true, "[10.0.0.9:8443 10.0.0.1:8443 10.0.0.5:8443]"},
+		{"a stick of several", []string{"10.9.0.1:9000", "10.0.0.1:8443"}, true, "[10.0.0.9:8443 10.9.0.1:9000 10.0.0.1:8443 10.0.0.5:8443]"},
+	} {
+		m.More, m.Ask = c.more, c.ask
+		if got := fmt.Sprint(m.Candidates(lease)); got != c.want {
+			t.Errorf("%s: Candidates = %s; want %s", c.name, got, c.want)
+		}
+	}
+	if got := fmt.Sprint(m.Candidates(link.Lease{Server: net.IP{224, 0, 0, 1}, Next: net.IPv4zero})); got != "[10.0.0.9:8443 10.9.0.1:9000 10.0.0.1:8443]" {
+		t.Errorf("servers that no laptop can ask are tried: %s", got)
+	}
+	m.More = []string{"example.org:8443"}
+	if err := m.Run(t.Context()); err == nil {
+		t.Error("a host name passed for an address")
 	}
 }
 

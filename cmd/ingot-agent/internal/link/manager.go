@@ -33,9 +33,15 @@ type Manager struct {
 	Pin    job.KeyID
 	Log    zerolog.Logger
 
+	// A stick may be older than the daemon's address. More names further ones, tried in turn; Ask also tries the
+	// servers that a lease names. Whoever answers is believed by its key alone.
+	More []string
+	Ask  bool
+
 	mu      sync.Mutex
 	nics    map[string]*nic
 	boot    string    // the adapter that leads to the daemon
+	found   string    // the address at which the daemon answered first: this boot stays with it
 	lost    time.Time // since when it has no signal; zero while it has one
 	reached chan struct{}
 }
@@ -59,19 +65,23 @@ func New(sys, daemon string, pin job.KeyID, log zerolog.Logger) *Manager {
 // Reached is closed once the daemon has answered over some adapter.
 func (m *Manager) Reached() <-chan struct{} { return m.reached }
 
+// Address is where the daemon answered; empty before Reached.
+func (m *Manager) Address() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.found
+}
+
 // Run brings adapters up as they appear and keeps them until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
-	host, _, err := net.SplitHostPort(m.Daemon)
-	if err != nil {
-		return fmt.Errorf("read the daemon's address %s: %w", m.Daemon, err)
-	}
-	ip := net.ParseIP(host).To4()
-	if ip == nil {
-		return fmt.Errorf("the daemon's address %s is no IPv4 address", host)
+	for _, address := range append([]string{m.Daemon}, m.More...) {
+		if _, err := hostOf(address); err != nil {
+			return err
+		}
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { m.choose(ctx, ip) })
+	wg.Go(func() { m.choose(ctx) })
 	for {
 		m.scan(ctx, &wg)
 		select {
@@ -225,7 +235,7 @@ func (m *Manager) renew(ctx context.Context, name string, raw *nclient4.Lease) (
 }
 
 // choose finds the adapter that reaches the daemon, and another when that one stays without a signal.
-func (m *Manager) choose(ctx context.Context, host net.IP) {
+func (m *Manager) choose(ctx context.Context) {
 	for pause(ctx, scanEvery/2) {
 		m.mu.Lock()
 		boot, here := m.nics[m.boot]
@@ -246,7 +256,7 @@ func (m *Manager) choose(ctx context.Context, host net.IP) {
 		}
 		slices.SortFunc(try, func(a, b candidate) int { return strings.Compare(a.name, b.name) })
 		for _, c := range try {
-			if m.reach(ctx, c.name, c.lease, host) == nil {
+			if m.reachAny(ctx, c.name, c.lease) {
 				break
 			}
 		}
@@ -254,32 +264,89 @@ func (m *Manager) choose(ctx context.Context, host net.IP) {
 	}
 }
 
-// reach tries the daemon over one adapter and makes that the boot link when the daemon itself, by its key,
-// answers there.
-func (m *Manager) reach(ctx context.Context, name string, lease Lease, host net.IP) error {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
-	defer cancel()
-	d := tls.Dialer{NetDialer: &net.Dialer{Control: through(name)}, Config: pinned.Config(m.Pin)}
-	c, err := d.DialContext(ctx, "tcp4", m.Daemon)
-	if err == nil {
-		err = errors.Join(c.Close(), lead(name, lease, host))
+// hostOf is the IPv4 address in HOST:PORT.
+func hostOf(address string) (net.IP, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("read the daemon's address %s: %w", address, err)
 	}
+	ip := net.ParseIP(host).To4()
+	if ip == nil {
+		return nil, fmt.Errorf("the daemon's address %s is no IPv4 address", host)
+	}
+	return ip, nil
+}
+
+// Candidates lists where the daemon may be, as seen from a lease: the addresses that are known, in their order, then
+// the servers that the lease names, on the port of the first. Once the daemon has answered there is one.
+func (m *Manager) Candidates(lease Lease) []string {
+	if a := m.Address(); a != "" {
+		return []string{a}
+	}
+	out := append([]string{m.Daemon}, m.More...)
+	_, port, err := net.SplitHostPort(m.Daemon)
+	for _, ip := range []net.IP{lease.Server, lease.Next} {
+		if m.Ask && err == nil && ip.To4() != nil && ip.IsGlobalUnicast() && !slices.Contains(out, net.JoinHostPort(ip.String(), port)) {
+			out = append(out, net.JoinHostPort(ip.String(), port))
+		}
+	}
+	return out
+}
+
+// reachAny tries each address over one adapter. What the adapter is said to lack is what was found at the addresses
+// that are known: a server that a lease names need not be ours.
+func (m *Manager) reachAny(ctx context.Context, name string, lease Lease) bool {
+	var errs []error
+	known := 1 + len(m.More)
+	for i, address := range m.Candidates(lease) {
+		err := m.reach(ctx, name, lease, address)
+		if err == nil {
+			return true
+		}
+		if i < known {
+			errs = append(errs, err)
+		}
+	}
+	err := errors.Join(errs...)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n, ok := m.nics[name]; ok {
-		if err != nil && !n.mute {
+		if !n.mute {
 			m.Log.Info().Str("nic", name).Err(err).Msg("the server does not answer here")
 		}
-		n.mute, n.led, n.other = err != nil, err == nil, errors.Is(err, pinned.ErrOtherKey)
+		n.mute, n.led, n.other = true, false, errors.Is(err, pinned.ErrOtherKey)
+	}
+	return false
+}
+
+// reach tries one address over one adapter and makes that the boot link when the daemon itself, by its key,
+// answers there.
+func (m *Manager) reach(ctx context.Context, name string, lease Lease, address string) error {
+	host, err := hostOf(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	d := tls.Dialer{NetDialer: &net.Dialer{Control: through(name)}, Config: pinned.Config(m.Pin)}
+	c, err := d.DialContext(ctx, "tcp4", address)
+	if err == nil {
+		err = errors.Join(c.Close(), lead(name, lease, host))
 	}
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n, ok := m.nics[name]; ok {
+		n.mute, n.led, n.other = false, true, false
+	}
 	if m.boot == "" {
+		m.found = address
 		close(m.reached)
 	}
 	m.boot, m.lost = name, time.Time{}
-	m.Log.Info().Str("nic", name).Msg("the server answers")
+	m.Log.Info().Str("nic", name).Str("server", address).Msg("the server answers")
 	return nil
 }
 

@@ -78,7 +78,11 @@ func (m *Manager) Status() (job.Code, string) {
 	case len(address) == 0:
 		return job.CodeNoLease, "Asked on " + strings.Join(signal, ", ") + "."
 	}
-	return job.CodeUnreachable, fmt.Sprintf("Tried %s over %s.", m.Daemon, strings.Join(address, ", "))
+	tried := append([]string{m.Daemon}, m.More...)
+	if m.found != "" {
+		tried = []string{m.found}
+	}
+	return job.CodeUnreachable, fmt.Sprintf("Tried %s over %s.", strings.Join(tried, ", "), strings.Join(address, ", "))
 }
 
 // Warnings says what is wrong with adapters that are not the boot link: no signal, no address.

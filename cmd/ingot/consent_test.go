@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// seedRecords fills a data folder with the laptops that testdata/script/consent.txtar speaks of.
+func seedRecords(ts *testscript.TestScript, _ bool, args []string) {
+	// The whole folder is made by a command, as by a person's first one.
+	ts.Check(ts.Exec("ingot", "--data", args[0], "bench", "close"))
+	db, err := store.Open(filepath.Join(args[0], "ingot.db"), store.Options{})
+	ts.Check(err)
+	err = db.Update(func(tx *store.Tx) error {
+		v, _, err := tx.AddVersion(store.Version{Image: "sales", Label: "one", State: store.Released, DiskSize: 1 << 30, NeedBytes: 1 << 30, SectorSize: 512})
+		if err != nil {
+			return err
+		}
+		ref := v.Ref()
+		return errors.Join(seedDevice(tx, "USED", store.Deployed, ref), seedDevice(tx, "NEW", store.Ready, ref), seedDevice(tx, "BUSY", store.Deploying, ref))
+	})
+	ts.Check(errors.Join(err, db.Close()))
+}
+
+func seedDevice(tx *store.Tx, name string, state store.DeviceState, ref job.ImageRef) error {
+	d := store.Device{ID: strings.ToLower(name), State: state, Serial: "PF3" + name, SerialKey: "maker\x00pf3" + strings.ToLower(name), Manufacturer: "Maker",
+		Drives: []job.Drive{{Path: "/dev/nvme0n1", Serial: "DRIVE-" + name, Transport: "nvme", SizeBytes: 256e9, SectorSize: 512}}}
+	if err := tx.Reserve(&d, "LT-"+name); err != nil {
+		return err
+	}
+	switch state {
+	case store.Deployed:
+		dep := store.Deployment{ID: "dep-" + d.ID, Device: d.ID, Image: ref, Name: d.Name, Operator: "anna", Finished: time.Now()}
+		d.Deployment = dep.ID
+		if err := tx.PutDeployment(dep); err != nil {
+			return err
+		}
+	case store.Deploying:
+		j := store.Job{ID: "b05b05b05b05b05b", Kind: job.Deploy, Device: d.ID, Operator: "anna", Created: time.Now(), Serial: d.Serial,
+			Image: ref, DeviceName: d.Name, Target: job.Target{Serial: "DRIVE-" + name}}
+		for _, s := range []job.State{job.Approved, job.Claimed, job.Invalidated, job.Writing} {
+			j.Enter(s, time.Now())
+		}
+		if err := tx.PutJob(j); err != nil {
+			return err
+		}
+	}
+	return tx.PutDevice(d)
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"ingot/imaging/job"
+	"ingot/pxe"
+	"ingot/store"
+)
+
+// onSmallDisk runs the test again where it may mount a file system of 12 MB, and gives its folder; it reports false in
+// the outer run.
+func onSmallDisk(t *testing.T) (dir string, inside bool) {
+	t.Helper()
+	if os.Getenv("INGOT_TEST_MOUNTS") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
+		cmd.Env = append(os.Environ(), "INGOT_TEST_MOUNTS=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		if os.Getuid() != 0 {
+			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		}
+		out, err := cmd.CombinedOutput()
+		switch {
+		case err != nil && len(out) == 0:
+			t.Skipf("SKIPPED: no mount namespace can be made here (%v)", err)
+		case err != nil:
+			t.Fatalf("in the namespace: %v\n%s", err, out)
+		}
+		t.Logf("%s", out)
+		return "", false
+	}
+	dir = t.TempDir()
+	for _, err := range []error{syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("none", dir, "tmpfs", 0, "size=12m")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir, true
+}
+
+// TestAFullDiskIsTold, once, stops what could not be recorded, loses no boot event, and ends by itself.
+func TestAFullDiskIsTold(t *testing.T) {
+	dir, inside := onSmallDisk(t)
+	if !inside {
+		return
+	}
+	var log bytes.Buffer
+	h, err := openHouse(config{Data: filepath.Join(dir, "data")}, zerolog.Nop(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	if _, err := h.service.OpenBench(t.Context(), "anna", store.Bench{OpenUntil: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	status := "at first"
+	r := &room{dir: h.cfg.Data, db: h.db, service: h.service, log: zerolog.New(&log), status: func(w string) { status = w }}
+	d := director{h.service, r.full.Load, zerolog.Nop()}
+	machine := pxe.Machine{MAC: pxe.MAC{2, 0, 0, 0, 0, 1}}
+	says := func(when string, action pxe.Action, why string) {
+		t.Helper()
+		r.look(time.Now())
+		if got := d.Decide(t.Context(), machine); got.Action != action || !strings.Contains(got.Why, why) {
+			t.Errorf("%s: Decide = %+v; want %s, %q", when, got, action, why)
+		}
+	}
+	events := newRecorder(h.db, zerolog.New(&log))
+	says("with room", pxe.Boot, "open bench")
+
+	filler := filepath.Join(dir, "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	f.Close()
+	const met = 2000
+	for i := range met {
+		events.Record(pxe.Event{Time: time.Now(), MAC: pxe.MAC{2, 0, 0, 1, byte(i >> 8), byte(i)}, Leg: pxe.LegDiscover, Text: strings.Repeat("x", 200)})
+	}
+	events.flush()
+	if len(events.late) != met || !h.db.Full() {
+		t.Fatalf("%d of %d events wait, full %v; the disk was to be full", len(events.late), met, h.db.Full())
+	}
+	says("without room", pxe.Refuse, job.CodeFull.Words().Sentence)
+	says("without room, later", pxe.Refuse, job.CodeFull.Words().Sentence)
+	events.flush()
+	if n := strings.Count(log.String(), "the disk of the server is full"); n != 1 || !strings.Contains(status, "full") {
+		t.Errorf("told %d times, status %q; want once:\n%s", n, status, &log)
+	}
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	says("with room again", pxe.Boot, "open bench")
+	events.flush()
+	if n := strings.Count(log.String(), "there is room on the disk again"); n != 1 || status != "" {
+		t.Errorf("told %d times, status %q; want once:\n%s", n, status, &log)
+	}
+	err = h.db.View(func(tx *store.Tx) error {
+		logs, err := tx.BootLogs("")
+		if len(logs) != 1000 { // as many machines as a boot log remembers
+			t.Errorf("the boot log knows %d machines", len(logs))
+		}
+		if err != nil {
+			return err
+		}
+		trail, err := tx.AuditTrail("server", 10)
+		if len(trail) != 1 || !strings.HasPrefix(trail[0].Text, "The disk was full from ") {
+			t.Errorf("audit %v", trail)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
