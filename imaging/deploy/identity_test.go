@@ -317,6 +317,25 @@ func TestAJobOfALaptopWithoutSerialIsNotGivenToAnother(t *testing.T) {
 	}
 }
 
+// TestAnOrderIsForTheBoardThatWasThere when it was given: a person says that the board was replaced since, and orders anew.
+func TestAnOrderIsForTheBoardThatWasThere(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	l := b.nameless(1).card("pci", "8c:16:45:00:00:01")
+	_, err := l.adopt(store.Adoption{Sticker: "STK-0001", Name: "PC-1"})
+	must(t, err)
+	b.order("PC-1")
+	b.clk.pass(31 * time.Second)
+	repaired := b.nameless(1).card("pci", "8c:16:45:00:00:02")
+	repaired.boot()
+	code := repaired.sayHello().Code
+	_, err = b.s.Settle(ctx, "anna", code, store.Settlement{As: store.AsMoved, With: "PC-1"})
+	must(t, err)
+	if n := repaired.next(); n.Order != job.Leave || n.Fault == nil || n.Fault.Code != job.CodeWrongDevice {
+		t.Errorf("Next = %+v; want leave with %s", n, job.CodeWrongDevice)
+	}
+}
+
 // TestBehindADongleNoLaptopIsTakenForAnother, before any of them has said Hello.
 func TestBehindADongleNoLaptopIsTakenForAnother(t *testing.T) {
 	b := newBench(t)
