@@ -386,6 +386,21 @@ func TestBehindADongleNoLaptopIsTakenForAnother(t *testing.T) {
 	}
 }
 
+// TestTheNextLaptopOnADongleIsNotLeftAlone because nobody approved the one before.
+func TestTheNextLaptopOnADongleIsNotLeftAlone(t *testing.T) {
+	b := newBench(t)
+	l := b.nameless(1)
+	l.boot()
+	l.sayHello()
+	b.clk.pass(11 * time.Minute)
+	if n := l.next(); n.Order != job.Leave {
+		t.Fatalf("after 11 minutes Next = %s; want leave", n.Order)
+	}
+	if a, err := b.s.Decide(context.Background(), b.nameless(2).machine()); err != nil || !a.Boot {
+		t.Errorf("the next laptop on the dongle: %+v, %v; want a boot", a, err)
+	}
+}
+
 // TestALaptopWithoutUUIDIsDecidedByItsOwnAdapter at DHCP.
 func TestALaptopWithoutUUIDIsDecidedByItsOwnAdapter(t *testing.T) {
 	b := newBench(t)
