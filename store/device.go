@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,15 +18,20 @@ type Device struct {
 	NextName     string      `json:"next_name,omitempty"` // reserved besides, for a rename that is not proven; see Tx.ReserveNext
 	Manufacturer string      `json:"manufacturer"`
 	Model        string      `json:"model"`
-	Serial       string      `json:"serial"`     // as read; may be junk when SerialKey is empty
-	UUID         string      `json:"uuid"`       // as read
-	SerialKey    string      `json:"serial_key"` // the folded manufacturer and serial by which it is matched; empty when not believable
-	UUIDKey      string      `json:"uuid_key"`   // the UUID in the lower of both byte orders; empty when not believable
+	Serial       string      `json:"serial"`             // for people, names and records: the Sticker's, else what the firmware tells, which may be junk
+	Sticker      string      `json:"sticker,omitempty"`  // a person scanned or corrected it; it stands before what the firmware tells
+	Told         string      `json:"told"`               // the serial as the firmware tells it; jobs are bound to it
+	UUID         string      `json:"uuid"`               // as read
+	SerialKey    string      `json:"serial_key"`         // SerialKey of what the firmware tells, or a list promised; empty when not believable
+	UUIDKey      string      `json:"uuid_key"`           // UUIDKey likewise
+	BuiltIn      []string    `json:"built_in,omitempty"` // addresses of its built-in adapters, at most 16
 	Asset        string      `json:"asset,omitempty"`
 	Owner        string      `json:"owner,omitempty"`
+	Note         string      `json:"note,omitempty"`
 	Role         string      `json:"role,omitempty"`
-	MACs         []string    `json:"macs"` // seen, at most 16, newest last
+	MACs         []string    `json:"macs"` // seen on the wire, at most 16, newest last; a dongle's too
 	Drives       []job.Drive `json:"drives"`
+	DriveGone    bool        `json:"drive_gone,omitempty"` // a drive that it had was found in another laptop; until its next Hello
 	MemoryBytes  uint64      `json:"memory_bytes"`
 	Firmware     string      `json:"firmware"` // uefi or bios, as last seen
 	SecureBoot   bool        `json:"secure_boot"`
@@ -35,21 +41,38 @@ type Device struct {
 	Warnings     []string    `json:"warnings,omitempty"` // of the last Hello
 	Deployment   string      `json:"deployment,omitempty"`
 	Conflict     string      `json:"conflict,omitempty"` // why it is quarantined, one sentence
-	Settled      *Pair       `json:"settled,omitempty"`  // a person settled that one of these two keys is another device's: it is known by both together
+	History      []Change    `json:"history,omitempty"`  // what persons corrected, oldest first, at most maxHistory; the audit trail keeps all
 	Lost         *Loss       `json:"lost,omitempty"`     // while it is lost
 	Alarm        time.Time   `json:"alarm"`              // the last start of a lost device
 	Returned     *Return     `json:"returned,omitempty"` // the last time that it came back
 	Created      time.Time   `json:"created"`
 	Changed      time.Time   `json:"changed"`  // the last change of State
-	Seen         time.Time   `json:"seen"`     // the last Hello
+	Seen         time.Time   `json:"seen"`     // the last Hello; zero for a device that only a list promised
 	Revision     uint64      `json:"revision"` // number of the last audit event about it: an act on an older view is refused
 }
 
-// Pair is the two keys that one laptop tells.
-type Pair struct {
-	SerialKey string `json:"serial_key"`
-	UUIDKey   string `json:"uuid_key"`
+// Change is one correction of a record: the old entry stays here.
+type Change struct {
+	Time time.Time `json:"time"`
+	By   string    `json:"by"`
+	What string    `json:"what"` // serial, asset, owner, note, uuid, adapter, drive, record
+	Old  string    `json:"old"`
+	New  string    `json:"new"`
+	Why  string    `json:"why"`
 }
+
+const maxHistory = 100
+
+// Remember keeps a change on the device.
+func (d *Device) Remember(c Change) {
+	d.History = append(slices.Clone(d.History), c)
+	if n := len(d.History) - maxHistory; n > 0 {
+		d.History = d.History[n:]
+	}
+}
+
+// Promised reports whether a list named the device and no laptop has come for it yet.
+func (d Device) Promised() bool { return d.State == Ready && d.Seen.IsZero() }
 
 // maxNew bounds the devices that nobody has adopted: a stranger who says Hello with ever new serials must not
 // fill the disk. The one unseen for longest goes first.
@@ -69,7 +92,7 @@ func (d Device) Label() string {
 	switch {
 	case d.Name != "":
 		return d.Name
-	case d.SerialKey != "":
+	case d.SerialKey != "" || d.Sticker != "":
 		return d.Serial
 	}
 	return d.ID
@@ -87,34 +110,10 @@ func (tx *Tx) PutDevice(d Device) error {
 		return err
 	}
 	d.Revision = max(d.Revision, old.Revision)
-	if err := tx.moveIndex(bBySerial, old.SerialKey, d.SerialKey, d); err != nil {
-		return err
-	}
-	if err := tx.moveIndex(bByUUID, old.UUIDKey, d.UUIDKey, d); err != nil {
+	if err := tx.index(old, d); err != nil {
 		return err
 	}
 	return put(tx, bDevices, []byte(d.ID), d)
-}
-
-// moveIndex keeps one identity index right. A quarantined device claims an identity that may be another's, so
-// it never takes an entry that stands.
-func (tx *Tx) moveIndex(bucket, old, key string, d Device) error {
-	if old != "" && old != key && tx.owner(bucket, old) == d.ID {
-		if err := tx.bucket(bucket).Delete([]byte(old)); err != nil {
-			return err
-		}
-	}
-	if key == "" {
-		return nil
-	}
-	owner := tx.owner(bucket, key)
-	if owner != "" && owner != d.ID {
-		if d.State == Quarantined {
-			return nil
-		}
-		return fmt.Errorf("index %s: %q belongs to %s: %w", bucket, key, owner, job.Faultf(job.CodeQuarantined, "%s and %s.", d.ID, owner))
-	}
-	return put(tx, bucket, []byte(key), d.ID)
 }
 
 // owner gives the device id that an index holds, or "".
@@ -152,12 +151,8 @@ func (tx *Tx) DeleteDevice(d Device) error {
 	if d.Deployment != "" || d.Name != "" || d.NextName != "" {
 		return job.Faultf(job.CodeState, "%s has a record that is kept.", d.Label())
 	}
-	for bucket, key := range map[string]string{bBySerial: d.SerialKey, bByUUID: d.UUIDKey} {
-		if key != "" && tx.owner(bucket, key) == d.ID {
-			if err := tx.bucket(bucket).Delete([]byte(key)); err != nil {
-				return err
-			}
-		}
+	if err := tx.unindex(d); err != nil {
+		return err
 	}
 	return tx.bucket(bDevices).Delete([]byte(d.ID))
 }
@@ -168,11 +163,17 @@ func (tx *Tx) Device(id string) (Device, error) { return get[Device](tx, bDevice
 // Devices lists every device.
 func (tx *Tx) Devices() ([]Device, error) { return all[Device](tx, bDevices) }
 
-// DeviceBySerial finds the device that owns a serial key.
-func (tx *Tx) DeviceBySerial(key string) (Device, error) { return tx.byIndex(bBySerial, key) }
-
-// DeviceByUUID finds the device that owns a UUID key.
-func (tx *Tx) DeviceByUUID(key string) (Device, error) { return tx.byIndex(bByUUID, key) }
+// DeviceBy finds the one device that holds a fact; ErrNotFound when there is none, or more than one.
+func (tx *Tx) DeviceBy(f Fact) (Device, error) {
+	holders, err := tx.Holders(f)
+	if err != nil {
+		return Device{}, err
+	}
+	if len(holders) != 1 {
+		return Device{}, fmt.Errorf("find %s: %w", f, ErrNotFound)
+	}
+	return tx.Device(holders[0])
+}
 
 // DeviceByName finds the device that holds a Name, in any case.
 func (tx *Tx) DeviceByName(name string) (Device, error) {

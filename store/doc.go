@@ -13,8 +13,9 @@
 //	│   └── schema                     decimal number of the schema (Schema)
 //	├── audit                          8-byte big-endian number -> Event; append-only, each holds the hash of the one before
 //	├── devices                        device id -> Device
-//	├── device-by-serial               manufacturer NUL serial, folded -> device id
-//	├── device-by-uuid                 canonical UUID (the lower of both byte orders) -> device id
+//	├── device-by-fact                 kind NUL value NUL device id -> device id: by what a laptop is known again (FactKind);
+//	│                                  serial and uuid have one holder each, adapter, drive and wire may have several
+//	├── shared-facts                   kind NUL value -> Shared: told by several laptops, so it leads to no record; kept for ever
 //	├── device-by-name                 Name in lower case -> device id: the reservation of the Name
 //	├── images                         image name -> Image
 //	├── versions                       image name NUL 4-byte big-endian number -> Version
@@ -33,6 +34,6 @@
 //	├── requests                       request id -> Request: acts that were done, for a day
 //	└── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy
 //
-// Schema 1 is the first. A change of this tree raises Schema, adds a step to migrations and changes this
+// Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. A change of this tree raises Schema, adds a step to migrations and changes this
 // comment in one commit. Open refuses a newer schema, and copies the file before it migrates an older one.
 package store

@@ -32,10 +32,11 @@ type Rename struct {
 
 // Adoption is an operator's approval of a laptop by the code that its screen shows.
 type Adoption struct {
-	Code  string `json:"code"`
-	Name  string `json:"name,omitempty"`
-	Role  string `json:"role,omitempty"`
-	Asset string `json:"asset,omitempty"`
+	Code    string `json:"code"`
+	Sticker string `json:"sticker,omitempty"` // the serial on the laptop's sticker, scanned; needed when its firmware tells none
+	Name    string `json:"name,omitempty"`
+	Role    string `json:"role,omitempty"`
+	Asset   string `json:"asset,omitempty"`
 }
 
 // Step is one durable state of a job.
@@ -53,11 +54,13 @@ type Job struct {
 	Order        Order        `json:"order"`
 	Created      time.Time    `json:"created"`
 	State        job.State    `json:"state"`
-	Reached      job.State    `json:"reached"` // the last state but claimed, over all bindings: what the disk may hold
-	Steps        []Step       `json:"steps"`   // at most MaxSteps, oldest first
-	Contact      time.Time    `json:"contact"` // the last durable sign of life
-	Serial       string       `json:"serial"`
-	UUIDKey      string       `json:"uuid_key"`
+	Reached      job.State    `json:"reached"`  // the last state but claimed, over all bindings: what the disk may hold
+	Steps        []Step       `json:"steps"`    // at most MaxSteps, oldest first
+	Contact      time.Time    `json:"contact"`  // the last durable sign of life
+	Serial       string       `json:"serial"`   // the device's, for people
+	Told         string       `json:"told"`     // the serial that the laptop's firmware tells: what the job is bound to
+	UUIDKey      string       `json:"uuid_key"` // likewise; empty when junk
+	BuiltIn      []string     `json:"built_in"` // addresses of its built-in adapters, as far as known
 	Target       job.Target   `json:"target"`
 	Image        job.ImageRef `json:"image"`
 	DiskSize     uint64       `json:"disk_size"`

@@ -17,24 +17,24 @@ import (
 )
 
 // Schema is the number of the bucket tree that doc.go draws.
-const Schema = 1
+const Schema = 2
 
 // migration turns a tree of one schema into the next one's.
 type migration func(*bbolt.Tx) error
 
-// migrations holds under n the step from schema n to n+1. Schema 1 is the first, so there is none yet.
-var migrations = map[int]migration{}
+// migrations holds under n the step from schema n to n+1.
+var migrations = map[int]migration{1: factsFromKeys}
 
 // buckets are all top-level buckets.
-var buckets = []string{bMeta, bAudit, bDevices, bBySerial, bByUUID, bByName, bImages, bVersions, bRoles, bJobs, bActive,
+var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bRoles, bJobs, bActive,
 	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings}
 
 const (
 	bMeta        = "meta"
 	bAudit       = "audit"
 	bDevices     = "devices"
-	bBySerial    = "device-by-serial"
-	bByUUID      = "device-by-uuid"
+	bByFact      = "device-by-fact"
+	bShared      = "shared-facts"
 	bByName      = "device-by-name"
 	bImages      = "images"
 	bVersions    = "versions"

@@ -116,7 +116,7 @@ func TestAnOlderSchemaIsMigratedAndACopyKept(t *testing.T) {
 	if migrated != 1 {
 		t.Errorf("the migration ran %d times", migrated)
 	}
-	old, err := store.Open(path+".schema1", store.Options{})
+	old, err := store.Open(fmt.Sprintf("%s.schema%d", path, store.Schema), store.Options{})
 	if err != nil {
 		t.Fatalf("open the copy: %v", err)
 	}
@@ -438,7 +438,7 @@ func TestStrangersCannotFillTheDevices(t *testing.T) {
 		if len(all) > 520 {
 			t.Errorf("%d devices kept", len(all))
 		}
-		if _, err := tx.DeviceBySerial("s0"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := tx.DeviceBy(store.Fact{Kind: store.FactSerial, Value: "s0"}); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the forgotten device's serial still points somewhere: %v", err)
 		}
 		_, missing := tx.Device("kept")

@@ -16,8 +16,63 @@ type DeviceView struct {
 	LiveSince time.Time   `json:"live_since"`
 	Job       *JobView    `json:"job,omitempty"` // unfinished, else the newest
 	Holds     *Deployment `json:"holds,omitempty"`
-	Deploys   int         `json:"deploys"` // how often it received a version
+	Deploys   int         `json:"deploys"`          // how often it received a version
+	Claims    []Claim     `json:"claims,omitempty"` // facts of it that stand with other records; told of one device, not in a list
+	Rivals    []Device    `json:"rivals,omitempty"` // those records
 }
+
+// Claim is a fact that a laptop tells and that stands with another record.
+type Claim struct {
+	Fact
+	Device string `json:"device"`
+	Label  string `json:"label"`
+}
+
+// Settlement is a person's word about who a laptop is.
+type Settlement struct {
+	As   string `json:"as"`             // same, two or moved
+	With string `json:"with,omitempty"` // the record that it is; id, Name or serial
+}
+
+// The three ways to settle: it is the laptop of the other record; it is a laptop of its own; it is the laptop of the
+// other record, or of its own, and a board or a drive came into it from a third.
+const (
+	AsSame  = "same"
+	AsTwo   = "two"
+	AsMoved = "moved"
+)
+
+// Correction changes what persons keep on a device. Nil leaves an entry as it is.
+type Correction struct {
+	Serial *string `json:"serial,omitempty"`
+	Asset  *string `json:"asset,omitempty"`
+	Owner  *string `json:"owner,omitempty"`
+	Note   *string `json:"note,omitempty"`
+	Reason string  `json:"reason,omitempty"` // needed where an entry is replaced
+}
+
+// List is a supplier's list of laptops: the bytes of a CSV file.
+type List struct {
+	CSV []byte `json:"csv"`
+}
+
+// Listed is the outcome of importing a supplier's list. With Bad lines nothing was imported.
+type Listed struct {
+	Added   int       `json:"added"`    // devices that were not known
+	Filled  int       `json:"filled"`   // known devices that got an entry which they lacked
+	Known   int       `json:"known"`    // lines that say nothing new
+	Bad     []BadLine `json:"bad"`      // at most MaxBadLines, in the order of the file
+	MoreBad int       `json:"more_bad"` // bad lines beyond those
+}
+
+// BadLine is one line of a list that cannot be imported.
+type BadLine struct {
+	Line int    `json:"line"` // from 1, the header's
+	Why  string `json:"why"`
+}
+
+// MaxBadLines bounds the bad lines that are told.
+const MaxBadLines = 50
 
 // JobView is a Job with what is known about its run at this moment.
 type JobView struct {

@@ -21,7 +21,9 @@ type Bench interface {
 	Devices(ctx context.Context) ([]store.DeviceView, error)
 	Device(ctx context.Context, ref string) (store.DeviceView, error)
 	Adopt(ctx context.Context, operator string, a store.Adoption) (store.DeviceView, error)
-	Settle(ctx context.Context, operator, ref string) (store.DeviceView, error)
+	Settle(ctx context.Context, operator, ref string, s store.Settlement) (store.DeviceView, error)
+	SetDevice(ctx context.Context, operator, ref string, c store.Correction) (store.DeviceView, error)
+	ImportDevices(ctx context.Context, operator string, l store.List) (store.Listed, error)
 	Lose(ctx context.Context, operator, ref string, l store.Loss) (store.DeviceView, error)
 	Return(ctx context.Context, operator, ref string, r store.Return) (store.DeviceView, error)
 	Roles(ctx context.Context) ([]store.Role, error)
@@ -152,13 +154,12 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 		out, err := a.Bench.Device(r.Context(), r.PathValue("ref"))
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.Bench.Settle(r.Context(), operatorOf(r), r.PathValue("ref"))
-		a.reply(w, out, err)
-	})
+	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", actOn(a, a.Bench.Settle))
+	mux.HandleFunc("POST /api/v1/devices/{ref}/set", actOn(a, a.Bench.SetDevice))
 	mux.HandleFunc("POST /api/v1/devices/{ref}/lost", actOn(a, a.Bench.Lose))
 	mux.HandleFunc("POST /api/v1/devices/{ref}/return", actOn(a, a.Bench.Return))
 	mux.HandleFunc("POST /api/v1/devices/adopt", act(a, a.Bench.Adopt))
+	mux.HandleFunc("POST /api/v1/devices/import", act(a, a.Bench.ImportDevices))
 	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
 		for i := range out {
@@ -305,7 +306,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

@@ -12,9 +12,11 @@
 //	POST /api/v1/images/check?read-data=1   -> Line[store.Checked]...
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
-//	POST /api/v1/devices/{ref}/settle       ends a quarantine
+//	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine
+//	POST /api/v1/devices/{ref}/set          store.Correction: serial, asset tag, owner, note
 //	POST /api/v1/devices/{ref}/lost         store.Loss: tell, note
 //	POST /api/v1/devices/{ref}/return       store.Return: from, note, found
+//	POST /api/v1/devices/import             store.List -> store.Listed: all lines of a supplier's list, or none
 //	GET  /api/v1/roles                      POST /api/v1/roles           store.Role
 //	POST /api/v1/deploys                    store.Order -> store.JobView
 //	POST /api/v1/renames                    store.Rename -> store.JobView

@@ -16,7 +16,8 @@ import (
 // files are left out, since they would do what they are told.
 func FuzzAPI(f *testing.F) {
 	for _, s := range [][3]string{
-		{"GET", "devices", ""}, {"GET", "devices/%2e%2e", ""}, {"POST", "devices/adopt", `{"code":"ABCD-EFGH"}`}, {"POST", "devices/x/settle", ""},
+		{"GET", "devices", ""}, {"GET", "devices/%2e%2e", ""}, {"POST", "devices/adopt", `{"code":"ABCD-EFGH"}`}, {"POST", "devices/x/settle", `{"as":"moved","with":"y"}`},
+		{"POST", "devices/x/set", `{"owner":"B. Meyer","reason":"x"}`}, {"POST", "devices/import", `{"csv":"c2VyaWFsLG1hbnVmYWN0dXJlcgpBQkMxMjM0LERlbGwK"}`},
 		{"POST", "deploys", `{"device":"x","image":"sales"}`}, {"POST", "roles", `{"name":"desk","image":"sales","pattern":"{serial:-7}"}`},
 		{"POST", "bench", `{"open_until":"2030-01-01T00:00:00Z"}`}, {"POST", "auto-deploy", `{"role":"desk","left":1}`},
 		{"GET", "jobs?all=1", ""}, {"GET", "jobs/x/watch", ""}, {"GET", "boots?mac=52:54:00:00:00:01", ""}, {"GET", "audit?limit=-1&subject=%00", ""},

@@ -107,6 +107,12 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 		{"a code of 100 kB", "POST", "devices/adopt", body(store.Adoption{Code: strings.Repeat("A", 100_000)}), job.CodeNotFound},
 		{"a field that does not exist", "POST", "devices/adopt", `{"code":"AAAA-AAAA","admin":true}`, job.CodeBadRequest},
 
+		{"settling nobody", "POST", "devices/nobody/settle", body(store.Settlement{As: store.AsTwo}), job.CodeNotFound},
+		{"settling without a word", "POST", "devices/nobody/settle", "", job.CodeBadRequest},
+		{"setting nobody's owner", "POST", "devices/nobody/set", `{"owner":"x"}`, job.CodeNotFound},
+		{"setting a field that does not exist", "POST", "devices/nobody/set", `{"state":"disposed"}`, job.CodeBadRequest},
+		{"a list that is no base64", "POST", "devices/import", `{"csv":"serial,manufacturer"}`, job.CodeBadRequest},
+
 		{"an image with a slash", "POST", "images/import", body(store.Import{File: disk, Image: "../sales"}), job.CodeBadRequest},
 		{"an image with a space", "POST", "images/import", body(store.Import{File: disk, Image: "sa les"}), job.CodeBadRequest},
 		{"an image with a NUL", "POST", "images/import", body(store.Import{File: disk, Image: "sales\x00"}), job.CodeBadRequest},
@@ -200,7 +206,7 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 func TestBodiesThatNoActTakes(t *testing.T) {
 	a, _ := shop(t)
 	before := state(t, a)
-	for _, path := range []string{"devices/adopt", "devices/LT-1/lost", "devices/LT-1/return", "deploys", "renames", "roles", "bench", "auto-deploy", "images/import", "images/export"} {
+	for _, path := range []string{"devices/adopt", "devices/x/settle", "devices/x/set", "devices/import", "devices/LT-1/lost", "devices/LT-1/return", "deploys", "renames", "roles", "bench", "auto-deploy", "images/import", "images/export"} {
 		for name, body := range map[string]string{
 			"nothing": "", "a word": "yes", "a list": "[]", "a number": "7", "half": `{"`, "an unknown field": `{"root":"x"}`,
 			"two values": "{}{}", "bytes that are no text": "\xff\xfe{}", "a deep nest": strings.Repeat(`{"x":`, 20_000), "2 MB": `{"` + strings.Repeat("x", 2<<20),

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(),
+	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(), a.deviceSet(), a.deviceImport(),
 		a.deviceRename(), a.deviceLost(), a.deviceFound(), a.deviceReturn())
 }
 
@@ -37,6 +37,8 @@ func (a *app) deviceList() *cobra.Command {
 					column[store.DeviceView]{head: "UUID", wide: true, cell: func(d store.DeviceView) string { return d.UUID }},
 					column[store.DeviceView]{head: "MAC", wide: true, cell: func(d store.DeviceView) string { return strings.Join(d.MACs, " ") }},
 					column[store.DeviceView]{head: "ASSET", wide: true, cell: func(d store.DeviceView) string { return d.Asset }},
+					column[store.DeviceView]{head: "OWNER", wide: true, cell: func(d store.DeviceView) string { return d.Owner }},
+					column[store.DeviceView]{head: "NOTE", wide: true, cell: func(d store.DeviceView) string { return d.Note }},
 					column[store.DeviceView]{head: "ROLE", wide: true, cell: func(d store.DeviceView) string { return d.Role }},
 					column[store.DeviceView]{head: "SEEN", wide: true, cell: func(d store.DeviceView) string { return when(d.Seen) }},
 				)
@@ -50,6 +52,8 @@ func stateWord(d store.DeviceView) string {
 		return "lost, STARTED HERE " + when(d.Alarm)
 	case d.Code != "":
 		return "waiting"
+	case d.Promised():
+		return string(d.State) + ", never seen"
 	case d.Job != nil:
 		return string(d.State) + ", job " + string(d.Job.State)
 	}
@@ -102,6 +106,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 	if d.Conflict != "" {
 		row("Conflict", "%s", d.Conflict)
 	}
+	claimRows(row, d)
 	if l := d.Lost; l != nil {
 		row("Lost", "reported by %s, %s; whoever has it is told to tell %s. %s", l.By, when(l.Time), l.Whom(), l.Note)
 	}
@@ -111,8 +116,10 @@ func (a *app) showDevice(d store.DeviceView) error {
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
-	row("Laptop", "%s %s, serial %s, UUID %s", d.Manufacturer, d.Model, d.Serial, d.UUID)
-	row("Firmware", "%s, secure boot %s, memory %s", strings.TrimSpace(d.Firmware+" "+d.Arch), onOff(d.SecureBoot), size(d.MemoryBytes))
+	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), d.UUID)
+	if !d.Seen.IsZero() {
+		row("Firmware", "%s, secure boot %s, memory %s", strings.TrimSpace(d.Firmware+" "+d.Arch), onOff(d.SecureBoot), size(d.MemoryBytes))
+	}
 	if d.Keys != nil {
 		row("Keys", "%s; %d revoked", keysWord(*d.Keys), d.Keys.Revoked)
 	}
@@ -125,11 +132,19 @@ func (a *app) showDevice(d store.DeviceView) error {
 		row("  holds", "%s", strings.Join(x.Holds, "; "))
 	}
 	row("Asset", "%s", d.Asset)
+	row("Owner", "%s", d.Owner)
+	row("Note", "%s", d.Note)
 	row("Revision", "%d", d.Revision)
 	row("Role", "%s", d.Role)
-	row("Seen", "%s, %s", when(d.Seen), strings.Join(d.MACs, " "))
+	row("Seen", "%s", seenWord(d))
+	if len(d.BuiltIn) > 0 {
+		row("Adapters", "%s, built in", strings.Join(d.BuiltIn, " "))
+	}
 	for _, warn := range d.Warnings {
 		row("Warning", "%s", warn)
+	}
+	for _, h := range d.History {
+		row("Corrected", "%s, by %s: %s %q became %q%s", when(h.Time), h.By, h.What, h.Old, h.New, prefixed(": ", h.Why))
 	}
 	if d.Job != nil {
 		row("Job", "%s: %s, %s, by %s", d.Job.ID, d.Job.What(), d.Job.State, d.Job.Operator)
@@ -214,6 +229,13 @@ func keysWord(k job.Keys) string {
 	return strings.Join(names, ", ")
 }
 
+func seenWord(d store.DeviceView) string {
+	if d.Seen.IsZero() {
+		return "never: a list promised it"
+	}
+	return when(d.Seen) + prefixed(", ", strings.Join(d.MACs, " "))
+}
+
 func onOff(b bool) string {
 	if b {
 		return "on"
@@ -246,23 +268,10 @@ func (a *app) deviceAdopt() *cobra.Command {
 					column[store.DeviceView]{head: "ID", cell: func(d store.DeviceView) string { return d.ID }})
 			})
 		}}
+	c.Flags().StringVar(&in.Sticker, "sticker", "", "serial on its sticker, scanned; needed when its firmware tells none")
 	c.Flags().StringVar(&in.Name, "name", "", "name to reserve for it")
 	c.Flags().StringVar(&in.Role, "role", "", "role that it gets; its pattern makes the name")
 	c.Flags().StringVar(&in.Asset, "asset", "", "asset tag")
 	a.completes(c, "role", (*app).roleNames)
 	return a.outputFlag(c)
-}
-
-func (a *app) deviceSettle() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "settle DEVICE", Short: "End a quarantine: this record is a laptop of its own", Example: "ingot device settle PF3ABCDE",
-		Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).deviceNames),
-		RunE: func(c *cobra.Command, given []string) error {
-			return a.with(false, func(cl *client) error {
-				d, err := actOn[store.DeviceView](c.Context(), cl, given[0], "devices/"+url.PathEscape(given[0])+"/settle", nil)
-				if err != nil {
-					return err
-				}
-				return a.tell(d, d.ID, a.sayf("%s is %s", d.Label(), d.State))
-			})
-		}})
 }

@@ -7,7 +7,7 @@
 //	ingot firmware build | verify     the boot bundle, from the distribution's packages
 //	ingot image import FILE --image NAME --label L --note "..."
 //	ingot image list | show | export | check [--read-data]
-//	ingot device list | show | adopt | settle
+//	ingot device list | show | adopt | settle | set | import
 //	ingot role add | list
 //	ingot deploy DEVICE... --image NAME[@VERSION] | --role R [--name N]
 //	ingot job list | show | watch | cancel

@@ -28,7 +28,8 @@ func TestALaptopsWordsNeverSteerTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	device := func(id string, state store.DeviceState) store.Device {
-		return store.Device{ID: id, State: state, Manufacturer: evil, Model: evil, Serial: id + evil, SerialKey: "maker\x00" + id, UUID: evil, Asset: evil, MACs: []string{evil},
+		return store.Device{ID: id, State: state, Manufacturer: evil, Model: evil, Serial: id + evil, SerialKey: "maker\x00" + id, UUID: evil, Asset: evil, Sticker: evil, Told: evil, Owner: evil,
+			Note: evil, BuiltIn: []string{evil}, History: []store.Change{{By: evil, What: evil, Old: evil, New: evil, Why: evil}}, MACs: []string{evil},
 			Firmware: evil, Warnings: []string{evil}, Conflict: evil, Drives: []job.Drive{{Path: evil, Serial: evil, Model: evil, Transport: evil, SizeBytes: 1}}}
 	}
 	err = db.Update(func(tx *store.Tx) error {
@@ -49,7 +50,8 @@ func TestALaptopsWordsNeverSteerTheTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"device list", "device list -o wide", "device show ready", "device show quarantined", "device settle settled", "device settle ready",
+	for _, args := range []string{"device list", "device list -o wide", "device show ready", "device show quarantined", "device settle settled --as two", "device settle ready --as same", "device settle quarantined --as moved --with ready",
+		"device set ready --owner x", "device set lost --owner x --reason y",
 		"deploy new --image sales", "deploy quarantined --image sales", "deploy lost --image sales", "deploy ready --image sales", "deploy new lost --image sales",
 		"image list -o wide", "image show sales", "boot log", "boot log 52:54:00:00:00:01", "audit", "device show " + strings.ReplaceAll(evil, "\n", "")} {
 		code, text := tell(strings.Split(args, " ")...)

@@ -232,6 +232,7 @@ func TestJunkIsNeverAnIdentity(t *testing.T) {
 		"03020100-0504-0706-0809-0a0b0c0d0e0f": true, // 00010203-..., turned round
 		"6AB5B300-538D-1014-9FB5-B0684D007B53": true,
 		"deadbeef-dead-beef-dead-beef00000075": true,
+		"03000200-0400-0500-0007-000700080009": true, // a near variant
 		"4c4c4544-0042-3510-8052-b4c04f503233": false,
 		"12345678-9abc-def0-1122-334455667788": false,
 	} {
@@ -242,7 +243,7 @@ func TestJunkIsNeverAnIdentity(t *testing.T) {
 	}
 	for s, junk := range map[string]bool{
 		"": true, "  ": true, "To Be Filled By O.E.M.": true, "default STRING": true, "System Serial Number": true, "N/A": true,
-		"0000000": true, "11111": true, "xxxxxxxxxxx": true, "0123456789": true, "INVALID": true, "EVAL": true,
+		"0000000": true, "11111": true, "To  Be Filled By O.E.M. ": true, "OEM_Serial": true, "SystemSerialNumb": true, "MB-1234567890": true, "xxxxxxxxxxx": true, "0123456789": true, "INVALID": true, "EVAL": true,
 		"PF2ABCDE": false, "5CD1234XYZ": false, "R90NONE1": false, "1.2": false, "EVAL7": false, "SER123": false,
 	} {
 		if got := smbios.JunkSerial(s); got != junk {
@@ -257,6 +258,31 @@ func TestJunkIsNeverAnIdentity(t *testing.T) {
 	for s, junk := range map[string]bool{"System manufacturer": true, "OEM": true, "": true, "LENOVO": false, "Dell Inc.": false} {
 		if got := smbios.JunkManufacturer(s); got != junk {
 			t.Errorf("JunkManufacturer(%q) = %v; want %v", s, got, junk)
+		}
+	}
+}
+
+func TestOnlyAnAdaptersOwnAddressTellsItFromOthers(t *testing.T) {
+	for text, own := range map[string]bool{
+		"8C-16-45-0A-0B-0C": true, " 00:21:cc:01:02:03 ": true,
+		"00:00:00:01:02:03": false, "ff:ff:ff:ff:ff:ff": false, "00:50:56:c0:00:08": false, "02:00:4e:43:50:49": false, "52:54:00:aa:00:01": false,
+		"01:21:cc:01:02:03": false, "44:44:44:44:44:44": false, "00:21:cc:00:00:00": false, "88:88:88:88:87:88": false, "": false, "8c:16:45": false,
+		"00:00:00:00:fe:80:00:00": false,
+	} {
+		if mac, got := smbios.OwnMAC(text); got != own || own && mac != strings.ToLower(strings.ReplaceAll(strings.TrimSpace(text), "-", ":")) {
+			t.Errorf("OwnMAC(%q) = %q, %v; want %v", text, mac, got, own)
+		}
+	}
+}
+
+func TestAMakerHasOneName(t *testing.T) {
+	for text, want := range map[string]string{
+		"Dell Inc.": "dell", "DELL": "dell", "Dell Computer Corporation": "dell", "Hewlett-Packard": "hp", "HP Inc.": "hp", "LENOVO": "lenovo",
+		"ASUSTeK COMPUTER INC.": "asus", "Micro-Star International Co., Ltd.": "msi", "FUJITSU CLIENT COMPUTING LIMITED": "fujitsu",
+		"SAMSUNG ELECTRONICS CO., LTD.": "samsung", "Ltd": "ltd", "": "", "System manufacturer": "", "To Be Filled By O.E.M.": "", "LabCo": "labco",
+	} {
+		if got := smbios.Maker(text); got != want {
+			t.Errorf("Maker(%q) = %q; want %q", text, got, want)
 		}
 	}
 }

@@ -50,6 +50,10 @@ func (s *Service) leaveAlone(tx *store.Tx, a *store.Agent) error {
 	if err != nil {
 		return err
 	}
+	own, err := ownMachine(tx, t, a.Device)
+	if err != nil || !own { // the next laptop on that dongle is another one
+		return errors.Join(err, tx.PutAgent(*a))
+	}
 	g, err := tx.Guard(t.Machine)
 	if err != nil {
 		return err

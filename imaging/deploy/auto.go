@@ -50,6 +50,14 @@ func (s *Service) autoDeploy(tx *store.Tx, a store.Agent, d store.Device) (store
 	if err != nil || !p.On(tx.Now()) || d.SerialKey == "" || d.Conflict != "" {
 		return a, d, err
 	}
+	told, _, err := claims(tx, d)
+	if err != nil {
+		return a, d, err
+	}
+	if len(told) > 0 { // a drive with somebody's data, maybe: a person looks first
+		a.Refusal = fmt.Sprintf("Its %s was last seen in %s. A person decides.", told[0].Kind, told[0].Label)
+		return a, d, tx.PutAgent(a)
+	}
 	if _, err := s.plan(tx, d, p); err != nil {
 		f := job.FaultOf(err)
 		a.Refusal = f.Error()

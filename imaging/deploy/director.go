@@ -22,11 +22,38 @@ type Answer struct {
 	Why  string // one sentence for the boot log
 }
 
+// machineKey is under what a machine on the wire is remembered before it says Hello.
+func machineKey(mac, uuid string) string {
+	if k := store.UUIDKey(uuid); k != "" {
+		return "uuid " + k
+	}
+	return "mac " + fold(mac)
+}
+
+// ownMachine reports whether a machine on the wire is this one laptop and no other: by a believable UUID, or by the
+// address of an adapter that is built into it. Behind a dongle is another laptop a minute later.
+func ownMachine(tx *store.Tx, t store.BootToken, device string) (bool, error) {
+	if store.UUIDKey(t.UUID) != "" {
+		return true, nil
+	}
+	d, err := optional(tx.DeviceBy(store.Fact{Kind: store.FactMAC, Value: fold(t.MAC)}))
+	return d != nil && d.ID == device, err
+}
+
+// onWire is what the records say about a machine on the wire.
+type onWire struct {
+	device  *store.Device // the one that it must be; nil when that cannot be told
+	job     string        // label of a device with a job that it is, or may be
+	lost    string        // label of a lost device likewise
+	refused bool          // it had nothing to do a moment ago
+}
+
 // benchClosed is the reason that an operator can end at once.
 const benchClosed = "The bench is closed."
 
-// Decide says whether a machine may boot our agent. A known device is recognised by a believable UUID only: a
-// MAC may be a shared dongle.
+// Decide says whether a machine may boot our agent. It is recognised by a believable UUID, else by the address of a
+// built-in adapter. Behind a dongle, a machine without a believable UUID may be any laptop that was seen on it: it
+// boots when one of those has a job, and its Hello tells which it is.
 func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 	var a Answer
 	key, renew := machineKey(m.MAC, m.UUID), false
@@ -39,18 +66,13 @@ func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 		if err != nil {
 			return err
 		}
-		d, err := optional(tx.DeviceByUUID(uuidKey(m.UUID)))
+		w, err := lookUp(tx, m)
 		if err != nil {
 			return err
 		}
-		var busy bool
-		if d != nil {
-			if _, busy, err = tx.ActiveJob(d.ID); err != nil {
-				return err
-			}
-		}
-		a = admitBoot(d, busy, bench.Open(tx.Now()), tx.Now().Before(guard.RefusedUntil))
-		if a.Boot && !busy && s.leftAlone(guard, tx.Now()) {
+		w.refused = tx.Now().Before(guard.RefusedUntil)
+		a = admitBoot(w, bench.Open(tx.Now()))
+		if a.Boot && w.job == "" && s.leftAlone(guard, tx.Now()) {
 			a = Answer{false, fmt.Sprintf("Nobody approved it in time. It is left alone until it has been off for %s.", s.cfg.RestartWithin)}
 			renew = tx.Now().Sub(guard.Asked) > askedAgain
 		}
@@ -62,17 +84,79 @@ func (s *Service) Decide(_ context.Context, m Machine) (Answer, error) {
 	return a, err
 }
 
-// admitBoot is the table behind Decide.
-func admitBoot(d *store.Device, hasJob, bench, refused bool) Answer {
+// lookUp gathers what is known of a machine.
+func lookUp(tx *store.Tx, m Machine) (w onWire, err error) {
+	uuid := store.UUIDKey(m.UUID)
+	if w.device, err = optional(tx.DeviceBy(store.Fact{Kind: store.FactUUID, Value: uuid})); err != nil {
+		return w, err
+	}
+	if w.device == nil {
+		d, err := optional(tx.DeviceBy(store.Fact{Kind: store.FactMAC, Value: fold(m.MAC)}))
+		if err != nil {
+			return w, err
+		}
+		if d != nil && (uuid == "" || d.UUIDKey == "") {
+			w.device = d
+		}
+	}
+	maybe := []store.Device{}
 	switch {
-	case d != nil && d.State == store.Lost:
-		return Answer{true, d.Label() + " was reported lost."}
-	case hasJob:
-		return Answer{true, d.Label() + " has a job."}
-	case refused:
+	case w.device != nil:
+		maybe = append(maybe, *w.device)
+	case uuid == "":
+		if maybe, err = seenOn(tx, m.MAC); err != nil {
+			return w, err
+		}
+	}
+	for _, d := range maybe {
+		_, busy, err := tx.ActiveJob(d.ID)
+		if err != nil {
+			return w, err
+		}
+		if busy && w.job == "" {
+			w.job = d.Label()
+		}
+		if d.State == store.Lost {
+			w.lost = d.Label()
+		}
+	}
+	return w, nil
+}
+
+// seenOn lists the devices without a believable UUID that used an address on the wire.
+func seenOn(tx *store.Tx, mac string) ([]store.Device, error) {
+	holders, err := tx.Holders(store.Fact{Kind: store.FactWire, Value: fold(mac)})
+	var out []store.Device
+	for _, id := range holders {
+		d, err := tx.Device(id)
+		if err != nil {
+			return nil, err
+		}
+		if d.UUIDKey == "" {
+			out = append(out, d)
+		}
+	}
+	return out, err
+}
+
+// admitBoot is the table behind Decide.
+func admitBoot(w onWire, bench bool) Answer {
+	d := w.device
+	switch {
+	case w.lost != "" && d != nil:
+		return Answer{true, w.lost + " was reported lost."}
+	case w.job != "" && d != nil:
+		return Answer{true, w.job + " has a job."}
+	case w.job != "":
+		return Answer{true, "It may be " + w.job + ", which has a job."}
+	case w.lost != "":
+		return Answer{true, "It may be " + w.lost + ", which was reported lost."}
+	case w.refused:
 		return Answer{false, "It had nothing to do a moment ago and is left to its own disk."}
 	case d != nil && d.State != store.New && d.State != store.Ready && d.State != store.Failed && d.State != store.Quarantined:
 		return Answer{false, d.Label() + " is " + string(d.State) + " and has no job."}
+	case d != nil && d.Promised():
+		return Answer{true, d.Label() + " is expected: a list named its UUID or its adapter."}
 	case !bench:
 		return Answer{false, benchClosed}
 	case d == nil:

@@ -6,7 +6,7 @@
 //
 //	power-on   Decide   may this machine boot our agent at all? Token names that boot
 //	stick      Start    the same two questions, asked by the agent itself when a stick started the laptop
-//	hello      Hello    which Device is this (serial, then UUID, never MAC)? conflicts are quarantined
+//	hello      Hello    which Device is this (two agreeing facts or one strong)? conflicts are quarantined
 //	next       Next     wait, leave, off, or a Job signed for this key and this boot only
 //	state      State    each step durable before its Ack; Invalidated is where the Device becomes deploying
 //	personal   Personal the call-home secret, to the bound key, when the content is verified; only the newest holds
@@ -22,7 +22,7 @@
 // revision that he saw (once.go). Where a device is, people say (whereabouts.go): a lost one gets no job and alarms. Who
 // is left alone after nobody approved it, stands in alone.go.
 //
-// What decides is pure and stands in files of its own (identity.go, target.go, verdict.go, proof.go); what
+// What decides is pure and stands in files of its own (identity.go, list.go, target.go, verdict.go, proof.go); what
 // writes is one transaction each. Nothing is kept only in memory but progress and the time of the last
 // request of each agent, so the daemon may be killed at any point.
 package deploy

@@ -60,7 +60,7 @@ func greeting(a store.Agent, d store.Device) string {
 	case d.State == store.Lost:
 		return lostWords(d)
 	case a.Code != "":
-		return "Approve this code to adopt the laptop."
+		return askForCode(d)
 	}
 	return "This is " + d.Label() + "."
 }
@@ -95,7 +95,7 @@ func (s *Service) enter(tx *store.Tx, token store.BootToken, key job.KeyID, h jo
 	if d.State == store.New {
 		a.Code, a.CodeUntil = newCode(), tx.Now().Add(codeLife)
 	}
-	if a.Loop, err = countStart(tx, token.Machine); err != nil {
+	if a.Loop, err = countStart(tx, startsKey(d)); err != nil {
 		return a, d, err
 	}
 	if a.Loop {
@@ -116,37 +116,10 @@ func (s *Service) enter(tx *store.Tx, token store.BootToken, key job.KeyID, h jo
 	return a, d, nil
 }
 
-// admit finds or makes the Device of a Hello.
-func (s *Service) admit(tx *store.Tx, token store.BootToken, h job.Hello) (store.Device, error) {
-	id := identify(h.Facts)
-	known, conflict, err := recognise(tx, id)
-	if err != nil {
-		return store.Device{}, err
-	}
-	d := store.Device{ID: newID(12), State: store.New, Created: tx.Now(), Changed: tx.Now()}
-	if known != nil {
-		d = *known
-	}
-	if conflict != "" {
-		d.State, d.Conflict = store.Quarantined, conflict
-		if err := tx.Audit("ingot", "quarantine", d.ID, conflict); err != nil {
-			return d, err
-		}
-	}
-	if d.State == store.Lost {
-		if err := alarm(tx, &d); err != nil {
-			return d, err
-		}
-	}
-	d.Seen = tx.Now()
-	take(&d, id, h, token.MAC)
-	return d, tx.PutDevice(d)
-}
-
-// countStart adds one start to a machine's guard and reports whether it is in a loop. After an alarm the count
+// countStart adds one start to a laptop's guard and reports whether it is in a loop. After an alarm the count
 // begins anew, so that a person may try again.
-func countStart(tx *store.Tx, machine string) (loop bool, err error) {
-	g, err := tx.Guard(machine)
+func countStart(tx *store.Tx, laptop string) (loop bool, err error) {
+	g, err := tx.Guard(laptop)
 	if err != nil {
 		return false, err
 	}
@@ -163,9 +136,9 @@ func countStart(tx *store.Tx, machine string) (loop bool, err error) {
 	return loop, tx.PutGuard(g)
 }
 
-// clearGuard forgets the starts and refusals of a device's machines: it got further, or a person wants it.
+// clearGuard forgets the starts and refusals of a device: it got further, or a person wants it.
 func clearGuard(tx *store.Tx, d store.Device) error {
-	keys := []string{}
+	keys := []string{startsKey(d)}
 	if d.UUIDKey != "" {
 		keys = append(keys, "uuid "+d.UUIDKey)
 	}
@@ -210,7 +183,7 @@ func checkHello(h job.Hello) error {
 		}
 	}
 	for _, l := range h.Links {
-		texts = append(texts, l.Name, l.MAC, l.Driver, l.Bus)
+		texts = append(texts, l.Name, l.MAC, l.Permanent, l.Driver, l.Bus)
 	}
 	texts = append(texts, h.Warnings...)
 	if len(h.Drives) > 64 || len(h.Links) > 64 || len(h.Warnings) > 64 {

@@ -1,157 +1,203 @@
 package deploy
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
-	"ingot/firmware/smbios"
-	"ingot/imaging/job"
 	"ingot/store"
 )
 
-// identity is the believable part of what a laptop tells about itself.
-type identity struct {
-	serial string // folded manufacturer, NUL, folded serial; empty when junk
-	uuid   string // the lower of both byte orders; empty when junk
+// agreement is how one kind of fact stands between what a laptop tells and what a record knows.
+type agreement int
+
+const (
+	unknown agreement = iota // the laptop or the record does not know it
+	agrees
+	differs
+)
+
+// comparison holds a laptop against one record.
+type comparison struct {
+	serial, uuid, mac, drive agreement
 }
 
-// identify drops junk: strings that a maker forgot to fill in are shared by thousands of laptops.
-func identify(f job.Facts) identity {
-	var id identity
-	if !smbios.JunkSerial(f.Serial) {
-		id.serial = fold(f.Manufacturer) + "\x00" + fold(f.Serial)
-	}
-	id.uuid = uuidKey(f.UUID)
-	return id
-}
+// standing is what a record is to a laptop.
+type standing int
 
-// uuidKey is the form of a UUID that both byte orders share, or "" when it is junk or unreadable.
-func uuidKey(s string) string {
-	u, err := smbios.ParseUUID(s)
-	if err != nil || u.Junk() {
-		return ""
-	}
-	return u.Canonical().String()
-}
+const (
+	hint     standing = iota // at most one weak fact points to it: nothing follows from that
+	same                     // it is this laptop's record
+	disputed                 // facts point to it, and facts speak against it: a person decides
+)
 
-func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
-
-// machineKey is under what a machine on the wire is remembered before it says Hello.
-func machineKey(mac, uuid string) string {
-	if k := uuidKey(uuid); k != "" {
-		return "uuid " + k
-	}
-	return "mac " + fold(mac)
-}
-
-// match finds the Device that an identity belongs to. It returns the device and no conflict; or a conflict in
-// one sentence; or neither, for a laptop never seen.
+// standing is the one table of who a laptop is. Serial (with its manufacturer), UUID and built-in adapter are facts
+// of the board; serial and UUID are strong. Facts that several laptops tell, and junk, were dropped before.
 //
-//	serial   UUID        answer
-//	A        A, none     A
-//	A        other       conflict: two laptops with one serial, or a board was changed
-//	none     B           B, unless B's believable serial differs from a believable one told now: conflict
-//	A        B           conflict
-func match(id identity, bySerial, byUUID *store.Device) (*store.Device, string) {
+//	what agrees                              what differs                  the record is
+//	a serial, a UUID, or adapter and drive   serial, UUID or adapter       disputed: another board, or another laptop
+//	one fact of the board                    the drive                     disputed: nothing else vouches for it
+//	two facts of the board                   only the drive                the same: its drive was replaced
+//	a serial, a UUID, or adapter and drive   nothing                       the same
+//	one adapter or one drive, or nothing     anything                      a hint
+func (c comparison) standing() standing {
+	board := 0
+	for _, a := range []agreement{c.serial, c.uuid, c.mac} {
+		if a == agrees {
+			board++
+		}
+	}
 	switch {
-	case bySerial != nil && byUUID != nil && bySerial.ID != byUUID.ID:
-		return nil, fmt.Sprintf("Its serial belongs to %s, its UUID to %s.", bySerial.Label(), byUUID.Label())
-	case bySerial != nil:
-		if id.uuid != "" && bySerial.UUIDKey != "" && id.uuid != bySerial.UUIDKey {
-			return nil, fmt.Sprintf("Its serial belongs to %s, which has another UUID.", bySerial.Label())
-		}
-		return bySerial, ""
-	case byUUID != nil:
-		if id.serial != "" && byUUID.SerialKey != "" {
-			return nil, fmt.Sprintf("Its UUID belongs to %s, which has another serial.", byUUID.Label())
-		}
-		return byUUID, ""
+	case c.serial != agrees && c.uuid != agrees && (c.mac != agrees || c.drive != agrees):
+		return hint
+	case c.serial == differs, c.uuid == differs, c.mac == differs:
+		return disputed
+	case c.drive == differs && board < 2:
+		return disputed
 	}
-	return nil, ""
+	return same
 }
 
-// recognise reads what match decides on. A laptop that is quarantined, or that a person has settled, is found again
-// by both of its keys, so that its restart does not make another record.
-func recognise(tx *store.Tx, id identity) (*store.Device, string, error) {
-	bySerial, err := optional(tx.DeviceBySerial(id.serial))
-	if err != nil {
-		return nil, "", err
-	}
-	byUUID, err := optional(tx.DeviceByUUID(id.uuid))
-	if err != nil {
-		return nil, "", err
-	}
-	d, conflict := match(id, bySerial, byUUID)
-	if conflict == "" && (d == nil || id.serial != "" && id.uuid != "") {
-		return d, "", nil
-	}
-	all, err := tx.Devices()
-	if err != nil {
-		return nil, "", err
-	}
-	if conflict == "" && !sharedKey(all, id) {
-		return d, "", nil
-	}
-	if conflict == "" {
-		conflict = "It tells one key only, which two laptops share."
-	}
-	told := store.Pair{SerialKey: id.serial, UUIDKey: id.uuid}
-	for _, o := range all {
-		if o.Conflict != "" && o.SerialKey == id.serial && o.UUIDKey == id.uuid || o.Settled != nil && *o.Settled == told {
-			return &o, "", nil
-		}
-	}
-	return nil, conflict, nil
+// anyDiffers reports whether some fact says that these are two laptops.
+func (c comparison) anyDiffers() bool {
+	return c.serial == differs || c.uuid == differs || c.mac == differs || c.drive == differs
 }
 
-// sharedKey reports whether a person once settled that two laptops tell this one key.
-func sharedKey(all []store.Device, id identity) bool {
-	for _, o := range all {
-		if o.Settled != nil && (id.serial == o.Settled.SerialKey && id.uuid == "" || id.uuid == o.Settled.UUIDKey && id.serial == "") {
-			return true
+// anyAgrees reports whether some fact says that this is one laptop.
+func (c comparison) anyAgrees() bool {
+	return c.serial == agrees || c.uuid == agrees || c.mac == agrees || c.drive == agrees
+}
+
+// compare holds what a laptop tells against what a record knows.
+func compare(told, known store.Facts) comparison {
+	return comparison{
+		serial: compareText(told.Serial, known.Serial),
+		uuid:   compareText(told.UUID, known.UUID),
+		mac:    compareSets(told.MACs, known.MACs, func(a, b string) bool { return a == b }),
+		drive:  compareSets(told.Drives, known.Drives, sameDrive),
+	}
+}
+
+func compareText(a, b string) agreement {
+	switch {
+	case a == "" || b == "":
+		return unknown
+	case a == b:
+		return agrees
+	}
+	return differs
+}
+
+// compareSets: one member in common is enough, since a laptop may have several adapters and drives.
+func compareSets[T any](a, b []T, equal func(T, T) bool) agreement {
+	if len(a) == 0 || len(b) == 0 {
+		return unknown
+	}
+	for _, x := range a {
+		for _, y := range b {
+			if equal(x, y) {
+				return agrees
+			}
+		}
+	}
+	return differs
+}
+
+// sameDrive: world-wide names decide where both have one, unless the serials say that a maker used one name twice.
+func sameDrive(a, b store.DriveID) bool {
+	serials := compareText(a.Serial, b.Serial)
+	if a.WWN != "" && b.WWN != "" {
+		return a.WWN == b.WWN && serials != differs
+	}
+	return serials == agrees && a.Model == b.Model
+}
+
+// candidate is a record to which at least one fact of a laptop points.
+type candidate struct {
+	device store.Device
+	facts  store.Facts
+}
+
+// ruling is the answer to "which laptop is this?": a record; or a conflict, in words; or neither, for a laptop that
+// is not known.
+type ruling struct {
+	device   *store.Device
+	conflict string
+}
+
+// judge rules over everything that was gathered. It never picks one of several: two records to which facts point,
+// a disputed one, or a drive that is known to be another laptop's, need a person.
+func judge(told store.Facts, all []candidate) ruling {
+	var mine *candidate
+	claims := 0
+	for i, c := range all {
+		switch compare(told, c.facts).standing() {
+		case same:
+			mine = &all[i]
+			claims++
+		case disputed:
+			claims++
+		}
+	}
+	if claims == 0 {
+		return ruling{}
+	}
+	if claims == 1 && mine != nil && !bringsDriveOf(told, *mine, all) {
+		return ruling{device: &mine.device}
+	}
+	return ruling{conflict: conflictWords(told, all)}
+}
+
+// bringsDriveOf reports whether a laptop that is known holds a drive that stands with another record and not with its
+// own. A record that nobody adopted and that has no strong fact may be this laptop's own earlier start.
+func bringsDriveOf(told store.Facts, mine candidate, all []candidate) bool {
+	for _, c := range all {
+		if c.device.ID == mine.device.ID || anonymous(c.device) {
+			continue
+		}
+		for _, d := range told.Drives {
+			if contains(c.facts.Drives, d) && !contains(mine.facts.Drives, d) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func optional(d store.Device, err error) (*store.Device, error) {
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &d, nil
+func contains(drives []store.DriveID, d store.DriveID) bool {
+	return compareSets(drives, []store.DriveID{d}, sameDrive) == agrees
 }
 
-// take brings a device's record up to what its Hello tells.
-func take(d *store.Device, id identity, h job.Hello, mac string) {
-	d.Manufacturer, d.Model, d.Serial, d.UUID = h.Facts.Manufacturer, h.Facts.Model, strings.TrimSpace(h.Facts.Serial), h.Facts.UUID
-	if strings.EqualFold(strings.TrimSpace(h.Facts.Manufacturer), "lenovo") && h.Facts.ModelVersion != "" {
-		d.Model = h.Facts.ModelVersion // Lenovo's product name is a type number; the version is what people say
-	}
-	if id.serial != "" && d.Settled == nil { // the keys of a settled laptop are what a person left it
-		d.SerialKey = id.serial
-	}
-	if id.uuid != "" && d.Settled == nil {
-		d.UUIDKey = id.uuid
-	}
-	d.Drives, d.MemoryBytes, d.Firmware, d.SecureBoot, d.Warnings = h.Drives, h.MemoryBytes, h.Firmware, h.SecureBoot, h.Warnings
-	takeHealth(d, h)
-	if d.Asset == "" && !smbios.JunkSerial(h.Facts.AssetTag) {
-		d.Asset = strings.TrimSpace(h.Facts.AssetTag)
-	}
-	if mac = fold(mac); mac != "" {
-		kept := d.MACs[:0:0]
-		for _, m := range d.MACs {
-			if m != mac {
-				kept = append(kept, m)
-			}
+// anonymous reports whether a record is only a start that was seen: nobody adopted it, and no strong fact tells it
+// from others.
+func anonymous(d store.Device) bool { return d.State == store.New && !d.Facts().Strong() }
+
+// conflictWords says which fact points to which record, and what speaks against it.
+func conflictWords(told store.Facts, all []candidate) string {
+	var out []string
+	for _, c := range all {
+		x := compare(told, c.facts)
+		with, against := x.words(agrees), x.words(differs)
+		if len(with) == 0 || anonymous(c.device) {
+			continue
 		}
-		d.MACs = append(kept, mac)
-		if n := len(d.MACs) - 16; n > 0 {
-			d.MACs = d.MACs[n:]
+		s := "Its " + strings.Join(with, " and ") + map[bool]string{true: " belongs", false: " belong"}[len(with) == 1] + " to " + c.device.Label()
+		if len(against) > 0 {
+			s += ", which has another " + strings.Join(against, " and another ")
+		}
+		out = append(out, s+".")
+	}
+	return strings.Join(out, " ")
+}
+
+// words names the kinds of facts that stand so.
+func (c comparison) words(a agreement) []string {
+	var out []string
+	for _, x := range []struct {
+		is   agreement
+		word string
+	}{{c.serial, "serial"}, {c.uuid, "UUID"}, {c.mac, "adapter"}, {c.drive, "drive"}} {
+		if x.is == a {
+			out = append(out, x.word)
 		}
 	}
+	return out
 }

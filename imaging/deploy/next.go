@@ -165,7 +165,7 @@ func (s *Service) seal(sc scene) ([]byte, error) {
 	}
 	payload, err := json.Marshal(job.Job{
 		Version: job.Version, ID: j.ID, Kind: j.Kind, AgentKey: j.AgentKey, Nonce: j.Nonce, Issued: sc.now,
-		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Serial, Target: j.Target, Image: j.Image,
+		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Told, Target: j.Target, Image: j.Image,
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
 		After: j.After, DeviceURL: s.pageOf(j.Device), Known: known, Resume: j.Reached,
 		Needs: j.Needs, Rule: j.Rule, DespiteHealth: j.Order.DespiteHealth, Countdown: int(s.cfg.Countdown / time.Second),
@@ -183,7 +183,8 @@ func (s *Service) pageOf(device string) string {
 	return s.cfg.PagesURL + "/devices/" + device
 }
 
-// release lets an agent with nothing to do go, and has its machine refused for a while.
+// release lets an agent with nothing to do go, and has its machine refused for a while: one that the wire can tell
+// from others. A dongle is in another laptop a minute later.
 func (s *Service) release(tx *store.Tx, a *store.Agent) error {
 	if a.Released {
 		return nil
@@ -195,6 +196,10 @@ func (s *Service) release(tx *store.Tx, a *store.Agent) error {
 	}
 	if err != nil {
 		return err
+	}
+	own, err := ownMachine(tx, t, a.Device)
+	if err != nil || !own {
+		return errors.Join(err, tx.PutAgent(*a))
 	}
 	g, err := tx.Guard(t.Machine)
 	if err != nil {
@@ -217,6 +222,11 @@ func (s *Service) quarantine(tx *store.Tx, sc scene) error {
 	if err := d.Become(store.Quarantined, tx.Now()); err != nil {
 		return err
 	}
-	d.Conflict = "Two laptops with this identity are running at the same time."
+	first, err := tx.Agent(sc.job.AgentKey)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	d.Conflict = fmt.Sprintf("Two laptops with this identity are running at the same time: one since %s on %s, one since %s on %s.",
+		first.Started.Format(time.TimeOnly), first.MAC, sc.agent.Started.Format(time.TimeOnly), sc.agent.MAC)
 	return errors.Join(tx.PutDevice(d), tx.Audit("ingot", "quarantine", d.ID, d.Conflict))
 }

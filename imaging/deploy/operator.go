@@ -28,6 +28,13 @@ func (s *Service) Adopt(ctx context.Context, operator string, a store.Adoption) 
 		if err != nil {
 			return "", err
 		}
+		known, err := readSticker(tx, &d, a.Sticker)
+		if err != nil {
+			return "", err
+		}
+		if known != nil {
+			return known.ID, s.rejoin(tx, operator, d, *known, a)
+		}
 		return d.ID, s.adopt(tx, operator, agent, d, a)
 	})
 	if err != nil {
@@ -66,12 +73,25 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 	if d.State != store.New { // a wiped device becomes ready, too, but by its wipe
 		return job.Faultf(job.CodeState, "%s was adopted before and is %s.", d.Label(), d.State)
 	}
+	if needsSticker(d) {
+		return job.Faultf(job.CodeNoSerial, "It tells %q.", d.Told)
+	}
 	if err := d.Become(store.Ready, tx.Now()); err != nil {
 		return err
 	}
+	if err := dress(tx, &d, a); err != nil {
+		return err
+	}
+	agent.Used, agent.Code = &store.Used{Code: agent.Code, By: operator, Time: tx.Now()}, ""
+	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d), shareAdapters(tx, d),
+		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
+}
+
+// dress gives a device the asset tag, role and Name of its adoption.
+func dress(tx *store.Tx, d *store.Device, a store.Adoption) error {
 	if a.Asset = strings.TrimSpace(a.Asset); a.Asset != "" {
-		if len(a.Asset) > 64 {
-			return job.Faultf(job.CodeBadRequest, "The asset tag has %d characters.", len(a.Asset))
+		if err := fitEntry("asset tag", a.Asset, maxEntry); err != nil {
+			return err
 		}
 		d.Asset = a.Asset
 	}
@@ -82,12 +102,7 @@ func (s *Service) adopt(tx *store.Tx, operator string, agent store.Agent, d stor
 		}
 		d.Role = r.Name
 	}
-	if err := giveName(tx, &d, a.Name, d.Role, false); err != nil {
-		return err
-	}
-	agent.Used, agent.Code = &store.Used{Code: agent.Code, By: operator, Time: tx.Now()}, ""
-	return errors.Join(tx.PutDevice(d), tx.PutAgent(agent), clearGuard(tx, d),
-		tx.Audit(operator, "adopt", d.ID, fmt.Sprintf("%s %s, serial %s, adopted as %s.", d.Manufacturer, d.Model, d.Serial, d.Label())))
+	return giveName(tx, d, a.Name, d.Role, false)
 }
 
 // giveName reserves the wanted Name, else keeps the one it has, else makes one by the role's pattern.
@@ -200,7 +215,7 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 		return store.Job{}, err
 	}
 	target := target(drive)
-	if err := errors.Join(fits(v, target), suits(v, d, drive, o.DespiteHealth)); err != nil {
+	if err := errors.Join(fits(v, target), suits(v, d, drive, o.DespiteHealth), saved(tx, d, target, o)); err != nil {
 		return store.Job{}, err
 	}
 	if role.Name != "" {
@@ -217,7 +232,7 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	}
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Deploy, Device: d.ID, Operator: operator, Order: o, Created: tx.Now(), Serial: d.Serial,
-		UUIDKey: uuidKey(d.UUID), Target: target, Image: v.Ref(), DiskSize: v.DiskSize, DataExtents: v.DataExtents, ZeroExtents: v.ZeroExtents,
+		Told: d.Told, UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: target, Image: v.Ref(), DiskSize: v.DiskSize, DataExtents: v.DataExtents, ZeroExtents: v.ZeroExtents,
 		ProvenBytes: v.DataBytes + v.ZeroBytes, Table: v.Table,
 		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
 		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),
@@ -244,6 +259,29 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 	}
 	j, err := lastWriter(tx, d)
 	return j.Observed != nil || j.Reached == job.Committing || j.Reached == job.Committed, err
+}
+
+// saved refuses a drive that is known from another device in use: what lies on it is that one's. It is overwritten when
+// the operator says that it was saved and types whose it was.
+func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
+	var facts []store.Fact
+	for _, id := range store.DriveIDs([]job.Drive{{WWN: t.WWN}}) {
+		facts = append(facts, store.Fact{Kind: store.FactDrive, Value: id.WWN})
+	}
+	others, err := firmHolders(tx, d.ID, facts...)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		used, err := inUse(tx, other)
+		if err != nil {
+			return err
+		}
+		if used && !confirmed(other, o) {
+			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is in use: its data is lost. Say --data-saved --confirm %s.", t.Serial, other.Label(), other.Name)
+		}
+	}
+	return nil
 }
 
 // allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator
@@ -280,7 +318,7 @@ func allowed(d store.Device, o store.Order, used bool) error {
 // confirmed reports whether the operator says that the data was saved, and typed the Name or the serial.
 func confirmed(d store.Device, o store.Order) bool {
 	typed := strings.TrimSpace(o.Confirm)
-	return o.DataSaved && typed != "" && (strings.EqualFold(typed, d.Name) || d.SerialKey != "" && strings.EqualFold(typed, d.Serial))
+	return o.DataSaved && typed != "" && (strings.EqualFold(typed, d.Name) || !needsSticker(d) && strings.EqualFold(typed, d.Serial))
 }
 
 // returnedFault says why a device that came back gets no image yet.

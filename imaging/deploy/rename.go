@@ -50,7 +50,7 @@ func approveRename(tx *store.Tx, operator string, d store.Device, o store.Rename
 	}
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Rename, Device: d.ID, Operator: operator, Order: store.Order{Device: o.Device, Role: o.Role, Name: o.Name},
-		Created: tx.Now(), Serial: d.Serial, UUIDKey: uuidKey(d.UUID), Target: dep.Target, Rule: job.DriveNamed, Image: dep.Image, DiskSize: put.DiskSize, Table: put.Table,
+		Created: tx.Now(), Serial: d.Serial, Told: d.Told, UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: dep.Target, Rule: job.DriveNamed, Image: dep.Image, DiskSize: put.DiskSize, Table: put.Table,
 		DeviceName: name, Former: d.Name, Personalise: true, RootPart: put.RootPart, Grow: put.Grow, After: job.Reset, Deployment: dep.ID,
 	}
 	if seen := dep.Seen(); seen != nil {

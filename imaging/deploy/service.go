@@ -156,6 +156,20 @@ func (s *Service) lastHeard(key job.KeyID) time.Time {
 	return s.started
 }
 
+// heardWithin lists the agents that made a request within a time.
+func (s *Service) heardWithin(d time.Duration) []job.KeyID {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []job.KeyID
+	for k, t := range s.heard {
+		if now.Sub(t) < d {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 // Run does what time demands until ctx ends: it closes jobs whose laptops never came back.
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)

@@ -43,7 +43,7 @@ func TestASettledLaptopKeepsItsOwnersData(t *testing.T) {
 	b := newBench(t)
 	b.finished("ABC1234", "PC-1")
 	b.clash("PC-1")
-	d, err := b.s.Settle(context.Background(), "anna", "PC-1")
+	d, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	must(t, err)
 	if d.State != store.Deployed || d.Conflict != "" || d.Holds == nil {
 		t.Errorf("settled device is %s; want deployed", d.State)
@@ -64,11 +64,11 @@ func TestALaptopWhoseDiskWasTouchedIsSettledAsFailed(t *testing.T) {
 	j := l.work()
 	l.reach(j, job.Writing)
 	b.clash("PC-1")
-	_, err = b.s.Settle(context.Background(), "anna", "PC-1")
+	_, err = b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	wantCode(t, "settling while a job writes", err, job.CodeBusy)
 	_, err = l.c.Result(context.Background(), j.ID, job.Result{Job: j.ID, State: job.Failed, DiskTouched: true, Fault: &job.Fault{Code: job.CodeDriveWrite}})
 	must(t, err)
-	d, err := b.s.Settle(context.Background(), "anna", "PC-1")
+	d, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	must(t, err)
 	if d.State != store.Failed {
 		t.Errorf("settled device is %s; want failed", d.State)
@@ -78,7 +78,7 @@ func TestALaptopWhoseDiskWasTouchedIsSettledAsFailed(t *testing.T) {
 func TestOnlyAQuarantineIsSettled(t *testing.T) {
 	b := newBench(t)
 	l := b.finished("ABC1234", "PC-1")
-	_, err := b.s.Settle(context.Background(), "anna", "PC-1")
+	_, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	wantCode(t, "settling a deployed laptop", err, job.CodeState)
 	b.clk.pass(16 * time.Minute)
 	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Image: "sales", DataSaved: true, Confirm: "PC-1"})
@@ -86,15 +86,16 @@ func TestOnlyAQuarantineIsSettled(t *testing.T) {
 	l.boot()
 	l.sayHello()
 	l.reach(l.work(), job.Writing)
-	_, err = b.s.Settle(context.Background(), "anna", "PC-1")
+	_, err = b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: store.AsSame})
 	wantCode(t, "settling a laptop that is being deployed", err, job.CodeState)
 	if d := b.device("PC-1"); d.State != store.Deploying {
 		t.Errorf("device is %s; want deploying", d.State)
 	}
 }
 
-// TestASettledLaptopIsKnownAgain: a laptop that shares one key with another is, once a person has settled it, known
-// by both of its keys together, and can be adopted and deployed. The other one is still itself.
+// TestASettledLaptopIsKnownAgain: a laptop that shares one key with another is, once a person has settled that they are
+// two, known by what only it tells, and can be adopted and deployed. The other one is still itself. What both tell leads
+// to neither any more.
 func TestASettledLaptopIsKnownAgain(t *testing.T) {
 	for name, change := range map[string]func(*laptop){
 		"its serial is another's": func(l *laptop) { l.hello.Facts.UUID = uuidFor("other") },
@@ -108,7 +109,7 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 			l.hello.Drives[0].Serial, l.hello.Drives[0].WWN = "DRV-2", "eui.2"
 			l.boot()
 			id := l.sayHello().Device
-			d, err := b.s.Settle(context.Background(), "anna", id)
+			d, err := b.s.Settle(context.Background(), "anna", id, store.Settlement{As: store.AsTwo})
 			must(t, err)
 			if d.State != store.New {
 				t.Fatalf("settled device is %s; want new", d.State)
@@ -120,6 +121,12 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 				t.Fatalf("its restart made the record %s; want %s", r.Device, id)
 			}
 			_, err = b.s.Adopt(context.Background(), "anna", store.Adoption{Code: r.Code, Name: "PC-2"})
+			if l.hello.Facts.Serial == "ABC1234" { // two laptops tell it: only a sticker says which this is
+				wantCode(t, "adopting by a serial that two laptops tell", err, job.CodeNoSerial)
+				_, err = b.s.Adopt(context.Background(), "anna", store.Adoption{Code: r.Code, Name: "PC-2", Sticker: "ABC1234"})
+				wantCode(t, "the sticker of the other laptop", err, job.CodeSticker)
+				_, err = b.s.Adopt(context.Background(), "anna", store.Adoption{Code: r.Code, Name: "PC-2", Sticker: "ABC1234-B"})
+			}
 			must(t, err)
 			_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-2", Image: "sales"})
 			must(t, err)
@@ -135,8 +142,8 @@ func TestASettledLaptopIsKnownAgain(t *testing.T) {
 				vague.hello.Facts.Serial = ""
 			}
 			vague.boot()
-			if d := b.device(vague.sayHello().Device); d.State != store.Quarantined {
-				t.Errorf("a laptop that tells the shared key alone is %s (%s); want quarantined", d.State, d.Name)
+			if d := b.device(vague.sayHello().Device); d.Name != "" || d.State != store.New {
+				t.Errorf("a laptop that tells the shared key alone is %s (%s); want a new one that waits for a person", d.State, d.Name)
 			}
 		})
 	}
@@ -162,4 +169,138 @@ func TestALaptopThatMayBeInUseIsImagedAgainOnlyWithItsNameTyped(t *testing.T) {
 		}
 		must(t, err)
 	}
+}
+
+// pending is a laptop that tells the serial of PC-1 and another UUID: a record in quarantine.
+func (b *bench) pending() (*laptop, string) {
+	b.t.Helper()
+	l := b.full(1)
+	l.hello.Facts.UUID = uuidFor("other")
+	l.boot()
+	return l, l.sayHello().Device
+}
+
+// TestOneLaptopIsSettledAsSame: its record takes what it tells now, keeps all that it held, and the old stays to be read.
+func TestOneLaptopIsSettledAsSame(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	first := b.full(1)
+	first.adoptAs("PC-1")
+	b.order("PC-1")
+	j := first.work()
+	first.reach(j, job.Committed)
+	_, err := first.c.Result(ctx, j.ID, result(j))
+	must(t, err)
+	held := b.device("PC-1")
+	b.clk.pass(16 * time.Minute)
+	l, id := b.pending()
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsTwo, With: "PC-1"})
+	wantCode(t, "two with another record", err, job.CodeSettle)
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: "somehow"})
+	wantCode(t, "an unknown way", err, job.CodeSettle)
+	d, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame})
+	must(t, err)
+	if d.ID != held.ID || d.State != store.Deployed || d.Holds == nil || d.Holds.ID != held.Holds.ID || d.Name != "PC-1" || d.UUIDKey != store.UUIDKey(uuidFor("other")) {
+		t.Fatalf("settled as %+v", d.Device)
+	}
+	if len(d.History) == 0 || d.History[0].What != "uuid" || d.History[0].By != "anna" {
+		t.Errorf("history %+v; want the old UUID", d.History)
+	}
+	if _, err := b.s.Device(ctx, id); err == nil {
+		t.Error("the record of the conflict is still there")
+	}
+	if n := l.next(); n.Order != job.Leave {
+		t.Errorf("the waiting laptop's Next = %s (%s); want leave: it is deployed and has no job", n.Order, n.Say)
+	}
+	b.clk.pass(16 * time.Minute)
+	l.boot()
+	if r := l.sayHello(); r.Device != held.ID {
+		t.Errorf("its next start is record %s; want %s", r.Device, held.ID)
+	}
+	_, err = b.s.Deploy(ctx, "anna", store.Order{Device: "PC-1", Image: "sales"})
+	wantCode(t, "an order without the name typed", err, job.CodeUnconfirmed)
+}
+
+// TestAMovedBoardTakesItsFactsFromItsOldRecord, which keeps what it holds.
+func TestAMovedBoardTakesItsFactsFromItsOldRecord(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	donor := b.full(1)
+	donor.adoptAs("PC-1")
+	b.order("PC-1")
+	j := donor.work()
+	donor.reach(j, job.Committed)
+	_, err := donor.c.Result(ctx, j.ID, result(j))
+	must(t, err)
+	b.full(2).adoptAs("PC-2")
+	b.clk.pass(16 * time.Minute)
+	l := b.full(1).drive(2) // the board of PC-1 in the case, and with the drive, of PC-2
+	l.boot()
+	id := l.sayHello().Device
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame})
+	wantCode(t, "same, with two records to choose from", err, job.CodeSettle)
+	_, err = b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame, With: "PC-2"})
+	wantCode(t, "same, though the other record holds a deployment", err, job.CodeSettle)
+	d, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsMoved, With: "PC-2"})
+	must(t, err)
+	if d.Name != "PC-2" || d.Serial != "ABC1202" || d.Told != "ABC1201" || d.UUIDKey != store.UUIDKey(uuidFor("ABC1201")) {
+		t.Errorf("settled as %+v; want PC-2 by its old serial, with the board's facts", d.Device)
+	}
+	one := b.device("PC-1")
+	if one.State != store.Deployed || one.Holds == nil || one.Serial != "ABC1201" || one.SerialKey != "" || one.UUIDKey != "" || len(one.History) < 3 {
+		t.Errorf("the old record of the board: %+v; want all that it holds, and none of the board's facts", one.Device)
+	}
+	b.clk.pass(16 * time.Minute)
+	l.boot()
+	if r := l.sayHello(); r.Name != "PC-2" {
+		t.Errorf("its next start is %q; want PC-2", r.Name)
+	}
+}
+
+// TestTwoLiveLaptopsOfOneRecordAreSettledAsTwo: what both tell leads to neither, so each is told by its sticker.
+func TestTwoLiveLaptopsOfOneRecordAreSettledAsTwo(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	b.full(1).adoptAs("PC-1")
+	b.clash("PC-1")
+	_, err := b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsMoved})
+	wantCode(t, "moved, where nothing belongs to another record", err, job.CodeSettle)
+	d, err := b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsTwo})
+	must(t, err)
+	if d.State != store.Ready || d.Serial != "ABC1201" || d.SerialKey != "" || d.Sticker != "ABC1201" {
+		t.Errorf("settled as %+v", d.Device)
+	}
+	b.clk.pass(16 * time.Minute)
+	other := b.full(1).card("usb", "8c:16:45:dd:dd:01").drive(7)
+	other.boot()
+	r := other.sayHello()
+	if d := b.device(r.Device); d.State != store.New || d.Name != "" {
+		t.Errorf("the second laptop is %s (%s); want new", d.Name, d.State)
+	}
+	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: r.Code, Sticker: "ABC1201"})
+	wantCode(t, "the sticker of the first", err, job.CodeSticker)
+	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: r.Code, Sticker: "ABC1201-B", Name: "PC-2"})
+	must(t, err)
+}
+
+// TestAWaitingLaptopThatAPersonKnowsIsSettled, though no fact points to its record: board and drive are new.
+func TestAWaitingLaptopThatAPersonKnowsIsSettled(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	known, err := b.nameless(1).adopt(store.Adoption{Sticker: "STK-0001", Name: "PC-1"})
+	must(t, err)
+	l := b.nameless(2)
+	l.boot()
+	code := l.sayHello().Code
+	_, err = b.s.Adopt(ctx, "anna", store.Adoption{Code: code, Sticker: "STK-0001"})
+	wantCode(t, "its sticker, with another drive", err, job.CodeSticker)
+	_, err = b.s.Settle(ctx, "anna", code, store.Settlement{As: store.AsTwo})
+	wantCode(t, "two, without a conflict", err, job.CodeState)
+	d, err := b.s.Settle(ctx, "anna", code, store.Settlement{As: store.AsMoved, With: "STK-0001"})
+	must(t, err)
+	if d.ID != known.ID || d.Serial != "STK-0001" || d.Drives[0].Serial != "S4EV0002" {
+		t.Errorf("settled as %+v", d.Device)
+	}
+	_, err = b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsSame, With: "PC-1"})
+	wantCode(t, "a laptop that waits for nothing", err, job.CodeState)
 }

@@ -59,7 +59,7 @@ func decide(s scene) verdict {
 	case s.device.State == store.New && !s.now.Before(s.agent.Started.Add(s.approve)):
 		return verdict{order: job.Leave, say: job.CodeNotApproved.Words().Sentence, alone: true}
 	case s.device.State == store.New:
-		return verdict{order: job.Wait, say: "Approve this code to adopt the laptop."}
+		return verdict{order: job.Wait, say: askForCode(s.device)}
 	case s.job != nil:
 		return decideJob(s, *s.job)
 	case s.device.State == store.Ready, s.device.State == store.Failed:
@@ -100,13 +100,24 @@ func decideJob(s scene, j store.Job) verdict {
 	return verdict{order: job.Work, bind: true}
 }
 
-// stranger says why this laptop is not the one that the job was approved for: serial, UUID and the target
-// drive must all be equal.
+// askForCode is what a person does with a laptop that shows a code.
+func askForCode(d store.Device) string {
+	if needsSticker(d) {
+		return "Scan the sticker of this laptop and approve this code."
+	}
+	return "Approve this code to adopt the laptop."
+}
+
+// stranger says why this laptop is not the one that the job was approved for: the serial that its firmware tells, its
+// UUID and the target drive must all be equal, and its own adapters must not be others. Where the firmware tells no
+// serial and no UUID of its own, the drive and the record that a person bound it to by its sticker are what is left.
 func stranger(s scene, j store.Job) *job.Fault {
-	id := identify(s.agent.Hello.Facts)
+	told := tells(s.agent.Hello)
 	switch {
-	case fold(s.agent.Hello.Facts.Serial) != fold(j.Serial), id.uuid != j.UUIDKey:
+	case fold(s.agent.Hello.Facts.Serial) != fold(j.Told), told.UUID != j.UUIDKey:
 		return job.Faultf(job.CodeWrongDevice, "Serial or UUID differ from the approved laptop's.")
+	case compare(told, store.Facts{MACs: j.BuiltIn}).mac == differs:
+		return job.Faultf(job.CodeWrongDevice, "Its network adapter is not the approved laptop's.")
 	case !holds(s.agent.Hello.Drives, j.Target):
 		return job.Faultf(job.CodeWrongDrive, "Drive %s is not in it.", j.Target.Serial)
 	}

@@ -56,19 +56,18 @@ func rank(d store.DeviceView) int {
 // Device shows one device by id, Name, serial, or the code that its laptop shows.
 func (s *Service) Device(_ context.Context, ref string) (v store.DeviceView, err error) {
 	err = s.db.View(func(tx *store.Tx) error {
-		d, err := tx.FindDevice(ref)
+		d, err := s.find(tx, ref)
 		if err != nil {
-			_, byCode, codeErr := s.byCode(tx, ref)
-			if codeErr != nil {
-				return err
-			}
-			d = byCode
+			return err
 		}
 		agents, err := newestAgents(tx)
 		if err != nil {
 			return err
 		}
-		v, err = s.view(tx, d, agents)
+		if v, err = s.view(tx, d, agents); err != nil {
+			return err
+		}
+		v.Claims, v.Rivals, err = claims(tx, d)
 		return err
 	})
 	return v, err

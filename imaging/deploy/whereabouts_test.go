@@ -56,7 +56,7 @@ func TestEveryStateUnderEveryCommand(t *testing.T) {
 			return err
 		},
 		"settle": func(b *bench) error {
-			_, err := b.s.Settle(ctx, "anna", "LT-7")
+			_, err := b.s.Settle(ctx, "anna", "LT-7", store.Settlement{As: store.AsSame})
 			return err
 		},
 	}

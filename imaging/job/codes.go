@@ -78,6 +78,12 @@ const (
 	CodeBundleBuild  Code = "E613"
 	CodeBundle       Code = "E614"
 
+	// Which laptop is this?
+	CodeNoSerial    Code = "E620"
+	CodeSticker     Code = "E621"
+	CodeTaken       Code = "E622"
+	CodeListRefused Code = "E623"
+	CodeSettle      Code = "E624"
 	// The operator's side: what somebody else did, or what is no longer here
 	CodeStale    Code = "E660"
 	CodeReturned Code = "E661"
@@ -171,8 +177,13 @@ var words = map[Code]Words{
 	CodeBundleBuild:  {"The boot bundle could not be built; what was served before is still served.", "Read the reason, then run \"ingot firmware build\" again."},
 	CodeBundle:       {"The boot bundle is missing or damaged.", "Run \"ingot firmware build\"."},
 
-	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
-	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
+	CodeNoSerial:    {"The firmware of this laptop tells no serial that only it has.", "Scan its sticker: ingot device adopt CODE --sticker SERIAL."},
+	CodeSticker:     {"The sticker belongs to another laptop than this one.", "Check which laptop this is. If a part was replaced: ingot device settle CODE --as moved --with DEVICE."},
+	CodeTaken:       {"That belongs to another device.", "See \"ingot device show\"; correct the wrong one with \"ingot device set\"."},
+	CodeListRefused: {"The list was refused; nothing of it was imported.", "Mend the lines that are named and import it again."},
+	CodeSettle:      {"That does not settle which laptop this is.", "See \"ingot device show\": say --as same, two or moved, and --with the other record."},
+	CodeStale:       {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeReturned:    {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 
 	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},

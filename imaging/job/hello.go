@@ -83,8 +83,9 @@ type Drive struct {
 type Link struct {
 	Name      string `json:"name"`
 	MAC       string `json:"mac"`
+	Permanent string `json:"permanent,omitempty"` // the address that the adapter was made with, where it tells
 	Driver    string `json:"driver"`
-	Bus       string `json:"bus"` // pci, usb, virtio
+	Bus       string `json:"bus"` // pci, usb, virtio; external: PCI outside of the case (Thunderbolt)
 	Carrier   bool   `json:"carrier"`
 	Boot      bool   `json:"boot"`       // the one that reached the daemon
 	SpeedMbps int    `json:"speed_mbps"` // 0 when unknown

@@ -38,6 +38,7 @@ func Cases() []Case {
 		usbCases(),
 		bootLogCases(),
 		deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
+		identityCases(),
 		preflightCases(),
 		faultCases(),
 		closedCases(), unapprovedCases(),

@@ -76,6 +76,27 @@ func TestOnlyWiredAdaptersAreListed(t *testing.T) {
 	}
 }
 
+// TestADockOnThunderboltIsNoPartOfTheLaptop: its adapter is on PCI, as a built-in one is.
+func TestADockOnThunderboltIsNoPartOfTheLaptop(t *testing.T) {
+	dir := sysfs(t, map[string]string{
+		"class/net/eth0/type":                                    "1",
+		"class/net/eth0/address":                                 "8c:16:45:0a:0b:0c",
+		"class/net/eth0/device":                                  "->../../../devices/pci0000:00/0000:00:1f.6",
+		"devices/pci0000:00/0000:00:1f.6/subsystem":              "->../../../bus/pci",
+		"devices/pci0000:00/0000:00:1f.6/removable":              "fixed",
+		"class/net/eth1/type":                                    "1",
+		"class/net/eth1/address":                                 "8c:16:45:0a:0b:0d",
+		"class/net/eth1/device":                                  "->../../../devices/pci0000:00/0000:00:07.0/0000:05:00.0",
+		"devices/pci0000:00/0000:00:07.0/0000:05:00.0/subsystem": "->../../../../bus/pci",
+		"devices/pci0000:00/0000:00:07.0/removable":              "removable",
+		"bus/pci/devices/x":                                      "",
+	})
+	got := link.Wired(dir)
+	if len(got) != 2 || got[0].Bus != "pci" || got[1].Bus != "external" {
+		t.Errorf("Wired = %+v; want the first on pci, the second external", got)
+	}
+}
+
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	dir := sysfs(t, laptop)
 	if got := link.Driverless(dir); len(got) != 1 || !strings.Contains(got[0], "8086:57a1") {

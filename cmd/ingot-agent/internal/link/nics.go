@@ -46,10 +46,28 @@ func modem(dir string) bool { return strings.Contains(word(dir, "uevent"), "DEVT
 func describe(dir, name string) job.Link {
 	l := job.Link{Name: name, MAC: word(dir, "address"), Carrier: word(dir, "carrier") == "1",
 		Driver: target(dir, "device/driver"), Bus: target(dir, "device/subsystem")}
+	if l.Bus == "pci" && outside(dir) {
+		l.Bus = "external"
+	}
 	if n, err := strconv.Atoi(word(dir, "speed")); err == nil && n > 0 && n < 1_000_000 {
 		l.SpeedMbps = n
 	}
 	return l
+}
+
+// outside reports whether an adapter on PCI sits behind a port that the firmware marks as leading out of the case: a
+// Thunderbolt dock goes from one laptop to the next, as a USB one does.
+func outside(dir string) bool {
+	place, err := filepath.EvalSymlinks(filepath.Join(dir, "device"))
+	if err != nil {
+		return false
+	}
+	for ; len(place) > 1; place = filepath.Dir(place) {
+		if word(place, "removable") == "removable" {
+			return true
+		}
+	}
+	return false
 }
 
 func exists(dir, name string) bool {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishvananda/netlink"
+
 	"ingot/imaging/job"
 )
 
@@ -16,10 +18,21 @@ func (m *Manager) Links() []job.Link {
 	for _, n := range m.nics {
 		l := n.link
 		l.Boot = l.Name == m.boot
+		l.Permanent = permanent(l.Name)
 		out = append(out, l)
 	}
 	slices.SortFunc(out, func(a, b job.Link) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// permanent is the address that an adapter was made with. The one in use may be another: firmware lends a dock the
+// laptop's own.
+func permanent(name string) string {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return ""
+	}
+	return l.Attrs().PermHWAddr.String()
 }
 
 // Unplugged reports whether the boot link has no signal.

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// deviceOf1 is what only a Device of schema 1 holds: the two keys of a laptop of which a person settled that one is
+// another device's.
+type deviceOf1 struct {
+	Settled *struct {
+		SerialKey string `json:"serial_key"`
+		UUIDKey   string `json:"uuid_key"`
+	} `json:"settled"`
+}
+
+// factsFromKeys is the step from schema 1 to 2: the two indexes of one key each become one index of facts. Serial
+// keys are made anew, since makers are now compared by one name; a key that turns out to belong to two records, or
+// that a person settled as told by two laptops, becomes a shared fact.
+func factsFromKeys(b *bbolt.Tx) error {
+	tx := &Tx{b: b, now: time.Now().UTC()}
+	for _, name := range []string{bByFact, bShared} {
+		if _, err := b.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return err
+		}
+	}
+	devices, err := tx.Devices()
+	if err != nil {
+		return err
+	}
+	twice, err := sharedOf1(tx, devices)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		d.Told = d.Serial
+		if d.SerialKey != "" {
+			d.SerialKey = SerialKey(d.Manufacturer, d.Serial)
+		}
+		for f := range twice {
+			d.Lose(f)
+		}
+		if err := errors.Join(tx.index(Device{}, d), put(tx, bDevices, []byte(d.ID), d)); err != nil {
+			return err
+		}
+	}
+	for f, ids := range twice {
+		if err := put(tx, bShared, f.key(), Shared{Fact: f, Since: tx.now, Devices: ids, Why: "Found when the records were brought to schema 2."}); err != nil {
+			return err
+		}
+	}
+	jobs, err := tx.Jobs()
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		j.Told = j.Serial
+		if err := put(tx, bJobs, []byte(j.ID), j); err != nil {
+			return err
+		}
+	}
+	return errors.Join(b.DeleteBucket([]byte("device-by-serial")), b.DeleteBucket([]byte("device-by-uuid")))
+}
+
+// sharedOf1 finds the strong facts that more than one record stands for, with those records.
+func sharedOf1(tx *Tx, devices []Device) (map[Fact][]string, error) {
+	holders := map[Fact][]string{}
+	for _, d := range devices {
+		raw, err := get[json.RawMessage](tx, bDevices, []byte(d.ID))
+		if err != nil {
+			return nil, err
+		}
+		var old deviceOf1
+		if err := json.Unmarshal(raw, &old); err != nil {
+			return nil, fmt.Errorf("read device %s: %w", d.ID, ErrDamaged)
+		}
+		if d.State == Quarantined && old.Settled == nil {
+			continue // it only claims
+		}
+		facts := []Fact{{FactUUID, d.UUIDKey}}
+		if d.SerialKey != "" || old.Settled != nil && old.Settled.SerialKey != "" {
+			facts = append(facts, Fact{FactSerial, SerialKey(d.Manufacturer, d.Serial)})
+		}
+		if old.Settled != nil && old.Settled.UUIDKey != d.UUIDKey {
+			facts = append(facts, Fact{FactUUID, old.Settled.UUIDKey})
+		}
+		for _, f := range facts {
+			if f.Value != "" {
+				holders[f] = append(holders[f], d.ID)
+			}
+		}
+	}
+	for f, ids := range holders {
+		if len(ids) < 2 {
+			delete(holders, f)
+		}
+	}
+	return holders, nil
+}
