@@ -19,7 +19,9 @@ type answers struct {
 	err error
 }
 
-func (a answers) Progress(context.Context, job.ID, job.Progress) (job.Ack, error) { return a.ack, a.err }
+func (a answers) Progress(context.Context, job.ID, job.Progress) (job.Ack, error) {
+	return a.ack, a.err
+}
 
 // TestOnlyTheDaemonsWordKeepsAnOrderFresh is about a laptop that waits for its charger for longer than an order is
 // valid: it may begin then only if the daemon said all the while that the job is wanted.
