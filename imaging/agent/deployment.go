@@ -113,25 +113,37 @@ func (d *deployment) close() {
 
 // prepare is all that comes before the first write. Every refusal that needs no write is here.
 func (d *deployment) prepare(ctx context.Context) error {
-	if err := d.claim(ctx); err != nil {
-		return err
-	}
-	return d.ready(ctx)
-}
-
-// claim finds and opens drive and image, holds the laptop against what the job needs, and makes the plan.
-func (d *deployment) claim(ctx context.Context) error {
-	var err error
-	if d.drive, err = d.agent.Drives.Open(d.job.Target); err != nil {
-		return err
-	}
-	if err := disk.Match(d.drive.Drive(), d.job.Target); err != nil {
+	if err := d.open(); err != nil {
 		return err
 	}
 	if err := d.preflight(); err != nil {
 		return err
 	}
-	err = disk.Persist(ctx, func(ctx context.Context) (err error) {
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	return d.ready(ctx)
+}
+
+// claim finds and opens drive and image, and makes the plan.
+func (d *deployment) claim(ctx context.Context) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	return d.load(ctx)
+}
+
+// open finds the one drive that the order names.
+func (d *deployment) open() (err error) {
+	if d.drive, err = d.agent.Drives.Open(d.job.Target); err != nil {
+		return err
+	}
+	return disk.Match(d.drive.Drive(), d.job.Target)
+}
+
+// load opens the image and makes the plan of the written disk.
+func (d *deployment) load(ctx context.Context) error {
+	err := disk.Persist(ctx, func(ctx context.Context) (err error) {
 		d.manifest, err = d.agent.Images.OpenManifest(ctx, d.job.Image.Manifest)
 		return err
 	})

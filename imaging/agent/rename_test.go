@@ -84,6 +84,21 @@ func TestARenameRunsOnTheSystemThatWasPutThere(t *testing.T) {
 }
 
 // TestARenameRefusesAnotherSystem: the same drive, written by somebody else since.
+// TestARenameNamesItsDriveAndErasesNothing gives the laptop a second drive, and its own an illness, after its deploy:
+// that is no reason to leave it its old name.
+func TestARenameNamesItsDriveAndErasesNothing(t *testing.T) {
+	b := newBench(t, newGoldenSystem(t))
+	l := b.laptop(16)
+	l.runsItsSystem()
+	l.drive.Health = job.Health{State: job.HealthFailing, Text: "it became read-only"}
+	l.listed = []job.Drive{l.drive, {Path: "/dev/sda", Serial: "SA2", Transport: "sata", SizeBytes: 16 * mib, SectorSize: 512}}
+	_, err := b.service.Rename(context.Background(), "anna", store.Rename{Device: "SALES-01", Name: "SALES-02"})
+	must(t, err)
+	wait := l.boot(t.Context())
+	l.hears("done")
+	must(t, wait())
+}
+
 func TestARenameRefusesAnotherSystem(t *testing.T) {
 	for name, change := range map[string]func(b []byte){
 		"another machine-id": func(b []byte) {
