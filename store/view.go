@@ -16,7 +16,8 @@ type DeviceView struct {
 	LiveSince time.Time   `json:"live_since"`
 	Job       *JobView    `json:"job,omitempty"` // unfinished, else the newest
 	Holds     *Deployment `json:"holds,omitempty"`
-	Deploys   int         `json:"deploys"` // how often it received a version
+	Deploys   int         `json:"deploys"`         // how often it received a version
+	Start     *BootLog    `json:"start,omitempty"` // its last start, when one device is asked for
 }
 
 // JobView is a Job with what is known about its run at this moment.

@@ -55,9 +55,9 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
-	Status  Status                         // what the daemon tells about itself
-	Cause   func([]store.BootEvent) string // why a start stopped; may be nil
-	Hidden  func(error)                    // is told every error that no person may see raw; may be nil
+	Status  Status               // what the daemon tells about itself
+	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
+	Hidden  func(error)          // is told every error that no person may see raw; may be nil
 }
 
 // maxRequest is the largest body in bytes.
@@ -150,6 +150,9 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /api/v1/devices/{ref}", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Device(r.Context(), r.PathValue("ref"))
+		if err == nil {
+			out.Start, err = a.lastStart(r.Context(), out.ID)
+		}
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", func(w http.ResponseWriter, r *http.Request) {
@@ -162,12 +165,26 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
 		for i := range out {
-			if a.Cause != nil {
-				out[i].Cause = a.Cause(out[i].Events)
-			}
+			a.explain(&out[i])
 		}
 		a.reply(w, list(out), err)
 	})
+}
+
+func (a *API) explain(l *store.BootLog) {
+	if a.Explain != nil {
+		a.Explain(l)
+	}
+}
+
+// lastStart gives a device's newest timeline with its cause.
+func (a *API) lastStart(ctx context.Context, id string) (*store.BootLog, error) {
+	logs, err := a.Bench.BootLogs(ctx, id)
+	if err != nil || len(logs) == 0 {
+		return nil, err
+	}
+	a.explain(&logs[0])
+	return &logs[0], nil
 }
 
 func (a *API) jobRoutes(mux *http.ServeMux) {

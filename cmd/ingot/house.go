@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -39,6 +40,7 @@ type house struct {
 	listener *deploy.Listener
 	service  *deploy.Service
 	boot     *bundle
+	doctor   *bootDoctor
 	api      *web.API
 }
 
@@ -56,6 +58,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		}
 	}
 	h := &house{cfg: cfg, boot: &bundle{dir: filepath.Join(cfg.Data, "boot")}}
+	h.doctor = &bootDoctor{bundle: h.boot.dir, started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -86,7 +89,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Cause: causeOf,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

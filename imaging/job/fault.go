@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,6 +37,9 @@ func (f *Fault) Error() string {
 // Words looks a code up; an unknown one says so, and asks for the log.
 func (c Code) Words() Words {
 	if w, ok := words[c]; ok {
+		return w
+	}
+	if w, ok := bootWords[c]; ok {
 		return w
 	}
 	return Words{"Something went wrong that has no words yet.", "Note the code and look into the log of the daemon."}
@@ -100,11 +104,9 @@ type Refusal struct {
 	Fault Fault `json:"fault"`
 }
 
-// Codes lists every code with its words, for the docs and for tests.
+// Codes lists every code, failures and boot causes, with its words, for the docs and for tests.
 func Codes() map[Code]Words {
-	out := make(map[Code]Words, len(words))
-	for c, w := range words {
-		out[c] = w
-	}
+	out := maps.Clone(words)
+	maps.Copy(out, bootWords)
 	return out
 }
