@@ -10,7 +10,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -274,7 +273,7 @@ func readBody(r *http.Request, into any) error {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return job.Faultf(job.CodeBadRequest, "The body is not the JSON that belongs here: %v.", err)
+		return job.Faultf(job.CodeBadRequest, "The body is not the JSON that belongs here: %s.", job.Reason(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return job.Faultf(job.CodeBadRequest, "Something follows the body.")
@@ -305,10 +304,8 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 // fault turns any error into words, and reports the raw one.
 func (a *API) fault(err error) *job.Fault {
 	f := job.FaultOf(err)
-	if f.Code == job.CodeInternal && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
-		return job.Faultf(job.CodeFull, "")
-	}
-	if f.Code == job.CodeInternal && a.Hidden != nil {
+	var told *job.Fault
+	if a.Hidden != nil && !errors.As(err, &told) {
 		a.Hidden(err)
 	}
 	return f
@@ -316,7 +313,7 @@ func (a *API) fault(err error) *job.Fault {
 
 func status(c job.Code) int {
 	switch c {
-	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged:
+	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged, job.CodeFile, job.CodeNetwork, job.CodeStopped:
 		return http.StatusInternalServerError
 	case job.CodeNotFound:
 		return http.StatusNotFound

@@ -74,11 +74,11 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
-		return nil, err
+		return nil, keyWords(err)
 	}
 	signer, err := sign.LoadOrCreate(filepath.Join(cfg.Data, "keys", "jobs.key"))
 	if err != nil {
-		return nil, err
+		return nil, keyWords(err)
 	}
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
@@ -102,9 +102,19 @@ func openWords(err error) error {
 	case errors.Is(err, store.ErrNewer):
 		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database was written by a newer Ingot."))
 	case errors.Is(err, store.ErrDamaged):
-		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database is damaged: %v.", err))
+		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database is damaged: %s.", job.Reason(err)))
+	case job.FaultOf(err).Code != job.CodeInternal:
+		return err
 	}
-	return err
+	return errors.Join(err, job.Faultf(job.CodeDaemon, "The database cannot be opened: it is damaged, or no database."))
+}
+
+// keyWords names the key file that cannot be used.
+func keyWords(err error) error {
+	if err == nil || job.FaultOf(err).Code != job.CodeInternal {
+		return err
+	}
+	return errors.Join(err, job.Faultf(job.CodeDaemon, "A key cannot be used: %s.", job.Reason(err)))
 }
 
 // takeLock holds the data folder for this process; the kernel lets go when the process ends, however it ends.

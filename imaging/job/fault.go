@@ -51,13 +51,14 @@ func Faultf(c Code, format string, args ...any) *Fault {
 	return &Fault{Code: c, Fact: plain(fmt.Sprintf(format, args...))}
 }
 
-// FaultOf finds the Fault in an error's chain; any other error becomes CodeInternal, without its raw text.
+// FaultOf finds the Fault in an error's chain. An error without one is explained where the system's answer tells enough
+// (a file, the network, a full disk, a stop); any other becomes CodeInternal. Never does a raw text stand in it.
 func FaultOf(err error) *Fault {
 	var f *Fault
 	if errors.As(err, &f) {
 		return f
 	}
-	return &Fault{Code: CodeInternal}
+	return explained(err)
 }
 
 // Clean is a Fault that a stranger sent, made fit for a record: a fact of at most 300 characters without control
