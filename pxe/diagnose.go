@@ -146,9 +146,9 @@ func because(c job.Code, format string, args ...any) Cause {
 	return Cause{Code: c, Fact: sentence(fmt.Sprintf(format, args...))}
 }
 
-// sentence ends a text as a sentence does.
+// sentence makes a text begin and end as a sentence does.
 func sentence(s string) string {
-	if s = strings.TrimSpace(s); s == "" || strings.HasSuffix(s, ".") {
+	if s = capital(strings.TrimSpace(s)); s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, ")") {
 		return s
 	}
 	return s + "."
@@ -168,7 +168,7 @@ func (s *start) cause() Cause {
 	case s.verdict.Leg == LegUnsupported:
 		return because(job.BootArch, "%s", s.verdict.Text)
 	case s.verdict.Leg == LegFull:
-		return because(job.BootPoolEmpty, "%s", capital(s.verdict.Text))
+		return because(job.BootPoolEmpty, "%s", s.verdict.Text)
 	case s.verdict.Leg == LegRelay:
 		return because(job.BootRelay, "It was %s", s.verdict.Text)
 	case s.verdict.Leg == LegLoop:
@@ -189,8 +189,9 @@ func (s *start) cause() Cause {
 	return s.loading()
 }
 
-// byClock are the causes that a wrong clock of the server brings about: windows and tokens that seem past.
-var byClock = map[job.Code]bool{job.BootOwnDisk: true, job.BootDenied: true, job.BootIgnored: true}
+// byClock are the causes that a wrong clock of the server brings about: tokens that seem too old. Windows last as long
+// as was meant, whatever the clock does.
+var byClock = map[job.Code]bool{job.BootDenied: true}
 
 // withClock puts a wrong clock into its place: the cause where it can be one, else one more thing to look at.
 func (c Cause) withClock(clock string) Cause {
@@ -220,9 +221,9 @@ func (s *start) broken() Cause {
 	case e.Total == 0:
 		return because(job.BootServerFile, "It is %s", e.File)
 	case strings.Contains(e.Err, "code="):
-		return because(job.BootGaveUp, "%s, after %d of %d bytes", e.File, e.Bytes, e.Total)
+		return because(job.BootGaveUp, "It was %s, after %d of %d bytes", e.File, e.Bytes, e.Total)
 	}
-	return because(job.BootBrokeOff, "%s, after %d of %d bytes", e.File, e.Bytes, e.Total)
+	return because(job.BootBrokeOff, "It was %s, after %d of %d bytes", e.File, e.Bytes, e.Total)
 }
 
 // noHello explains why a fetched kernel and initramfs led to no agent.

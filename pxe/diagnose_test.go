@@ -57,7 +57,7 @@ func TestWhereAStartStopped(t *testing.T) {
 		done   bool
 	}{
 		{"asked and not answered", fw[:1], job.BootUnanswered, "", false},
-		{"asked while the bench was closed", with(fw[:1], line{0, "pxe", pxe.LegIgnore, "", "the bench is closed", 0, 0, ""}), job.BootIgnored, "the bench is closed.", false},
+		{"asked while the bench was closed", with(fw[:1], line{0, "pxe", pxe.LegIgnore, "", "the bench is closed", 0, 0, ""}), job.BootIgnored, "The bench is closed.", false},
 		{"an ARM laptop", with(fw[:1], line{0, "pxe", pxe.LegUnsupported, "", "UEFI ARM 64-bit is not supported yet: no boot file for it", 0, 0, ""}), job.BootArch, "UEFI ARM 64-bit is not supported yet", false},
 		{"the pool was empty", with(fw[:1], line{0, "pxe", pxe.LegFull, "", "", 0, 0, ""}), job.BootPoolEmpty, "", false},
 		{"offered, took no address", fw, job.BootNoRequest, "", false},
@@ -83,8 +83,8 @@ func TestWhereAStartStopped(t *testing.T) {
 		{"the agent asks for an address and gets none", with(initrd, line{20, "", pxe.LegDiscover, "", "", 0, 0, ""}), job.BootNoLease, "", false},
 		{"the agent has an address, no Hello", with(initrd, line{20, "", pxe.LegDiscover, "", "", 0, 0, ""}, line{21, "", pxe.LegAck, "", "", 0, 0, ""}), job.BootNotReached, "", false},
 		{"loaded its loader for ever", with(shim, line{30, "pxe", pxe.LegLoop, "", "", 0, 0, ""}), job.BootLoop, "", false},
-		{"refused", with(fw[:1], line{0, "pxe", pxe.LegRefuse, "", "no job for it", 0, 0, ""}), job.BootOwnDisk, "no job for it", true},
-		{"refused, and took its address all the same", with(fw[:1], line{0, "pxe", pxe.LegRefuse, "", "no job for it", 0, 0, ""}, line{4, "pxe", pxe.LegAck, "", "has 10.0.0.5", 0, 0, ""}), job.BootOwnDisk, "no job for it", true},
+		{"refused", with(fw[:1], line{0, "pxe", pxe.LegRefuse, "", "no job for it", 0, 0, ""}), job.BootOwnDisk, "No job for it.", true},
+		{"refused, and took its address all the same", with(fw[:1], line{0, "pxe", pxe.LegRefuse, "", "no job for it", 0, 0, ""}, line{4, "pxe", pxe.LegAck, "", "has 10.0.0.5", 0, 0, ""}), job.BootOwnDisk, "No job for it.", true},
 		{"not supported, and took its address all the same", with(fw[:1], line{0, "pxe", pxe.LegUnsupported, "", "UEFI ARM 64-bit", 0, 0, ""}, line{4, "pxe", pxe.LegAck, "", "has 10.0.0.5", 0, 0, ""}), job.BootArch, "ARM", false},
 		{"Hello", with(initrd, line{30, "", pxe.LegHello, "", "", 0, 0, ""}), "", "said Hello", true},
 		{"iPXE after undionly belongs to the same start", with(leased, line{5, "pxe", pxe.LegNBP, "undionly.kpxe", "", 9, 9, ""}, line{8, "ipxe", pxe.LegDiscover, "", "", 0, 0, ""}, line{8, "ipxe", pxe.LegOffer, "", "", 0, 0, ""}), job.BootIPXE, "", false},

@@ -25,7 +25,7 @@ func TestWhereNothingArrived(t *testing.T) {
 	}{
 		{"no daemon", pxe.Findings{}, job.BootNoDaemon, "", ""},
 		{"no interface", pxe.Findings{Listening: true}, job.BootServerLink, "No interface is configured", ""},
-		{"the interface went", pxe.Findings{Listening: true, Around: with(func(a *pxe.Surroundings) { a.State = pxe.LinkGone })}, job.BootServerLink, "there is no interface enp3s0", ""},
+		{"the interface went", pxe.Findings{Listening: true, Around: with(func(a *pxe.Surroundings) { a.State = pxe.LinkGone })}, job.BootServerLink, "There is no interface enp3s0", ""},
 		{"the interface is off", pxe.Findings{Listening: true, Around: with(func(a *pxe.Surroundings) { a.State = pxe.LinkDown })}, job.BootServerLink, "switched off", ""},
 		{"no signal", pxe.Findings{Listening: true, Around: with(func(a *pxe.Surroundings) { a.State = pxe.LinkNoSignal })}, job.BootServerLink, "no signal", ""},
 		{"no address", pxe.Findings{Listening: true, Around: with(func(a *pxe.Surroundings) { a.State = pxe.LinkNoAddress })}, job.BootServerLink, "no address", ""},
@@ -94,17 +94,18 @@ func TestSilentSinceTheOrder(t *testing.T) {
 	}
 }
 
-// TestAWrongClockIsTheCauseWhereItCanBe: a window or a token that seems past; elsewhere it is one more thing to check.
+// TestAWrongClockIsTheCauseWhereItCanBe: a token that seems past; elsewhere it is one more thing to check.
 func TestAWrongClockIsTheCauseWhereItCanBe(t *testing.T) {
 	const clock = "The server's clock was moved by 8760h0m0s while the daemon ran."
 	closed := story(line{0, "pxe", pxe.LegDiscover, "", "", 0, 0, ""}, line{0, "pxe", pxe.LegRefuse, "", "The bench is closed.", 0, 0, ""})
+	denied := story(line{0, "pxe", pxe.LegDiscover, "", "", 0, 0, ""}, line{9, "", pxe.LegDenied, "", "This start is too old.", 0, 0, ""})
 	shim := story(line{0, "pxe", pxe.LegDiscover, "", "", 0, 0, ""}, line{1, "pxe", pxe.LegNBP, "shimx64.efi", "", 9, 9, ""})
 	hello := story(line{0, "", pxe.LegHello, "", "", 0, 0, ""})
 	for _, c := range []struct {
 		events []pxe.Event
 		code   job.Code
 		checks int
-	}{{closed, job.BootClock, 1}, {shim, job.BootShim, 1}, {hello, "", 0}} {
+	}{{denied, job.BootClock, 1}, {closed, job.BootOwnDisk, 1}, {shim, job.BootShim, 1}, {hello, "", 0}} {
 		got := pxe.Diagnose(pxe.Findings{Events: c.events, Now: c.events[0].Time.Add(time.Hour), Listening: true, Clock: clock})
 		if got.Code != c.code || len(got.Checks) != c.checks {
 			t.Errorf("after %s: %+v; want %q and %d things to check", c.events[len(c.events)-1].Leg, got, c.code, c.checks)

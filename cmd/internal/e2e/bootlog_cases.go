@@ -101,7 +101,8 @@ func (w *wire) forget(ctx context.Context, machines []*client) error {
 // waitCause waits until the boot log of a MAC has left "under way", and holds its cause against the wanted one.
 // Events become durable some moments after they happened.
 func waitCause(ctx context.Context, d *Daemon, mac string, want job.Code) (string, error) {
-	for {
+	const silence = 30 * time.Second // by then what was heard is written, and what was not stays so
+	for start := time.Now(); ; {
 		var logs []store.BootLog
 		if err := d.Read(ctx, &logs, "boot", "log", mac); err != nil {
 			return "", err
@@ -110,7 +111,7 @@ func waitCause(ctx context.Context, d *Daemon, mac string, want job.Code) (strin
 		if l.Code == want {
 			return l.Cause, nil
 		}
-		if l.Code != "" && len(l.Events) > 0 {
+		if l.Code != "" && (len(l.Events) > 0 || time.Since(start) > silence) {
 			out, err := d.CLI(ctx, "boot", "log", mac)
 			return "", checks(err, fmt.Errorf("the doctor says %s; want %s:\n%s", l.Cause, want, out))
 		}
