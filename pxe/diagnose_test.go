@@ -89,6 +89,7 @@ func TestWhereAStartStopped(t *testing.T) {
 		{"Hello", with(initrd, line{30, "", pxe.LegHello, "", "", 0, 0, ""}), "", "said Hello", true},
 		{"iPXE after undionly belongs to the same start", with(leased, line{5, "pxe", pxe.LegNBP, "undionly.kpxe", "", 9, 9, ""}, line{8, "ipxe", pxe.LegDiscover, "", "", 0, 0, ""}, line{8, "ipxe", pxe.LegOffer, "", "", 0, 0, ""}), job.BootIPXE, "", false},
 		{"only the last start counts", with(initrd, line{30, "", pxe.LegHello, "", "", 0, 0, ""}, line{400, "pxe", pxe.LegDiscover, "", "", 0, 0, ""}, line{400, "pxe", pxe.LegOffer, "", "", 0, 0, ""}), job.BootNoRequest, "", false},
+		{"a stick's agent, then silence", []line{{0, "", pxe.LegDiscover, "", "", 0, 0, ""}, {1, "", pxe.LegStick, "", "", 0, 0, ""}}, job.BootStick, "A stick started it", false},
 		{"came by a relay of a strange network", []line{{0, "pxe", pxe.LegRelay, "", "relayed from 10.9.0.1, which is in no configured subnet", 0, 0, ""}}, job.BootRelay, "It was relayed from 10.9.0.1", false},
 		{"the agent refused the key", with(initrd, line{20, "", pxe.LegAck, "", "", 0, 0, ""}, line{21, "", pxe.LegPin, "", "the start system at 10.0.0.5 did not take the daemon's key", 0, 0, ""}), job.BootPin, "10.0.0.5", false},
 		{"the agent refused the key, then said Hello", with(initrd, line{21, "", pxe.LegPin, "", "", 0, 0, ""}, line{22, "", pxe.LegHello, "", "", 0, 0, ""}), "", "said Hello", true},

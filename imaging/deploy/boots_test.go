@@ -15,6 +15,9 @@ import (
 	"ingot/store"
 )
 
+// sentenceOf is what a person reads for a code.
+func sentenceOf(c job.Code) string { return c.Words().Sentence }
+
 // legsOf are the legs of a machine's boot log.
 func (b *bench) legsOf(ref string) (out []string) {
 	b.t.Helper()

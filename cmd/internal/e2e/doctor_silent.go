@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -114,8 +114,8 @@ func relayedRequest(_ context.Context, s *surgery) (string, error) {
 }
 
 // asksForLogin is a switch that wants an 802.1X login (EAPOL, EAP-Request Identity); the bench's switch passes it on.
-func asksForLogin(_ context.Context, s *surgery) (string, error) {
-	if err := os.WriteFile("/sys/class/net/"+lab.Bridge+"/bridge/group_fwd_mask", []byte("8"), 0o644); err != nil {
+func asksForLogin(ctx context.Context, s *surgery) (string, error) {
+	if _, err := lab.Command(ctx, "ip", "link", "set", lab.Bridge, "type", "bridge", "group_fwd_mask", "8"); err != nil {
 		return "", err
 	}
 	request := []byte{2, 0, 0, 5, 1, byte(s.rand.IntN(256)), 0, 5, 1}
@@ -156,11 +156,11 @@ func (s *surgery) tree(ctx context.Context, delay int) error {
 	return s.forwards(ctx, "t-down")
 }
 
-// forwards waits until a port of the switch is open (state 3).
+// forwards waits until a port of the switch is open.
 func (s *surgery) forwards(ctx context.Context, port string) error {
 	for {
-		state, err := os.ReadFile("/sys/class/net/" + port + "/brport/state")
-		if err != nil || string(state) == "3\n" {
+		told, err := lab.Command(ctx, "ip", "-d", "link", "show", "dev", port)
+		if err != nil || strings.Contains(told, "state forwarding") {
 			return err
 		}
 		if err := pause(ctx, port+" to be opened"); err != nil {

@@ -37,6 +37,7 @@ func Cases() []Case {
 		bundleCases(),
 		usbCases(),
 		bootLogCases(),
+		bootDoctorCases(),
 		deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
 		preflightCases(),
 		faultCases(),
