@@ -2,37 +2,40 @@ package firmware
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Problem names one thing that is wrong with a bundle.
 type Problem struct {
 	File string // its name in the bundle, "" for the bundle itself
-	Text string // plain words
+	Text string // plain words; empty when Err says it
+	Err  error  // what the system or the record's reader said
 }
 
 // String is "FILE: what is wrong".
 func (p Problem) String() string {
-	if p.File == "" {
-		return p.Text
+	text := p.Text
+	if p.Err != nil {
+		text = strings.TrimPrefix(text+": "+p.Err.Error(), ": ")
 	}
-	return p.File + ": " + p.Text
+	if p.File == "" {
+		return text
+	}
+	return p.File + ": " + text
 }
 
 // Verify reads every file of the bundle again and names each that is missing, damaged or not part of it. An
 // empty list means that the bundle is what its record says.
 func (b *Bundle) Verify() []Problem {
 	var problems []Problem
-	add := func(file, text string, args ...any) {
-		problems = append(problems, Problem{File: file, Text: fmt.Sprintf(text, args...)})
-	}
+	add := func(file, text string) { problems = append(problems, Problem{File: file, Text: text}) }
 	fresh, err := openBundle(b.dir)
 	if err != nil {
-		add(recordName, "%v", err)
+		problems = append(problems, Problem{File: recordName, Err: err})
 		fresh = b
 	}
 	known := []string{recordName}
@@ -41,12 +44,12 @@ func (b *Bundle) Verify() []Problem {
 		if err := verifyFile(filepath.Join(b.dir, e.Name), e); errors.Is(err, fs.ErrNotExist) {
 			add(e.Name, "is missing")
 		} else if err != nil {
-			add(e.Name, "%v", err)
+			problems = append(problems, Problem{File: e.Name, Err: err})
 		}
 	}
 	files, err := os.ReadDir(b.dir)
 	if err != nil {
-		add("", "cannot list the bundle: %v", err)
+		problems = append(problems, Problem{Text: "cannot list the bundle", Err: err})
 	}
 	for _, f := range files {
 		if !slices.Contains(known, f.Name()) {
@@ -76,7 +79,7 @@ func verifyFile(path string, e Entry) error {
 func Verify(dir string) []Problem {
 	b, err := Open(dir)
 	if err != nil {
-		return []Problem{{Text: err.Error()}}
+		return []Problem{{Err: err}}
 	}
 	return b.Verify()
 }

@@ -29,6 +29,8 @@ type client struct {
 	place   *list.Element
 	loaders []time.Time // of the last fetches of the first loader since anything further
 	fetched time.Time   // initramfs: from then on its DHCP requests are the agent's
+	asked   time.Time   // it was heard to ask for a boot file
+	refused time.Time   // its agent did not take our key
 }
 
 // clients remembers the machines seen last, by MAC and by address, at most maxMachines.
@@ -155,6 +157,33 @@ func (c *clients) reached(ev Event, now time.Time) {
 	case LegLoader, LegScript, LegKernel, LegHello:
 		e.loaders = nil
 	}
+}
+
+// asks notes that a machine was heard to ask for a boot file.
+func (c *clients) asks(mac MAC, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.get(mac).asked = now
+}
+
+// asked reports whether a machine asked for a boot file a moment ago.
+func (c *clients) asked(mac MAC, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byMAC[mac]
+	return ok && !e.asked.IsZero() && now.Sub(e.asked) < newStart
+}
+
+// refuses notes that a machine's agent did not take our key, and reports whether that is news: it tries for ever.
+func (c *clients) refuses(mac MAC, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.get(mac)
+	news := now.Sub(e.refused) > newStart
+	if news {
+		e.refused = now
+	}
+	return news
 }
 
 // looping reports whether the machine fetched its first loader loopLimit times within loopWindow and nothing

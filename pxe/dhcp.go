@@ -26,8 +26,12 @@ func (l *link) handleDHCP(conn net.PacketConn, _ net.Addr, m *dhcpv4.DHCPv4) {
 		l.Log.Debug().Err(err).Str("interface", l.name).Msg("packet dropped")
 		return
 	}
+	l.asked(r, time.Now())
 	if err := l.fromOurNetwork(r); err != nil {
 		l.Log.Warn().Err(err).Stringer("mac", r.machine.MAC).Msg("packet dropped")
+		if r.netboot() && r.kind == dhcpv4.MessageTypeDiscover {
+			l.recordEvent(Event{MAC: r.machine.MAC, UUID: r.machine.UUID, Arch: r.machine.Arch, Loader: r.machine.Loader, Leg: LegRelay, Text: err.Error()})
+		}
 		return
 	}
 	var out *dhcpv4.DHCPv4
@@ -92,7 +96,7 @@ func (l *link) serveProxy(ctx context.Context, r request) *dhcpv4.DHCPv4 {
 	case dhcpv4.MessageTypeDiscover:
 		r.machine.IP = netip.Addr{}
 		l.known.see(r.machine)
-		l.record(r.machine, LegDiscover, helloText(r))
+		l.discovered(r)
 		a := l.answerFor(ctx, r, now)
 		if a.leg != "" {
 			l.record(r.machine, a.leg, a.text)
@@ -118,7 +122,9 @@ func (l *link) serveProxy(ctx context.Context, r request) *dhcpv4.DHCPv4 {
 			return nil
 		}
 		l.known.see(r.machine)
-		l.record(r.machine, LegRequest, fmt.Sprintf("takes %s from the DHCP server %s", r.machine.IP, ipText(r.server)))
+		m := r.machine
+		l.recordEvent(Event{MAC: m.MAC, UUID: m.UUID, Arch: m.Arch, Loader: m.Loader, IP: m.IP, Server: r.server, Leg: LegRequest,
+			Text: fmt.Sprintf("takes %s from the DHCP server %s", m.IP, ipText(r.server))})
 	}
 	return nil
 }
@@ -137,6 +143,12 @@ func (l *link) lends(r request) *pool {
 		return p
 	}
 	return nil
+}
+
+// discovered records that a machine asks.
+func (l *link) discovered(r request) {
+	m := r.machine
+	l.recordEvent(Event{MAC: m.MAC, UUID: m.UUID, Arch: m.Arch, Loader: m.Loader, Waited: r.waited(), Leg: LegDiscover, Text: helloText(r)})
 }
 
 // helloText says who asks.
@@ -193,7 +205,7 @@ func (l *link) offer(ctx context.Context, p *pool, r request, now time.Time) *dh
 	if logged {
 		r.machine.IP = netip.Addr{}
 		l.known.see(r.machine)
-		l.record(r.machine, LegDiscover, helloText(r))
+		l.discovered(r)
 	}
 	ip, ok := p.offer(r.machine.MAC, wish, now)
 	if !ok {

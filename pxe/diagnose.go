@@ -2,17 +2,41 @@ package pxe
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
+
+	"ingot/imaging/job"
 )
 
-// Cause says where a start stands and why. Sentence and Check are for people.
+// Cause says where a start stands and why. Code names a row of the table of codes; without one there is nothing
+// to mend.
 type Cause struct {
-	Leg      Leg    // the last leg that was reached; empty when nothing was heard
-	Done     bool   // the agent said Hello, or the machine was sent to its own disk as it should be
-	Going    bool   // too early to tell: the last leg is less than patience old
-	Sentence string // what happened
-	Check    string // what to look at; empty when there is nothing to do
+	Leg    Leg      // the last leg that was reached; empty when nothing was heard
+	Done   bool     // the agent said Hello, or the machine was sent to its own disk as it should be
+	Going  bool     // too early to tell: the last leg is less than patience old
+	Code   job.Code // the cause; empty when the start is under way or went well
+	Fact   string   // what was found: a server, a file, a reason; without a code the whole sentence
+	Checks []string // what to look at, in this order, with what the server itself can say to it
+}
+
+// String is the cause as a person reads it.
+func (c Cause) String() string {
+	if c.Code == "" {
+		return c.Fact
+	}
+	return job.Faultf(c.Code, "%s", c.Fact).Error()
+}
+
+// Findings are everything that the doctor looks at.
+type Findings struct {
+	Events    []Event        // of one machine, oldest first
+	Since     time.Time      // nothing before it counts: when the machine was ordered; zero means that all counts
+	Now       time.Time      // the present
+	Listening bool           // a daemon runs and hears the network
+	Around    []Surroundings // of each interface that the daemon serves
+	Sight     Sighting       // what else was heard of the machine
+	Clock     string         // what is wrong with the server's clock, as a sentence; empty when nothing is
 }
 
 // patience is how long a start may be silent before it counts as stopped: firmware waits up to a minute for a
@@ -27,30 +51,30 @@ type start struct {
 	last, verdict               Event // verdict: the last leg that said what becomes of the machine
 	seen                        map[Leg]int
 	at                          map[Leg]Event // the last event of each leg
+	waited                      int           // what its first request said
 	agentAsked, agentHasAddress bool
 }
 
-// Diagnose reads the events of one machine, oldest first, and says where its last start stopped and what to
-// check. It is pure: now is the present.
-func Diagnose(events []Event, now time.Time) Cause {
-	s, ok := lastStart(events)
-	if !ok {
-		return Cause{Sentence: "Nothing was heard from this machine.",
-			Check: "Is the cable in, is network boot switched on in its firmware setup, and is it on a network that the daemon serves?"}
+// Diagnose says where a machine's last start stopped and what to check. It is pure.
+func Diagnose(f Findings) Cause {
+	s, ok := lastStart(f.Events)
+	if !ok || s.last.Time.Before(f.Since) {
+		return silent(f)
 	}
 	c := s.cause()
 	c.Leg = s.last.Leg
-	if !c.Done && now.Sub(s.last.Time) < patience && s.last.Err == "" && !final[s.verdict.Leg] {
-		return Cause{Leg: s.last.Leg, Going: true, Sentence: "The start is under way."}
+	if !c.Done && f.Now.Sub(s.last.Time) < patience && s.last.Err == "" && !final[s.verdict.Leg] {
+		return Cause{Leg: s.last.Leg, Going: true, Fact: "The start is under way."}
 	}
-	return c
+	return c.withClock(f.Clock)
 }
 
 // fetching are the legs that only a machine which boots goes through.
 var fetching = map[Leg]bool{LegNBP: true, LegLoader: true, LegConfig: true, LegScript: true, LegKernel: true, LegInitramfs: true}
 
 // final are the legs that end a start, though the machine may still take its address.
-var final = map[Leg]bool{LegRefuse: true, LegIgnore: true, LegUnsupported: true, LegFull: true, LegLoop: true, LegHello: true}
+var final = map[Leg]bool{LegRefuse: true, LegIgnore: true, LegUnsupported: true, LegFull: true, LegLoop: true, LegRelay: true, LegHello: true,
+	LegPin: true, LegDenied: true, LegClock: true}
 
 // lastStart picks out the events of the last start. A start begins with the firmware's own request; iPXE's and
 // the agent's are part of the start that brought them, unless there was a long silence or a restart before.
@@ -58,17 +82,25 @@ func lastStart(events []Event) (start, bool) {
 	if len(events) == 0 {
 		return start{}, false
 	}
-	from := 0
+	s := start{seen: map[Leg]int{}, at: map[Leg]Event{}}
+	for _, e := range events[lastBegin(events):] {
+		s.add(e)
+	}
+	return s, true
+}
+
+// LastStart gives the events of the last start among those of one machine.
+func LastStart(events []Event) []Event {
+	return events[lastBegin(events):]
+}
+
+func lastBegin(events []Event) (from int) {
 	for i, e := range events {
 		if i > 0 && begins(events[i-1], e) {
 			from = i
 		}
 	}
-	s := start{seen: map[Leg]int{}, at: map[Leg]Event{}}
-	for _, e := range events[from:] {
-		s.add(e)
-	}
-	return s, true
+	return from
 }
 
 // begins reports whether e starts anew after prev. A stick's agent asks for an address before it is heard of; what
@@ -84,7 +116,7 @@ func begins(prev, e Event) bool {
 		return true
 	}
 	switch prev.Leg {
-	case LegDiscover, LegOffer, LegRequest, LegForeign, LegNak:
+	case LegDiscover, LegOffer, LegRequest, LegForeign, LegNak, LegRival:
 		return false // asked again
 	case LegNBP, LegAck, LegProxyRequest:
 		return e.Loader != LoaderIPXE
@@ -93,7 +125,12 @@ func begins(prev, e Event) bool {
 }
 
 func (s *start) add(e Event) {
-	s.last = e
+	if e.Leg == LegDiscover && s.seen[LegDiscover] == 0 {
+		s.waited = e.Waited
+	}
+	if e.Leg != LegRival || s.last.Leg == "" { // what others say is not how far it came
+		s.last = e
+	}
 	s.seen[e.Leg]++
 	s.at[e.Leg] = e
 	if final[e.Leg] || e.Leg == LegOffer || fetching[e.Leg] {
@@ -105,23 +142,45 @@ func (s *start) add(e Event) {
 	}
 }
 
+func because(c job.Code, format string, args ...any) Cause {
+	return Cause{Code: c, Fact: sentence(fmt.Sprintf(format, args...))}
+}
+
+// sentence makes a text begin and end as a sentence does.
+func sentence(s string) string {
+	if s = capital(strings.TrimSpace(s)); s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, ")") {
+		return s
+	}
+	return s + "."
+}
+
 // cause goes from the last leg of a start back to its first.
 func (s *start) cause() Cause {
 	switch {
-	case s.seen[LegHello] > 0:
-		return Cause{Done: true, Sentence: "The agent started and said Hello."}
+	case s.seen[LegHello] > 0 && s.verdict.Leg == LegHello:
+		return Cause{Done: true, Fact: "The agent started and said Hello."}
 	case s.verdict.Leg == LegRefuse:
-		return Cause{Done: true, Sentence: "It was sent to its own disk" + because(s.verdict.Text) + "."}
+		c := because(job.BootOwnDisk, "%s", s.verdict.Text)
+		c.Done = true
+		return c
 	case s.verdict.Leg == LegIgnore:
-		return Cause{Sentence: "It was not answered" + because(s.verdict.Text) + ".", Check: "Open the bench or register the machine."}
+		return because(job.BootIgnored, "%s", s.verdict.Text)
 	case s.verdict.Leg == LegUnsupported:
-		return Cause{Sentence: "This kind of machine cannot be started yet: " + s.verdict.Text + ".", Check: "Use an x64 laptop, or switch its firmware to x64 UEFI or BIOS."}
+		return because(job.BootArch, "%s", s.verdict.Text)
 	case s.verdict.Leg == LegFull:
-		return Cause{Sentence: "There was no address left for it.", Check: "Make the pool larger or the lease time shorter."}
+		return because(job.BootPoolEmpty, "%s", s.verdict.Text)
+	case s.verdict.Leg == LegRelay:
+		return because(job.BootRelay, "It was %s", s.verdict.Text)
 	case s.verdict.Leg == LegLoop:
-		return Cause{Sentence: "It fetched its first loader again and again and got no further, so it was sent to its own disk.", Check: "Look at its screen; the loader fails there. It may try again in a few minutes."}
+		return Cause{Code: job.BootLoop}
+	case s.verdict.Leg == LegPin:
+		return because(job.BootPin, "%s", s.verdict.Text)
+	case s.verdict.Leg == LegDenied:
+		return because(job.BootDenied, "%s", s.verdict.Text)
+	case s.verdict.Leg == LegClock:
+		return because(job.BootClock, "%s", s.verdict.Text)
 	case s.seen[LegStick] > 0:
-		return Cause{Sentence: "A stick started it and it was let in, but its agent did not say Hello.", Check: "Its screen, which says what it waits for."}
+		return Cause{Code: job.BootStick}
 	case s.last.Err != "":
 		return s.broken()
 	case s.seen[LegInitramfs] > 0:
@@ -130,55 +189,67 @@ func (s *start) cause() Cause {
 	return s.loading()
 }
 
-func because(why string) string {
-	if why == "" {
+// byClock are the causes that a wrong clock of the server brings about: tokens that seem too old. Windows last as long
+// as was meant, whatever the clock does.
+var byClock = map[job.Code]bool{job.BootDenied: true}
+
+// withClock puts a wrong clock into its place: the cause where it can be one, else one more thing to look at.
+func (c Cause) withClock(clock string) Cause {
+	switch {
+	case clock == "" || c.Code == "":
+		return c
+	case byClock[c.Code]:
+		c.Checks = append(c.Checks, c.String())
+		c.Code, c.Fact, c.Done = job.BootClock, clock, false
+	default:
+		c.Checks = append(c.Checks, clock)
+	}
+	return c
+}
+
+func capital(s string) string {
+	if s == "" {
 		return ""
 	}
-	return ": " + strings.TrimSuffix(why, ".")
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // broken explains a transfer that did not end well.
 func (s *start) broken() Cause {
 	e := s.last
-	if e.Total == 0 {
-		return Cause{Sentence: fmt.Sprintf("The server could not give it %s.", e.File), Check: "Run \"ingot firmware verify\" on the server and look into its log."}
+	switch {
+	case e.Total == 0:
+		return because(job.BootServerFile, "It is %s", e.File)
+	case strings.Contains(e.Err, "code="):
+		return because(job.BootGaveUp, "It was %s, after %d of %d bytes", e.File, e.Bytes, e.Total)
 	}
-	c := Cause{Sentence: fmt.Sprintf("The transfer of %s broke off after %d of %d bytes.", e.File, e.Bytes, e.Total),
-		Check: "Cable and switch port; a firewall between that lets the first packet through but not the rest."}
-	if strings.Contains(e.Err, "code=") {
-		c.Sentence = fmt.Sprintf("The machine itself broke off the transfer of %s after %d of %d bytes.", e.File, e.Bytes, e.Total)
-		c.Check = "Its screen, and its memory: firmware stops when a file does not fit."
-	}
-	return c
+	return because(job.BootBrokeOff, "It was %s, after %d of %d bytes", e.File, e.Bytes, e.Total)
 }
 
 // noHello explains why a fetched kernel and initramfs led to no agent.
 func (s *start) noHello() Cause {
 	switch {
 	case s.agentHasAddress:
-		return Cause{Sentence: "The start system runs and has an address, but it did not reach the daemon.",
-			Check: "A firewall before the agent port, a second server on this network, or a boot bundle of another daemon (run \"ingot firmware build\")."}
+		return Cause{Code: job.BootNotReached}
 	case s.agentAsked:
-		return Cause{Sentence: "The start system runs and asks for an address, but took none.", Check: "The DHCP server and its pool; a switch port that blocks after a restart of the link."}
+		return Cause{Code: job.BootNoLease}
 	}
-	return Cause{Sentence: "Kernel and start system were fetched, then nothing was heard.",
-		Check: "Its screen: the network card may have no driver or firmware in the boot bundle, the cable may sit in another socket, or the memory is too small."}
+	return Cause{Code: job.BootNoSign}
 }
 
 // loading explains a start that stopped before kernel and initramfs were there.
 func (s *start) loading() Cause {
 	switch {
 	case s.seen[LegKernel] > 0:
-		return Cause{Sentence: "The kernel was fetched, the start system (initrd.img) was not.", Check: "Its screen: the signature of the kernel may be refused, or the memory is too small."}
+		return Cause{Code: job.BootNoInitrd}
 	case s.seen[LegScript] > 0:
-		return Cause{Sentence: "It received its script and did not fetch the kernel.", Check: "Its screen; a firewall before the boot ports of the server."}
+		return Cause{Code: job.BootNoKernel}
 	case s.seen[LegConfig] > 0:
-		return Cause{Sentence: "GRUB runs but did not ask for this machine's script.", Check: "Its screen: GRUB names the network card that it could not use."}
+		return Cause{Code: job.BootGRUBScript}
 	case s.seen[LegLoader] > 0 && s.seen[LegRequest] > 0 && s.seen[LegAck] == 0:
-		return Cause{Sentence: "GRUB was fetched and asked us for nothing more: it " + s.at[LegRequest].Text + ", and GRUB fetches its files from the server which that one names.",
-			Check: "Set the next server (option 66) on the DHCP server to this server's address, or lend addresses from a pool of our own (subnets in the configuration)."}
+		return because(job.BootNextServer, "It %s", s.at[LegRequest].Text)
 	case s.seen[LegLoader] > 0:
-		return Cause{Sentence: "shim fetched GRUB and did not start it.", Check: "The firmware's list of revoked loaders is newer than the boot bundle: update it with \"ingot firmware build\"."}
+		return Cause{Code: job.BootGRUB}
 	case s.seen[LegNBP] > 0:
 		return s.notStarted()
 	}
@@ -190,38 +261,54 @@ func (s *start) notStarted() Cause {
 	e := s.at[LegNBP]
 	switch {
 	case strings.HasSuffix(e.File, nameShim):
-		return Cause{Sentence: "The firmware fetched the boot loader and did not start it.",
-			Check: "Secure Boot: switch on \"Allow Microsoft 3rd Party UEFI CA\" in the firmware setup."}
-	case strings.HasSuffix(e.File, imageAlias) && s.agentHasAddress, strings.HasSuffix(e.File, imageAlias) && s.agentAsked:
+		return Cause{Code: job.BootShim}
+	case strings.HasSuffix(e.File, imageAlias) && (s.agentHasAddress || s.agentAsked):
 		return s.noHello()
 	case strings.HasSuffix(e.File, imageAlias):
-		return Cause{Sentence: "The firmware fetched the boot image and no agent came of it.",
-			Check: "This firmware may not start RAM-disk images: use its PXE entry instead. With Secure Boot, switch on \"Allow Microsoft 3rd Party UEFI CA\"."}
+		return Cause{Code: job.BootImage}
 	}
-	return Cause{Sentence: "The BIOS fetched iPXE, and iPXE did not ask for its script.", Check: "Its screen: iPXE names the network card that it could not use. No DHCP server may have answered it."}
+	return Cause{Code: job.BootIPXE}
 }
 
 // noFile explains a start that never fetched anything.
 func (s *start) noFile() Cause {
+	has := s.seen[LegRequest]+s.seen[LegAck]+s.seen[LegProxyRequest] > 0
 	switch {
 	case s.seen[LegForeign] > 0:
-		return Cause{Sentence: "Another server answered this machine: it " + s.at[LegForeign].Text + ".", Check: "Stop the other DHCP server, or run the daemon in proxy mode beside it."}
+		return because(job.BootOtherDHCP, "It %s", s.at[LegForeign].Text)
 	case s.seen[LegDecline] > 0:
-		return Cause{Sentence: "It gave its address back: " + s.at[LegDecline].Text + ".", Check: "Find the device that uses the address, or move the pool."}
+		return because(job.BootDeclined, "%s", s.at[LegDecline].Text)
 	case s.last.Leg == LegNak:
-		return Cause{Sentence: "It " + s.last.Text + ".", Check: "Start it again; if it stays, look for a second DHCP server."}
-	case s.seen[LegRequest]+s.seen[LegAck]+s.seen[LegProxyRequest] > 0 && s.httpBoot():
-		return Cause{Sentence: "It has an address and was told the boot URL, but never asked for it.", Check: "A firewall before the HTTP port of the server; another boot server whose answer it preferred."}
-	case s.seen[LegRequest]+s.seen[LegAck]+s.seen[LegProxyRequest] > 0:
-		return Cause{Sentence: "It has an address and was told the boot file, but never fetched it.",
-			Check: "A firewall before UDP port 69 (TFTP) or, for iPXE, the HTTP port; another boot server on this network; boot options (66, 67) on the DHCP server that win over ours."}
+		return because(job.BootNak, "It %s", s.last.Text)
+	case s.seen[LegRival] > 0:
+		return s.rival()
+	case has:
+		return because(job.BootNotFetched, "%s", s.told())
+	case s.seen[LegOffer] > 0 && s.waited >= late:
+		return because(job.BootSpanningTree, "It had been asking for %d seconds when it was first heard, and took no address any more", s.waited)
 	case s.seen[LegOffer] > 0:
-		return Cause{Sentence: "It was offered a boot file but took no address.",
-			Check: "In proxy mode: does the DHCP server of this network answer? As DHCP server: does another one answer first, or does the switch hold back packets (spanning tree)?"}
+		return Cause{Code: job.BootNoRequest}
 	}
-	return Cause{Sentence: "It asked for a network boot and was not answered.", Check: "The daemon's log."}
+	return Cause{Code: job.BootUnanswered}
 }
 
-func (s *start) httpBoot() bool {
-	return s.at[LegOffer].Loader == LoaderHTTP || s.last.Loader == LoaderHTTP
+// rival names the other boot server: the one that gave the address, or one beside it.
+func (s *start) rival() Cause {
+	e, from := s.at[LegRival], s.at[LegRequest].Server
+	text := fmt.Sprintf("%s offers it %s", ipText(e.Server), e.File)
+	if e.File == "" {
+		text = ipText(e.Server) + " answers it as a boot server"
+	}
+	if from == e.Server && from != (netip.Addr{}) {
+		return because(job.BootOptions, "%s", text)
+	}
+	return because(job.BootSecondServer, "%s", text)
+}
+
+// told says by which way it was sent to its file.
+func (s *start) told() string {
+	if s.at[LegOffer].Loader == LoaderHTTP || s.last.Loader == LoaderHTTP {
+		return "It was told a URL, for HTTP Boot"
+	}
+	return ""
 }

@@ -31,8 +31,10 @@
 // which is silence. The word is asked for again at every file, by TFTP and HTTP too: who asks is known by the
 // address, through what DHCP saw or the kernel's neighbour table, and a machine that may not boot is told that
 // there is no such file, whatever it asks for. A script or boot image that is made for one machine goes to that
-// machine only. Every leg is told to the Recorder; Diagnose reads the events back and says in plain words
-// where a start stopped and what to check.
+// machine only. Every leg is told to the Recorder; Diagnose reads the events back and says as a row of
+// the table of codes where a start stopped and what to check. Where nothing arrived it goes by the Surroundings: each
+// link has an ear, a packet socket that answers nobody and hears broadcasts: who is there at all, VLAN tags, 802.1X,
+// spanning tree, and other servers that offer boot files.
 //
 // Interfaces come and go. station.go follows each configured one by the kernel's word (facts.go decides what becomes
 // of it): what is open on a card that is pulled is closed, and opened anew when it comes back, under whatever index

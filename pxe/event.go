@@ -32,6 +32,12 @@ const (
 	LegDecline     Leg = "decline"     // the machine found its address in use
 	LegFull        Leg = "full"        // no address left in the pool
 	LegLoop        Leg = "loop"        // fetched its loader again and again without getting further
+	LegRelay       Leg = "relay"       // came by a relay of a network that is not served
+
+	LegRival  Leg = "rival"  // another server was heard to offer it a boot file: Server, File
+	LegPin    Leg = "pin"    // the agent refused the key of our agent listener
+	LegDenied Leg = "denied" // the agent's Hello was refused; Text says why (recorded by the daemon's side of the agent)
+	LegClock  Leg = "clock"  // the same, because the server's clock went wrong in between
 )
 
 // Event is one leg of one machine's start. A fetch has its file and how much of it travelled; Err is set when
@@ -43,6 +49,8 @@ type Event struct {
 	Arch   Arch       `json:"arch"`
 	Loader Loader     `json:"loader,omitempty"`
 	IP     netip.Addr `json:"ip"`
+	Server netip.Addr `json:"server"`           // the DHCP server that it chose (request), the other boot server (rival)
+	Waited int        `json:"waited,omitempty"` // seconds for which it says to have been asking (discover)
 	Leg    Leg        `json:"leg"`
 	File   string     `json:"file,omitempty"` // as asked for, at most 128 printable characters
 	Text   string     `json:"text,omitempty"` // a plain sentence, at most 200 characters

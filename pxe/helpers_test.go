@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 )
 
 func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
@@ -20,4 +22,16 @@ func withHeader(t *testing.T, url, value string) *http.Request {
 	}
 	r.Header.Set("X-Long", value)
 	return r
+}
+
+// linkUp switches an interface on or off.
+func linkUp(name string, up bool) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	if up {
+		return netlink.LinkSetUp(l)
+	}
+	return netlink.LinkSetDown(l)
 }

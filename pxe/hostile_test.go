@@ -102,7 +102,7 @@ func TestALoopIsBroken(t *testing.T) {
 		t.Fatalf("the sixth time: %v; want a name that is not there", o)
 	}
 	events := b.await(t, macA, func(e []pxe.Event) bool { return strings.HasSuffix(legs(e), "loop") })
-	if c := pxe.Diagnose(events, time.Now()); c.Going || !strings.Contains(c.Sentence, "again and again") {
+	if c := pxe.Diagnose(pxe.Findings{Events: events, Now: time.Now()}); c.Going || c.Code != job.BootLoop {
 		t.Errorf("Diagnose = %+v", c)
 	}
 	if o := newLaptop(t, macB).discover(quick, biosROM()...); o == nil || o.BootFileName != "undionly.kpxe" {

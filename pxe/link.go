@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4/server4"
 	"github.com/pin/tftp/v3"
@@ -36,6 +37,7 @@ type link struct {
 	busy        chan struct{} // slots for DHCP requests being answered
 	tftpFetches *fetches
 	httpFetches *fetches
+	ear         *ear            // nil when it could not be opened
 	alive       context.Context // ends when the link closes: transfers stop
 	cancel      context.CancelFunc
 	closing     sync.Once
@@ -76,7 +78,25 @@ func (l *link) open() (err error) {
 	}
 	l.httpListen = &limitListener{Listener: web, slots: make(chan struct{}, httpConns)}
 	l.http = l.newHTTP()
+	l.openEar()
 	return nil
+}
+
+// openEar starts to listen to the surroundings. Without it boots are served all the same; the doctor says less.
+func (l *link) openEar() {
+	var err error
+	l.ear, err = openEar(l.index)
+	l.around.note(l.name, func(s *Surroundings) {
+		if s.Unheard = ""; err != nil {
+			s.Unheard = "the daemon may not open a packet socket (CAP_NET_RAW)"
+		}
+		if s.Since.IsZero() {
+			s.Since = time.Now()
+		}
+	})
+	if err != nil {
+		l.Log.Warn().Err(err).Str("interface", l.name).Msg("the network around cannot be listened to")
+	}
 }
 
 // openDHCP opens one of the two DHCP ports: bound to the interface, but to no address, since a socket bound to
@@ -128,6 +148,9 @@ func (l *link) close() {
 				d.Close()
 			}
 		}
+		if l.ear != nil {
+			l.ear.close()
+		}
 		if l.http != nil {
 			l.http.Close()
 		}
@@ -142,7 +165,7 @@ func (l *link) close() {
 			l.ending.Add(1)
 			go func() { defer l.ending.Done(); t.Shutdown() }()
 		}
-		l.dhcp, l.proxy, l.http, l.httpListen, l.tftp, l.tftpConn = nil, nil, nil, nil, nil, nil
+		l.dhcp, l.proxy, l.http, l.httpListen, l.tftp, l.tftpConn, l.ear = nil, nil, nil, nil, nil, nil, nil
 	})
 }
 
@@ -155,6 +178,9 @@ func (l *link) serve(ctx context.Context) error {
 	g.Go(func() error { return t.Serve(tc) })
 	h, hl := l.http, l.httpListen
 	g.Go(func() error { return h.Serve(hl) })
+	if e := l.ear; e != nil {
+		g.Go(func() error { return e.listen(ctx, func(p heardPacket) { l.hear(p, e, time.Now()) }) })
+	}
 	if l.cfg.Mode == ModeDHCP {
 		g.Go(func() error { l.watchForeign(ctx); return nil })
 	}

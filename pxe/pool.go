@@ -185,6 +185,14 @@ func (p *pool) leased(mac MAC, ip netip.Addr) bool {
 	return ok && s.mac == mac && !s.declined && !s.offered
 }
 
+// holder gives the machine to which an address is leased.
+func (p *pool) holder(ip netip.Addr, now time.Time) (MAC, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.slots[ip]
+	return s.mac, ok && !s.declined && !s.offered && now.Before(s.until)
+}
+
 // release ends a lease or an offer; the machine will get the same address again while it is free. leased
 // tells the caller that there is something durable to change.
 func (p *pool) release(mac MAC, ip netip.Addr, now time.Time) (l Lease, leased bool) {

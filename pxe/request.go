@@ -50,6 +50,18 @@ type request struct {
 // netboot reports whether the request comes from something that wants a boot file.
 func (r request) netboot() bool { return r.machine.Loader != LoaderNone }
 
+// late is the asking time from which a machine's first requests count as lost: iPXE's count starts at 4.
+const late = 8
+
+// waited is for how many seconds a machine says to have been asking. EDK2 counts hundredths of a second where
+// RFC 2131 wants seconds (seen with OVMF 2022.11: 0, 400, 1200).
+func (r request) waited() int {
+	if l := r.machine.Loader; r.machine.Arch != ArchBIOS && (l == LoaderPXE || l == LoaderHTTP) {
+		return int(r.seconds) / 100
+	}
+	return int(r.seconds)
+}
+
 // parseRequest reads what a DHCP packet asks. It fails with errNotForUs on anything malformed, oversized or
 // not from an Ethernet machine; an option 97 that is not a UUID is left out, since some firmware sends none.
 func parseRequest(m *dhcpv4.DHCPv4) (request, error) {

@@ -33,6 +33,7 @@ type Server struct {
 	cfg      Config // Config with its defaults
 	began    time.Time
 	known    *clients
+	around   *around
 	pools    []*pool
 	stations []*station
 	locks    []net.Listener
@@ -50,6 +51,7 @@ func (s *Server) Listen(ctx context.Context) error {
 		return err
 	}
 	s.cfg, s.known, s.began, s.stands = s.Config.withDefaults(), newClients(), time.Now(), map[string]netip.Addr{}
+	s.around = newAround()
 	if s.Director == nil || s.Files == nil || s.cfg.Mode == ModeDHCP && s.Leases == nil {
 		return errors.New("listen for network boots: Director, Files, and as a DHCP server Leases, must be given")
 	}
@@ -141,6 +143,21 @@ func (s *Server) loadPools() error {
 		}
 	}
 	return nil
+}
+
+// Refused is told that an agent at an address ended the handshake with our agent listener: it did not take its key.
+func (s *Server) Refused(ip netip.Addr) {
+	m, ok := s.known.at(ip)
+	if p := s.poolFor(ip); !ok && p != nil {
+		var mac MAC
+		if mac, ok = p.holder(ip, time.Now()); ok {
+			m = Machine{MAC: mac, IP: ip}
+		}
+	}
+	if ok && s.known.refuses(m.MAC, time.Now()) {
+		m.Loader = LoaderNone
+		s.record(m, LegPin, "the start system at "+ip.String()+" did not take the daemon's key")
+	}
 }
 
 // poolFor finds the pool of the network that holds an address; nil if none does.

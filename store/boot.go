@@ -120,6 +120,8 @@ type BootEvent struct {
 	Arch   uint16    `json:"arch"` // DHCP option 93
 	Loader string    `json:"loader,omitempty"`
 	IP     string    `json:"ip,omitempty"`
+	Server string    `json:"server,omitempty"` // the DHCP server that it chose, or another boot server
+	Waited int       `json:"waited,omitempty"` // seconds for which it says to have been asking
 	Leg    string    `json:"leg"`
 	File   string    `json:"file,omitempty"`
 	Text   string    `json:"text,omitempty"`
@@ -133,7 +135,13 @@ type BootLog struct {
 	MAC    string      `json:"mac"`
 	Last   time.Time   `json:"last"`
 	Events []BootEvent `json:"events"`
-	Cause  string      `json:"cause,omitempty"` // where it stopped and why, added when it is shown
+
+	// Added when it is shown:
+	Device string    `json:"device,omitempty"` // id of the device that was asked for
+	Since  time.Time `json:"since"`            // when it was ordered; nothing before that counts
+	Cause  string    `json:"cause,omitempty"`  // where it stopped and why
+	Code   job.Code  `json:"code,omitempty"`   // of the cause; empty when there is nothing to mend
+	Checks []string  `json:"checks,omitempty"` // what to look at, in this order
 }
 
 // Bounds of the boot log: events of one MAC, and MACs.
@@ -200,7 +208,7 @@ func (tx *Tx) trimBoots() error {
 
 // clipEvent bounds what a stranger can make us keep.
 func clipEvent(e BootEvent) BootEvent {
-	for _, s := range []*string{&e.UUID, &e.Loader, &e.IP, &e.Leg, &e.File, &e.Text, &e.Err} {
+	for _, s := range []*string{&e.UUID, &e.Loader, &e.IP, &e.Server, &e.Leg, &e.File, &e.Text, &e.Err} {
 		if len(*s) > 300 {
 			*s = (*s)[:300]
 		}

@@ -84,6 +84,9 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if err := checkWhole(path); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: opts.Timeout})
 	if errors.Is(err, bolterr.ErrTimeout) {
 		return nil, fmt.Errorf("open %s: %w", path, ErrLocked)

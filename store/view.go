@@ -19,6 +19,7 @@ type DeviceView struct {
 	Deploys   int         `json:"deploys"`          // how often it received a version
 	Claims    []Claim     `json:"claims,omitempty"` // facts of it that stand with other records; told of one device, not in a list
 	Rivals    []Device    `json:"rivals,omitempty"` // those records
+	Start     *BootLog    `json:"start,omitempty"`  // its last start, when one device is asked for
 }
 
 // Claim is a fact that a laptop tells and that stands with another record.

@@ -10,7 +10,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -57,9 +56,9 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
-	Status  Status                         // what the daemon tells about itself
-	Cause   func([]store.BootEvent) string // why a start stopped; may be nil
-	Hidden  func(error)                    // is told every error that no person may see raw; may be nil
+	Status  Status               // what the daemon tells about itself
+	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
+	Hidden  func(error)          // is told every error that no person may see raw; may be nil
 }
 
 // maxRequest is the largest body in bytes.
@@ -152,6 +151,9 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /api/v1/devices/{ref}", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Device(r.Context(), r.PathValue("ref"))
+		if err == nil {
+			out.Start, err = a.lastStart(r.Context(), out.ID)
+		}
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", actOn(a, a.Bench.Settle))
@@ -163,12 +165,26 @@ func (a *API) deviceRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
 		for i := range out {
-			if a.Cause != nil {
-				out[i].Cause = a.Cause(out[i].Events)
-			}
+			a.explain(&out[i])
 		}
 		a.reply(w, list(out), err)
 	})
+}
+
+func (a *API) explain(l *store.BootLog) {
+	if a.Explain != nil {
+		a.Explain(l)
+	}
+}
+
+// lastStart gives a device's newest timeline with its cause.
+func (a *API) lastStart(ctx context.Context, id string) (*store.BootLog, error) {
+	logs, err := a.Bench.BootLogs(ctx, id)
+	if err != nil || len(logs) == 0 {
+		return nil, err
+	}
+	a.explain(&logs[0])
+	return &logs[0], nil
 }
 
 func (a *API) jobRoutes(mux *http.ServeMux) {
@@ -258,7 +274,7 @@ func readBody(r *http.Request, into any) error {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return job.Faultf(job.CodeBadRequest, "The body is not the JSON that belongs here: %v.", err)
+		return job.Faultf(job.CodeBadRequest, "The body is not the JSON that belongs here: %s.", job.Reason(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return job.Faultf(job.CodeBadRequest, "Something follows the body.")
@@ -289,10 +305,8 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 // fault turns any error into words, and reports the raw one.
 func (a *API) fault(err error) *job.Fault {
 	f := job.FaultOf(err)
-	if f.Code == job.CodeInternal && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
-		return job.Faultf(job.CodeFull, "")
-	}
-	if f.Code == job.CodeInternal && a.Hidden != nil {
+	var told *job.Fault
+	if a.Hidden != nil && !errors.As(err, &told) {
 		a.Hidden(err)
 	}
 	return f
@@ -300,7 +314,7 @@ func (a *API) fault(err error) *job.Fault {
 
 func status(c job.Code) int {
 	switch c {
-	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged:
+	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged, job.CodeFile, job.CodeNetwork, job.CodeStopped:
 		return http.StatusInternalServerError
 	case job.CodeNotFound:
 		return http.StatusNotFound

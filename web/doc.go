@@ -23,7 +23,7 @@
 //	GET  /api/v1/jobs?all=1                 GET /api/v1/jobs/{id}
 //	GET  /api/v1/jobs/{id}/watch            -> Line[store.JobView]..., to the job's end
 //	POST /api/v1/jobs/{id}/cancel
-//	GET  /api/v1/boots?mac=                 timelines with their cause
+//	GET  /api/v1/boots?mac=                 timelines with their cause; MAC, or whatever names a device
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
 //	GET  /api/v1/bundles                    what still refers to each boot bundle: store.BundleUse

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"ingot/firmware/efivar"
+	"ingot/imaging/agent"
 	"ingot/imaging/job"
 )
 
@@ -136,5 +137,18 @@ func TestALaptopWithNothingToDoStartsItsOwnDrive(t *testing.T) {
 	}
 	if n, ok := ownEntry(s, parts, nil); ok {
 		t.Errorf("ownEntry without drives = %d", n)
+	}
+}
+
+// TestASystemThatCannotBeGrownIsSaidInWords: by the real personaliser, of a partition that is not there and of a swap area that is not there.
+func TestASystemThatCannotBeGrownIsSaidInWords(t *testing.T) {
+	for name, w := range map[string]agent.Written{
+		"no such partition": {Grown: 3},
+		"no such swap":      {Swap: 4},
+	} {
+		err := personaliser{log: zerolog.Nop()}.Fit(t.Context(), w)
+		if f := job.FaultOf(err); err == nil || f.Code != job.CodeGrow || f.Fact == "" {
+			t.Errorf("%s: %v; want %s", name, err, job.CodeGrow)
+		}
 	}
 }

@@ -60,7 +60,7 @@ func (w *worker) work(ctx context.Context) error {
 	}
 	line, err := cmdline.Parse(string(text))
 	if err != nil {
-		return fmt.Errorf("%w: %w", job.Faultf(job.CodeProtocol, "The boot loader handed on a damaged line: %s.", err), err)
+		return fmt.Errorf("%w: %w", job.Faultf(job.CodeProtocol, "The boot loader handed on a damaged line: %s.", job.Reason(err)), err)
 	}
 	if line.Debug {
 		w.log = w.log.Level(zerolog.DebugLevel)
@@ -71,7 +71,7 @@ func (w *worker) work(ctx context.Context) error {
 	}
 	go func() {
 		if err := lap.net.Run(ctx); err != nil {
-			w.fail(job.Faultf(job.CodeProtocol, "The server's address is not usable: %s.", err))
+			w.fail(job.Faultf(job.CodeProtocol, "The server's address is not usable: %s.", job.Reason(err)))
 		}
 	}()
 	w.findServer(ctx, lap.net)

@@ -3,7 +3,8 @@
 // Synopsis:
 //
 //	ingot-lab list                 name the cases
-//	ingot-lab e2e [--keep] CASE... carry cases out ("all" for every one)
+//	ingot-lab e2e [--keep] [--seed N] CASE...
+//	                               carry cases out ("all" for every one)
 //	ingot-lab demo                 the main job, told as it happens
 //	ingot-lab bench [--set small] [--rounds N] [--quick]
 //	                               measure Ingot beside its peers and print one table
@@ -96,6 +97,7 @@ func cases(ctx context.Context, cache string, args []string, out io.Writer) (int
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	keep := flags.Bool("keep", false, "leave the case's folder behind")
 	limit := flags.Duration("limit", 40*time.Minute, "longest time of one case")
+	seed := flags.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "seed of what cases draw, as an earlier run printed it")
 	if err := flags.Parse(args[1:]); err != nil {
 		return 2, err
 	}
@@ -110,7 +112,7 @@ func cases(ctx context.Context, cache string, args []string, out io.Writer) (int
 	if err != nil {
 		return 1, err
 	}
-	runner.Keep, runner.Limit = *keep, *limit
+	runner.Keep, runner.Limit, runner.Seed = *keep, *limit, *seed
 	if !lab.Inside() {
 		if err := e2e.Prepare(ctx, cache, runner.Bin, out, chosen); err != nil {
 			return 1, err

@@ -88,7 +88,11 @@ func dialDaemon(path string) (*client, error) {
 
 // openInside opens the data folder in this process and serves the API over a pipe.
 func (a *app) openInside(cfg config, create bool) (*client, error) {
-	h, err := openHouse(cfg, zerolog.New(a.err).Level(zerolog.WarnLevel).With().Timestamp().Logger(), create)
+	log := zerolog.Nop() // a person sits here: failures come back in words
+	if os.Getenv("INGOT_DEBUG") != "" {
+		log = zerolog.New(a.err).With().Timestamp().Logger()
+	}
+	h, err := openHouse(cfg, log, create)
 	if err != nil {
 		return nil, err
 	}

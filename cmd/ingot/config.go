@@ -57,7 +57,7 @@ func (a *app) loadConfig() (config, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist) && a.config == "":
 	case err != nil:
-		return c, usage{job.Faultf(job.CodeBadRequest, "The configuration %s: %s.", path, strings.TrimPrefix(err.Error(), "toml: "))}
+		return c, usage{job.Faultf(job.CodeBadRequest, "The configuration %s.", tomlReason(path, err))}
 	}
 	if odd := meta.Undecoded(); len(odd) > 0 {
 		return c, usage{job.Faultf(job.CodeBadRequest, "The configuration %s holds the unknown key %q.", path, odd[0].String())}
@@ -76,6 +76,26 @@ func (a *app) loadConfig() (config, error) {
 	}
 	return c, nil
 }
+
+// tomlReason says what is wrong with a configuration file.
+func tomlReason(path string, err error) string {
+	var p toml.ParseError
+	if !errors.As(err, &p) || p.Message == "" {
+		return strings.TrimPrefix(job.Reason(err), "toml: ")
+	}
+	what := strings.TrimSuffix(p.Message, ".")
+	if m := parserWords.FindStringSubmatch(what); m != nil {
+		what = m[1] + " does not belong here"
+	}
+	key := ""
+	if p.LastKey != "" {
+		key = " (" + p.LastKey + ")"
+	}
+	return fmt.Sprintf("%s, line %d%s: %s", path, p.Position.Line, key, what)
+}
+
+// parserWords are those of a parser of Go: netip.ParsePrefix("10.0.0.0"): no '/'.
+var parserWords = regexp.MustCompile(`^[a-z]+\.[A-Z]\w+\(("[^"]*")\): `)
 
 // hostName is what may stand for a host in a URL, other than an address.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)

@@ -103,7 +103,7 @@ func TestFoldersThatCannotBeUsed(t *testing.T) {
 		want string
 	}{
 		{"a file for the data folder", []string{"--data", file, "device", "list"}, 1, file},
-		{"a folder for the configuration", []string{"--config", dir, "device", "list"}, 2, "is a directory"},
+		{"a folder for the configuration", []string{"--config", dir, "device", "list"}, 2, "it is a folder"},
 		{"a key that is none", []string{"--data", broken, "device", "list"}, 1, "agent.key"},
 		{"a database that is none", []string{"--data", damaged, "device", "list"}, 1, "atabase"},
 		{"a path too long for the socket", []string{"--data", long, "daemon", "--agent-port", strconv.Itoa(port)}, 1, "too long"},

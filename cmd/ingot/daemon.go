@@ -222,6 +222,8 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	}
 	h.api.Status.Serving, h.api.Status.Since = true, time.Now()
 	h.api.Status.Mode, h.api.Status.Interfaces = string(cmp.Or(cfg.Boot.Mode, pxe.ModeProxy)), cfg.Boot.Interfaces
+	h.doctor.listens(boots)
+	h.listener.Refused = boots.Refused
 	socket, err := listenSocket(cfg.Data)
 	if err != nil {
 		return err

@@ -146,6 +146,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 	for _, h := range d.History {
 		row("Corrected", "%s, by %s: %s %q became %q%s", when(h.Time), h.By, h.What, h.Old, h.New, prefixed(": ", h.Why))
 	}
+	startRows(row, d.Start)
 	if d.Job != nil {
 		row("Job", "%s: %s, %s, by %s", d.Job.ID, d.Job.What(), d.Job.State, d.Job.Operator)
 	}
@@ -155,6 +156,20 @@ func (a *app) showDevice(d store.DeviceView) error {
 		holdsRows(row, d)
 	}
 	return w.Flush()
+}
+
+// startRows: the legs of the last start, where it stopped and why.
+func startRows(row func(string, string, ...any), l *store.BootLog) {
+	if l == nil {
+		return
+	}
+	for _, e := range lastStart(l.Events) {
+		row("Start", "%s", legLine(e))
+	}
+	row("Last start", "%s", l.Cause)
+	for i, c := range l.Checks {
+		row("Check", "%d. %s", i+1, c)
+	}
 }
 
 // holdsRows: what, since when, by whom, proven how, observed as whom.

@@ -57,7 +57,7 @@ func (a *app) firmwareBuild() *cobra.Command {
 			}
 			b, err := firmware.Build(c.Context(), o)
 			if err != nil {
-				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(err.Error(), "build boot bundle: "))
+				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(job.Reason(err), "build boot bundle: "))
 			}
 			return a.showBundle(b)
 		}}
@@ -89,9 +89,20 @@ func (a *app) firmwareVerify() *cobra.Command {
 func (a *app) tellProblems(problems []firmware.Problem) error {
 	var lines []string
 	for _, p := range problems {
-		lines = append(lines, printable(p.String()))
+		lines = append(lines, printable(problemWords(p)))
 	}
 	return show(a, lines, func(s string) string { return s }, column[string]{head: "PROBLEM", cell: func(s string) string { return s }})
+}
+
+// problemWords is a problem of the bundle as a person reads it.
+func problemWords(p firmware.Problem) string {
+	var words []string
+	for _, s := range []string{p.File, p.Text, job.Reason(p.Err)} {
+		if s != "" {
+			words = append(words, s)
+		}
+	}
+	return strings.Join(words, ": ")
 }
 
 func (a *app) firmwareShow() *cobra.Command {
@@ -103,7 +114,7 @@ func (a *app) firmwareShow() *cobra.Command {
 			}
 			b, err := firmware.Open(dir)
 			if err != nil {
-				return job.Faultf(job.CodeBundle, "%s.", err)
+				return job.Faultf(job.CodeBundle, "%s.", job.Reason(err))
 			}
 			return a.showBundle(b)
 		}})

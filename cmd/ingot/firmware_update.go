@@ -35,7 +35,7 @@ func (a *app) firmwareUpdate() *cobra.Command {
 				_, fact, _ := strings.Cut(err.Error(), firmware.ErrOlder.Error()+": ")
 				return job.Faultf(job.CodeBundleOlder, "%s.", fact)
 			case err != nil:
-				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(err.Error(), "update boot bundle: "))
+				return job.Faultf(job.CodeBundleBuild, "%s.", strings.TrimPrefix(job.Reason(err), "update boot bundle: "))
 			}
 			return a.tellUpdate(b, changes)
 		}}
@@ -101,7 +101,7 @@ func (a *app) firmwareList() *cobra.Command {
 			}
 			held, err := firmware.List(dir)
 			if err != nil {
-				return job.Faultf(job.CodeBundle, "%s.", err)
+				return job.Faultf(job.CodeBundle, "%s.", job.Reason(err))
 			}
 			uses, err := a.bundleUses(c.Context())
 			if err != nil {

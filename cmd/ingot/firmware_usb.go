@@ -69,7 +69,7 @@ func (a *app) makeStick(ctx context.Context, target string, urls []string, agree
 	}
 	b, err := firmware.Open(filepath.Join(cfg.Data, "boot"))
 	if err != nil {
-		return job.Faultf(job.CodeBundle, "%s.", err)
+		return job.Faultf(job.CodeBundle, "%s.", job.Reason(err))
 	}
 	grub, err := pxe.StickConfig(servers, pin, b.Name())
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *app) makeStick(ctx context.Context, target string, urls []string, agree
 	}
 	stick, err := b.Stick(grub)
 	if err != nil {
-		return job.Faultf(job.CodeBundle, "%s.", err)
+		return job.Faultf(job.CodeBundle, "%s.", job.Reason(err))
 	}
 	made := stickMade{Target: target, Bundle: b.Name(), Pin: pin}
 	for _, s := range servers {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -39,6 +40,7 @@ type house struct {
 	listener *deploy.Listener
 	service  *deploy.Service
 	boot     *bundle
+	doctor   *bootDoctor
 	api      *web.API
 }
 
@@ -56,6 +58,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		}
 	}
 	h := &house{cfg: cfg, boot: &bundle{dir: filepath.Join(cfg.Data, "boot")}}
+	h.doctor = &bootDoctor{bundle: h.boot.dir, started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -71,11 +74,11 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
-		return nil, err
+		return nil, keyWords(err)
 	}
 	signer, err := sign.LoadOrCreate(filepath.Join(cfg.Data, "keys", "jobs.key"))
 	if err != nil {
-		return nil, err
+		return nil, keyWords(err)
 	}
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
@@ -86,7 +89,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Cause: causeOf,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }
@@ -99,9 +102,19 @@ func openWords(err error) error {
 	case errors.Is(err, store.ErrNewer):
 		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database was written by a newer Ingot."))
 	case errors.Is(err, store.ErrDamaged):
-		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database is damaged: %v.", err))
+		return errors.Join(err, job.Faultf(job.CodeDaemon, "The database is damaged: %s.", job.Reason(err)))
+	case job.FaultOf(err).Code != job.CodeInternal:
+		return err
 	}
-	return err
+	return errors.Join(err, job.Faultf(job.CodeDaemon, "The database cannot be opened: it is damaged, or no database."))
+}
+
+// keyWords names the key file that cannot be used.
+func keyWords(err error) error {
+	if err == nil || job.FaultOf(err).Code != job.CodeInternal {
+		return err
+	}
+	return errors.Join(err, job.Faultf(job.CodeDaemon, "A key cannot be used: %s.", job.Reason(err)))
 }
 
 // takeLock holds the data folder for this process; the kernel lets go when the process ends, however it ends.

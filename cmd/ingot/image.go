@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ingot/imaging/capture"
+	"ingot/imaging/job"
 	"ingot/imaging/preflight"
 	"ingot/store"
 )
@@ -151,7 +152,7 @@ func (a *app) findVersions(ctx context.Context, cl *client, ref string) ([]store
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("no image %q", ref)
+		return nil, job.Faultf(job.CodeNotFound, "No image is called %.60q.", ref)
 	}
 	return found, nil
 }

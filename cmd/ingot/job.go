@@ -164,7 +164,7 @@ func (a *app) jobWatch() *cobra.Command {
 					if j.Fault != nil {
 						return j.Fault
 					}
-					return fmt.Errorf("the job ended as %s", j.State)
+					return job.Faultf(job.CodeIndeterminate, "The job ended as %s.", j.State)
 				}
 				return nil
 			})

@@ -20,7 +20,8 @@
 // else in its own process over the same handler. Data goes to stdout, progress and words to stderr. Acts that destroy
 // ask for the laptop's serial (consent.go). Root works in a data folder as its owner (owner.go).
 //
-// Exit codes: 0 done, 1 failed, 2 not understood, 3 done in part, or damage or a warning found.
+// Exit codes: 0 done, 1 failed, 2 not understood, 3 done in part, or damage or a warning found. With
+// INGOT_DEBUG=1 the raw text behind a failure follows its words.
 package main
 
 import (
@@ -31,6 +32,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -86,19 +88,28 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return 0
 	}
 	fmt.Fprintln(errs, "ingot: "+words(err))
+	if os.Getenv("INGOT_DEBUG") != "" {
+		fmt.Fprintln(errs, rawText(err))
+	}
 	return exitCode(err)
 }
 
-// words is an error as a person reads it. Outside the daemon a raw error is still better than none.
+// rawText is what stands behind a failure, for whoever asked for it.
+func rawText(err error) string { return fmt.Sprintf("debug: %+q", err.Error()) }
+
+// words is an error as a person reads it: a Fault's words, or what we say ourselves of a command line or of a part that
+// was done. What a system or a library says is put into words of the table.
 func words(err error) string {
 	var f *job.Fault
-	if errors.As(err, &f) {
+	var u usage
+	var p partly
+	switch {
+	case errors.As(err, &f):
 		return f.Error()
+	case errors.As(err, &u), errors.As(err, &p):
+		return job.Reason(err)
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return job.Faultf(job.CodeFull, "").Error()
-	}
-	return err.Error()
+	return job.FaultOf(err).Error()
 }
 
 func exitCode(err error) int {
@@ -131,11 +142,20 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on stderr")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
 		a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
+}
+
+// flagError says what is wrong with a flag, without the words of the parser behind it.
+func flagError(c *cobra.Command, err error) error {
+	text := err.Error()
+	if head, _, ok := strings.Cut(text, " flag: "); ok && strings.HasPrefix(text, "invalid argument") {
+		text = head
+	}
+	return fmt.Errorf("%s; see \"%s --help\"", text, c.CommandPath())
 }
 
 // group makes a noun whose verbs are its subcommands; a verb that is not there is a usage error.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -34,7 +35,8 @@ func codesTable() string {
 	var b strings.Builder
 	b.WriteString("| code | what happened | what to do |\n|---|---|---|\n")
 	codes := job.Codes()
-	for _, c := range slices.Sorted(maps.Keys(codes)) {
+	failuresFirst := func(a, b job.Code) int { return cmp.Or(-cmp.Compare(a[0], b[0]), cmp.Compare(a, b)) }
+	for _, c := range slices.SortedFunc(maps.Keys(codes), failuresFirst) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", c, codes[c].Sentence, codes[c].Next)
 	}
 	return b.String()

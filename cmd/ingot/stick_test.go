@@ -282,3 +282,16 @@ func TestTheDaemonRemovesBundlesThatNothingUses(t *testing.T) {
 	tidyUntil([]store.BundleUse{{Bundle: used, Jobs: []job.ID{"j"}}}, current, used)
 	tidyUntil(nil, current)
 }
+
+// TestAStickThatFailsIsSaidInWords: one that gave back other data, one that took none, and a stop in the middle.
+func TestAStickThatFailsIsSaidInWords(t *testing.T) {
+	for _, cause := range []error{firmware.ErrReadBack, errors.New("it was pulled out"), context.Canceled} {
+		err := stickWords("/dev/sdx", fmt.Errorf("write stick: %w", cause))
+		if f := job.FaultOf(err); f.Code != job.CodeStickData || !strings.Contains(f.Fact, "/dev/sdx") || strings.Contains(words(err), cause.Error()) {
+			t.Errorf("%v: %v; want %s without the raw text", cause, f, job.CodeStickData)
+		}
+	}
+	if err := stickWords("/dev/sdx", nil); err != nil {
+		t.Error(err)
+	}
+}

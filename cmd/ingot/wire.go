@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -139,33 +138,15 @@ func (r *recorder) flush() {
 
 func bootEvent(e pxe.Event) store.BootEvent {
 	s := store.BootEvent{Time: e.Time, MAC: e.MAC.String(), UUID: e.UUID, Arch: uint16(e.Arch), Loader: string(e.Loader),
-		Leg: string(e.Leg), File: e.File, Text: e.Text, Bytes: e.Bytes, Total: e.Total, Err: e.Err}
+		Leg: string(e.Leg), File: e.File, Text: e.Text, Bytes: e.Bytes, Total: e.Total, Err: e.Err, Waited: e.Waited}
 	if e.MAC == (pxe.MAC{}) {
 		s.MAC = "unknown"
 	}
 	if e.IP.IsValid() {
 		s.IP = e.IP.String()
 	}
+	if e.Server.IsValid() {
+		s.Server = e.Server.String()
+	}
 	return s
-}
-
-// causeOf says where a machine's last start stopped and why.
-func causeOf(events []store.BootEvent) string {
-	back := make([]pxe.Event, 0, len(events))
-	for _, s := range events {
-		e := pxe.Event{Time: s.Time, UUID: s.UUID, Arch: pxe.Arch(s.Arch), Loader: pxe.Loader(s.Loader), Leg: pxe.Leg(s.Leg),
-			File: s.File, Text: s.Text, Bytes: s.Bytes, Total: s.Total, Err: s.Err}
-		if mac, err := pxe.ParseMAC(s.MAC); err == nil {
-			e.MAC = mac
-		}
-		if ip, err := netip.ParseAddr(s.IP); err == nil {
-			e.IP = ip
-		}
-		back = append(back, e)
-	}
-	c := pxe.Diagnose(back, time.Now())
-	if c.Check == "" {
-		return c.Sentence
-	}
-	return c.Sentence + " " + c.Check
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,6 +42,22 @@ func TestALaptopGetsItsImageItsNameAndItsRecord(t *testing.T) {
 	}
 	if v := l.lastView(); v.Word != "done" || v.Colour != agent.Green || v.Name != "SALES-01" {
 		t.Errorf("last view %+v; want a green done with the name", v)
+	}
+}
+
+// TestAFirmwareThatTakesNoBootEntryIsNoted: the disk is whole without it; the screen says what to choose.
+func TestAFirmwareThatTakesNoBootEntryIsNoted(t *testing.T) {
+	b := newBench(t, newGolden(t, 8))
+	l := b.laptop(8)
+	l.entryErr = errors.New("write efivars: input/output error")
+	wait := l.boot(t.Context())
+	l.order()
+	l.hears("done")
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	if v := l.lastView(); v.Word != "done" || v.Fault != job.CodeBootEntry || strings.Contains(v.Sentence+v.Next+strings.Join(v.Lines, ""), "input/output") {
+		t.Errorf("last view %+v; want done, with %s in words", v, job.CodeBootEntry)
 	}
 }
 

@@ -258,6 +258,7 @@ type laptop struct {
 	listed   []job.Drive
 	said     chan string
 	nameErr  error
+	entryErr error // of the firmware that is told of the new system
 	hello    job.Hello
 	power    job.Power
 	keys     *efivar.Keys
@@ -397,7 +398,7 @@ func (l *laptop) Rename(ctx context.Context, w agent.Written, p job.Personal, fo
 
 func (l *laptop) Check(context.Context, agent.Written, []byte) error { return nil }
 func (l *laptop) Install(context.Context, agent.Written) (string, error) {
-	return "Boot0003", nil
+	return "Boot0003", l.entryErr
 }
 func (l *laptop) Local(context.Context) error { return l.noSystem }
 

@@ -2,6 +2,7 @@ package chunkstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,7 +34,8 @@ func (c *Client) OpenManifest(ctx context.Context, d imaging.Digest) (*imaging.M
 
 // manifestCode keeps the code of a reading error; anything else is damage.
 func manifestCode(err error) job.Code {
-	if f := job.FaultOf(err); f.Code != job.CodeInternal {
+	var f *job.Fault
+	if errors.As(err, &f) {
 		return f.Code
 	}
 	return job.CodeManifest

@@ -61,7 +61,7 @@ func (s *Store) serveStream(w http.ResponseWriter, r *http.Request) {
 	defer m.Close()
 	spans, err := requested(r, m.Count())
 	if err != nil {
-		refuse(w, http.StatusBadRequest, job.Faultf(job.CodeBadRequest, "%v.", err))
+		refuse(w, http.StatusBadRequest, job.Faultf(job.CodeBadRequest, "%v.", job.Reason(err)))
 		return
 	}
 	w.Header().Set("Content-Type", streamType)

@@ -24,7 +24,7 @@ func TestALaptopThatNobodyApprovesIsLeftAloneUntilItWasOff(t *testing.T) {
 	}
 	b.clk.pass(2 * time.Second)
 	n := l.next()
-	if n.Order != job.Leave || n.Fault != nil || !strings.Contains(n.Say, "Nobody approved") {
+	if n.Order != job.Leave || n.Fault != nil || !strings.Contains(n.Say, sentenceOf(job.CodeNotApproved)) {
 		t.Fatalf("after 10 minutes Next = %+v; want leave, which resets the laptop", n)
 	}
 	refused := func(when string, want bool) {

@@ -869,6 +869,8 @@ func TestTheLoopGuard(t *testing.T) {
 		l.sayHello()
 		if n := l.next(); n.Order != want {
 			t.Errorf("start %d: Next = %s; want %s", i+1, n.Order, want)
+		} else if want == job.Off && n.Say != sentenceOf(job.CodeLoop) {
+			t.Errorf("the laptop that is switched off says %q", n.Say)
 		}
 	}
 	if trail, _ := b.s.Audit(ctx, "", 100); !strings.Contains(fmt.Sprint(trail), "loop") {
@@ -1025,6 +1027,9 @@ func TestSilentJobsAreClosed(t *testing.T) {
 		must(t, err)
 		if v.State != want.job || b.device(name).State != want.device {
 			t.Errorf("%s: job %s, device %s; want %s, %s", name, v.State, b.device(name).State, want.job, want.device)
+		}
+		if name != "PC-3" && (v.Fault == nil || v.Fault.Code != job.CodeLost) || name == "PC-3" && (v.Fault == nil || v.Fault.Code != job.CodeJobExpired) {
+			t.Errorf("%s: ended by %v", name, v.Fault)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -215,11 +214,4 @@ func (s *Service) OpenBench(_ context.Context, operator string, b store.Bench) (
 func (s *Service) Bench(context.Context) (b store.Bench, err error) {
 	err = s.db.View(func(tx *store.Tx) error { b, err = tx.Bench(); return err })
 	return b, err
-}
-
-// BootLogs gives the timelines of all machines or of one MAC, in any common writing.
-func (s *Service) BootLogs(_ context.Context, mac string) (l []store.BootLog, err error) {
-	mac = strings.ReplaceAll(fold(mac), "-", ":")
-	err = s.db.View(func(tx *store.Tx) error { l, err = tx.BootLogs(mac); return err })
-	return l, err
 }

@@ -281,7 +281,7 @@ func reply(w http.ResponseWriter, out any, err error) {
 // status maps a code to HTTP: 5xx may be tried again, 4xx may not.
 func status(c job.Code) int {
 	switch c {
-	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged:
+	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged, job.CodeFile, job.CodeNetwork, job.CodeStopped:
 		return http.StatusInternalServerError
 	case job.CodeBusy:
 		return http.StatusServiceUnavailable

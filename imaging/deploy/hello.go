@@ -40,7 +40,7 @@ func (s *Service) Hello(_ context.Context, key job.KeyID, h job.Hello) (job.Hell
 	var f *job.Fault
 	if errors.As(err, &f) {
 		s.log.Warn().Str("code", string(f.Code)).Str("serial", h.Facts.Serial).Msg("hello refused")
-		return job.HelloReply{}, errors.Join(err, s.note("refused", h.Facts.Serial, "Hello refused: "+f.Error()))
+		return job.HelloReply{}, errors.Join(err, s.denied(h, f, err))
 	}
 	if err != nil {
 		return job.HelloReply{}, fmt.Errorf("hello: %w", err)
@@ -77,6 +77,8 @@ func bindToken(tx *store.Tx, token string, key job.KeyID) (store.BootToken, erro
 	switch {
 	case t.Key != "" && t.Key != key:
 		return t, job.Faultf(job.CodeTokenBound, "It was used at %s.", t.Bound.Format(time.TimeOnly))
+	case t.Key == "" && t.Issued.Sub(tx.Now()) > clockSlack:
+		return t, errors.Join(errClock, job.Faultf(job.CodeToken, "It began at %s, which is still to come: the server's clock was set back.", t.Issued.Format(time.DateTime)))
 	case t.Key == "" && tx.Now().Sub(t.Issued) > tokenLife:
 		return t, job.Faultf(job.CodeToken, "It began at %s.", t.Issued.Format(time.TimeOnly))
 	}
@@ -151,15 +153,6 @@ func clearGuard(tx *store.Tx, d store.Device) error {
 		}
 	}
 	return nil
-}
-
-// note writes one audit event by itself: for what was refused, whose own transaction was rolled back. Beyond
-// refusalRate there is only the log.
-func (s *Service) note(act, subject, text string) error {
-	if !s.refusal.AllowN(s.now(), 1) {
-		return nil
-	}
-	return s.db.Update(func(tx *store.Tx) error { return tx.Audit("ingot", act, clip(subject), text) })
 }
 
 // checkHello bounds what a stranger sends.

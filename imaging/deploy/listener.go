@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,6 +25,8 @@ import (
 
 // Listener is the TLS identity of the agent listener: its own key, pinned by every agent.
 type Listener struct {
+	Refused func(from netip.Addr) // is told when an agent did not take our key; may be nil; set it before Serve
+
 	cert tls.Certificate
 	pin  job.KeyID
 }
@@ -117,7 +120,23 @@ func (l *Listener) TLS() *tls.Config {
 // Server makes the HTTP server for a handler; call ServeTLS-less Serve with Listen's result.
 func (l *Listener) Server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, TLSConfig: l.TLS(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10}
+		MaxHeaderBytes: 16 << 10, ConnState: l.watch}
+}
+
+// watch notices connections that ended because the other side refused our key. A finished handshake is asked for its
+// outcome again, which costs nothing.
+func (l *Listener) watch(c net.Conn, s http.ConnState) {
+	tc, ok := c.(*tls.Conn)
+	if !ok || s != http.StateClosed || l.Refused == nil {
+		return
+	}
+	var told *net.OpError // an alert of the other side; ours have the operation "local error"
+	if !errors.As(tc.Handshake(), &told) || told.Op != "remote error" {
+		return
+	}
+	if from, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		l.Refused(from.Addr().Unmap())
+	}
 }
 
 // Listen opens the TLS listener on an address.

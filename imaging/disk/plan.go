@@ -69,13 +69,13 @@ func NewPlan(h imaging.Header, size uint64, sector int, head []byte, grow job.Gr
 func (p *Plan) layGPT(h imaging.Header, grow job.Grow) error {
 	t, err := gpt.ReadPrimary(bytes.NewReader(p.Head), int64(h.DiskSize), h.SectorSize)
 	if err != nil {
-		return job.Faultf(job.CodeLayout, "The image's partition table cannot be used: %v.", err)
+		return job.Faultf(job.CodeLayout, "The image's partition table cannot be used: %v.", job.Reason(err))
 	}
 	if err := sameParts(t, h); err != nil {
 		return err
 	}
 	if err := t.Relocate(int64(p.DiskSize)); err != nil {
-		return job.Faultf(job.CodeLayout, "The partition table does not fit the drive: %v.", err)
+		return job.Faultf(job.CodeLayout, "The partition table does not fit the drive: %v.", job.Reason(err))
 	}
 	if grow.Partition != 0 {
 		if err := p.grow(t, h, grow); err != nil {
@@ -123,13 +123,13 @@ func (p *Plan) grow(t *gpt.Table, h imaging.Header, g job.Grow) error {
 	before, _ := t.Partition(g.Partition)
 	last, err := t.RoomBehind(g.Partition)
 	if err != nil {
-		return job.Faultf(job.CodeLayout, "%v.", err)
+		return job.Faultf(job.CodeLayout, "%v.", job.Reason(err))
 	}
 	if last <= before.Last {
 		return nil
 	}
 	if err := t.GrowPartition(g.Partition, last); err != nil {
-		return job.Faultf(job.CodeLayout, "%v.", err)
+		return job.Faultf(job.CodeLayout, "%v.", job.Reason(err))
 	}
 	p.Grown = g.Partition
 	return nil
@@ -139,13 +139,13 @@ func (p *Plan) moveSwap(t *gpt.Table, n int) error {
 	before, _ := t.Partition(n)
 	first, err := t.EndPlace(n)
 	if err != nil {
-		return job.Faultf(job.CodeLayout, "%v.", err)
+		return job.Faultf(job.CodeLayout, "%v.", job.Reason(err))
 	}
 	if first <= before.First {
 		return nil
 	}
 	if err := t.MovePartition(n, first); err != nil {
-		return job.Faultf(job.CodeLayout, "%v.", err)
+		return job.Faultf(job.CodeLayout, "%v.", job.Reason(err))
 	}
 	p.Swap = n
 	return nil
@@ -154,11 +154,11 @@ func (p *Plan) moveSwap(t *gpt.Table, n int) error {
 // encode lays the new table over the head and keeps the second copy.
 func (p *Plan) encode(t *gpt.Table) error {
 	if err := t.PatchHead(p.Head); err != nil {
-		return job.Faultf(job.CodeLayout, "The partition table does not fit before the first partition: %v.", err)
+		return job.Faultf(job.CodeLayout, "The partition table does not fit before the first partition: %v.", job.Reason(err))
 	}
 	off, b, err := t.Backup()
 	if err != nil {
-		return job.Faultf(job.CodeLayout, "%v.", err)
+		return job.Faultf(job.CodeLayout, "%v.", job.Reason(err))
 	}
 	p.first = t.HeadSectors() * uint64(p.SectorSize)
 	p.Backup, p.BackupOffset = b, uint64(off)

@@ -103,11 +103,15 @@ const (
 	CodeStickTarget Code = "E653"
 	CodeStickData   Code = "E654"
 	CodeBundleOlder Code = "E655"
+	// What a system answers, where nothing better is known
+	CodeFile    Code = "E630"
+	CodeNetwork Code = "E631"
+	CodeStopped Code = "E632"
 )
 
 // words is the one table of DESIGN.md section 7.
 var words = map[Code]Words{
-	CodeInternal: {"Ingot met an error of its own.", "Start the laptop again; if it returns, send the daemon's log with this code."},
+	CodeInternal: {"Ingot met an error of its own.", "Try it again, or start the laptop again; if it returns, send the daemon's log with this code."},
 
 	CodeProtocol:    {"This laptop started an agent of another version than the server's.", "Start it again; if it stays, run \"ingot firmware build\" on the server."},
 	CodeToken:       {"This start is too old or was not made by this server.", "Start the laptop again."},
@@ -197,4 +201,7 @@ var words = map[Code]Words{
 	CodeStickTarget: {"That cannot become a boot stick; nothing was written.", "Name a removable stick that is not in use, with its serial: \"lsblk -o NAME,RM,SIZE,SERIAL,MOUNTPOINTS\" lists them."},
 	CodeStickData:   {"The stick could not be written and proven.", "Use another stick."},
 	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
+	CodeFile:        {"A file or folder cannot be used.", "Read the reason; often a name is mistyped or sudo is missing."},
+	CodeNetwork:     {"Another program or computer could not be reached.", "Read the reason, check that it runs and that the network leads there, then try again."},
+	CodeStopped:     {"It was stopped before its end.", "Start it again; what was done before stays as it was."},
 }

@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,6 +39,9 @@ func (c Code) Words() Words {
 	if w, ok := words[c]; ok {
 		return w
 	}
+	if w, ok := bootWords[c]; ok {
+		return w
+	}
 	return Words{"Something went wrong that has no words yet.", "Note the code and look into the log of the daemon."}
 }
 
@@ -47,13 +51,14 @@ func Faultf(c Code, format string, args ...any) *Fault {
 	return &Fault{Code: c, Fact: plain(fmt.Sprintf(format, args...))}
 }
 
-// FaultOf finds the Fault in an error's chain; any other error becomes CodeInternal, without its raw text.
+// FaultOf finds the Fault in an error's chain. An error without one is explained where the system's answer tells enough
+// (a file, the network, a full disk, a stop); any other becomes CodeInternal. Never does a raw text stand in it.
 func FaultOf(err error) *Fault {
 	var f *Fault
 	if errors.As(err, &f) {
 		return f
 	}
-	return &Fault{Code: CodeInternal}
+	return explained(err)
 }
 
 // Clean is a Fault that a stranger sent, made fit for a record: a fact of at most 300 characters without control
@@ -100,11 +105,9 @@ type Refusal struct {
 	Fault Fault `json:"fault"`
 }
 
-// Codes lists every code with its words, for the docs and for tests.
+// Codes lists every code, failures and boot causes, with its words, for the docs and for tests.
 func Codes() map[Code]Words {
-	out := make(map[Code]Words, len(words))
-	for c, w := range words {
-		out[c] = w
-	}
+	out := maps.Clone(words)
+	maps.Copy(out, bootWords)
 	return out
 }

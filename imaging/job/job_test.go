@@ -90,15 +90,11 @@ func TestADiskIsTouchedFromInvalidatedOn(t *testing.T) {
 
 // TestEveryCodeHasWords reads the constants from the source, so that a code without a row cannot be added.
 func TestEveryCodeHasWords(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "codes.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	words := job.Codes()
 	seen := map[string]string{}
-	ast.Inspect(f, func(n ast.Node) bool {
+	constants := func(n ast.Node) bool {
 		v, ok := n.(*ast.ValueSpec)
-		if !ok || len(v.Values) != 1 || !strings.HasPrefix(v.Names[0].Name, "Code") {
+		if !ok || len(v.Values) != 1 || !strings.HasPrefix(v.Names[0].Name, "Code") && !strings.HasPrefix(v.Names[0].Name, "Boot") {
 			return true
 		}
 		name, code := v.Names[0].Name, strings.Trim(v.Values[0].(*ast.BasicLit).Value, `"`)
@@ -111,8 +107,15 @@ func TestEveryCodeHasWords(t *testing.T) {
 			t.Errorf("%s (%s) has the words %q; want a sentence and a next step", name, code, w)
 		}
 		return true
-	})
-	if len(seen) < 40 || len(seen) != len(words) {
+	}
+	for _, name := range []string{"codes.go", "bootcodes.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, constants)
+	}
+	if len(seen) < 80 || len(seen) != len(words) {
 		t.Errorf("%d constants, %d rows of words; want as many", len(seen), len(words))
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"ingot/cmd/internal/lab"
+	"ingot/imaging/job"
+	"ingot/store"
 )
 
 // bootLogCases prove that a start that stops somewhere says where and why.
@@ -21,13 +23,13 @@ func bootLogCases() []Case {
 
 const officeIP = "10.77.0.2"
 
-// stop is one way in which a start ends early, and a part of the sentence that names it.
+// stop is one way in which a start ends early, and the cause that the doctor must name.
 type stop struct {
 	name  string
 	class string
 	arch  uint16
 	play  func(context.Context, *client) error
-	cause string
+	cause job.Code
 }
 
 // bootLog plays each stop with a machine of its own against a real daemon, then waits out the daemon's
@@ -96,27 +98,26 @@ func (w *wire) forget(ctx context.Context, machines []*client) error {
 	return nil
 }
 
-// waitCause waits until the boot log's last line has left "under way", and holds it against what it must say.
+// waitCause waits until the boot log of a MAC has left "under way", and holds its cause against the wanted one.
 // Events become durable some moments after they happened.
-func waitCause(ctx context.Context, d *Daemon, mac, want string) (string, error) {
-	for {
-		out, err := d.CLI(ctx, "boot", "log", mac)
-		if exit := (&ExitError{}); asExit(err, &exit) && strings.Contains(exit.Words, "Nothing was heard") {
-			out = "under way"
-		} else if err != nil {
+func waitCause(ctx context.Context, d *Daemon, mac string, want job.Code) (string, error) {
+	const silence = 30 * time.Second // by then what was heard is written, and what was not stays so
+	for start := time.Now(); ; {
+		var logs []store.BootLog
+		if err := d.Read(ctx, &logs, "boot", "log", mac); err != nil {
 			return "", err
 		}
-		lines := strings.Split(strings.TrimSpace(out), "\n")
-		last := lines[len(lines)-1]
-		if strings.Contains(last, want) {
-			return last, nil
+		l := logs[0]
+		if l.Code == want {
+			return l.Cause, nil
 		}
-		if !strings.Contains(last, "under way") {
-			return "", fmt.Errorf("the boot log says %q; want %q in it:\n%s", last, want, out)
+		if l.Code != "" && (len(l.Events) > 0 || time.Since(start) > silence) {
+			out, err := d.CLI(ctx, "boot", "log", mac)
+			return "", checks(err, fmt.Errorf("the doctor says %s; want %s:\n%s", l.Cause, want, out))
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("wait for the cause %q: %w", want, ctx.Err())
+			return "", fmt.Errorf("wait for the cause %s: %w", want, ctx.Err())
 		case <-time.After(time.Second):
 		}
 	}
@@ -195,9 +196,9 @@ func says(kind dhcpv4.MessageType, server, ip string) func(context.Context, *cli
 }
 
 var stopsOfDHCP = []stop{
-	{"offered, takes no address", classPXE, archX64, discovers, "It was offered a boot file but took no address."},
-	{"has an address, fetches nothing", classPXE, archX64, leases, "It has an address and was told the boot file, but never fetched it."},
-	{"HTTP Boot, fetches nothing", classHTTP, archHTTP, leases, "It has an address and was told the boot URL, but never asked for it."},
+	{"offered, takes no address", classPXE, archX64, discovers, job.BootNoRequest},
+	{"has an address, fetches nothing", classPXE, archX64, leases, job.BootNotFetched},
+	{"HTTP Boot, fetches nothing", classHTTP, archHTTP, leases, job.BootNotFetched},
 	{"wants a strange address", classPXE, archX64, func(ctx context.Context, c *client) error {
 		m, err := c.say(dhcpv4.MessageTypeRequest, c.class, dhcpv4.OptRequestedIPAddress(net.IPv4(192, 0, 2, 7)))
 		if err != nil {
@@ -205,35 +206,35 @@ var stopsOfDHCP = []stop{
 		}
 		_, err = c.hear(ctx, m, lab.ServerIP, dhcpv4.MessageTypeNak)
 		return err
-	}, "It asked for the address 192.0.2.7, but it is not of this network"},
+	}, job.BootNak},
 	{"finds its address in use", classPXE, archX64, func(ctx context.Context, c *client) error {
 		ack, err := c.lease(ctx, lab.ServerIP)
 		if err != nil {
 			return err
 		}
 		return says(dhcpv4.MessageTypeDecline, lab.ServerIP, ack.YourIPAddr.String())(ctx, c)
-	}, "It gave its address back:"},
+	}, job.BootDeclined},
 	{"another server answers it", classPXE, archX64, then(discovers, says(dhcpv4.MessageTypeRequest, officeIP, "10.77.0.160")),
-		"Another server answered this machine: it took an address from another DHCP server, 10.77.0.2."},
-	{"is an ARM machine", classPXE, archARM64, discovers, "This kind of machine cannot be started yet: UEFI ARM 64-bit is not supported yet"},
-	{"does not start shim", classPXE, archX64, fetches(chain[:1]...), "The firmware fetched the boot loader and did not start it. Secure Boot:"},
-	{"does not start iPXE", classPXE, archBIOS, fetches("undionly.kpxe"), "The BIOS fetched iPXE, and iPXE did not ask for its script."},
+		job.BootOtherDHCP},
+	{"is an ARM machine", classPXE, archARM64, discovers, job.BootArch},
+	{"does not start shim", classPXE, archX64, fetches(chain[:1]...), job.BootShim},
+	{"does not start iPXE", classPXE, archBIOS, fetches("undionly.kpxe"), job.BootIPXE},
 	{"does not start the boot image", classHTTP, archHTTP, then(leases, func(ctx context.Context, c *client) error {
 		_, err := c.http(ctx, url("httpboot/"+c.mac.String()+"/ingot.img"))
 		return err
-	}), "The firmware fetched the boot image and no agent came of it."},
-	{"does not start GRUB", classPXE, archX64, fetches(chain[:2]...), "shim fetched GRUB and did not start it."},
-	{"GRUB without its script", classPXE, archX64, fetches(chain[:3]...), "GRUB runs but did not ask for this machine's script."},
-	{"no kernel", classPXE, archX64, fetches(chain[:4]...), "It received its script and did not fetch the kernel."},
-	{"no start system", classPXE, archX64, fetches(chain[:5]...), "The kernel was fetched, the start system (initrd.img) was not."},
-	{"silence after the kernel", classPXE, archX64, fetches(chain...), "Kernel and start system were fetched, then nothing was heard."},
-	{"the start system gets no address", classPXE, archX64, then(fetches(chain...), asAgent(discovers)), "The start system runs and asks for an address, but took none."},
+	}), job.BootImage},
+	{"does not start GRUB", classPXE, archX64, fetches(chain[:2]...), job.BootGRUB},
+	{"GRUB without its script", classPXE, archX64, fetches(chain[:3]...), job.BootGRUBScript},
+	{"no kernel", classPXE, archX64, fetches(chain[:4]...), job.BootNoKernel},
+	{"no start system", classPXE, archX64, fetches(chain[:5]...), job.BootNoInitrd},
+	{"silence after the kernel", classPXE, archX64, fetches(chain...), job.BootNoSign},
+	{"the start system gets no address", classPXE, archX64, then(fetches(chain...), asAgent(discovers)), job.BootNoLease},
 	{"the start system does not reach the daemon", classPXE, archX64, then(fetches(chain...), asAgent(leases)),
-		"The start system runs and has an address, but it did not reach the daemon."},
-	{"goes silent in a transfer", classPXE, archX64, then(fetches(chain[:4]...), breaksOff("/vmlinuz", vanish)), "The transfer of /vmlinuz broke off after"},
-	{"breaks a transfer off", classPXE, archX64, then(fetches(chain[:4]...), breaksOff("/vmlinuz", abort)), "The machine itself broke off the transfer of /vmlinuz after"},
+		job.BootNotReached},
+	{"goes silent in a transfer", classPXE, archX64, then(fetches(chain[:4]...), breaksOff("/vmlinuz", vanish)), job.BootBrokeOff},
+	{"breaks a transfer off", classPXE, archX64, then(fetches(chain[:4]...), breaksOff("/vmlinuz", abort)), job.BootGaveUp},
 	{"fetches its loader again and again", classPXE, archBIOS, then(fetches("undionly.kpxe", "undionly.kpxe", "undionly.kpxe", "undionly.kpxe", "undionly.kpxe"), discovers),
-		"It fetched its first loader again and again and got no further, so it was sent to its own disk."},
+		job.BootLoop},
 }
 
 // startPoor starts a daemon with one address to give and one bit of its kernel changed.
@@ -286,8 +287,8 @@ var stopsOfPoor = []stop{
 			return fmt.Errorf("a damaged kernel was served")
 		}
 		return nil
-	}, "The server could not give it /vmlinuz."},
-	{"no address is left", classPXE, archX64, says(dhcpv4.MessageTypeDiscover, lab.ServerIP, "10.77.0.50"), "There was no address left for it."},
+	}, job.BootServerFile},
+	{"no address is left", classPXE, archX64, says(dhcpv4.MessageTypeDiscover, lab.ServerIP, "10.77.0.50"), job.BootPoolEmpty},
 }
 
 func startClosed(ctx context.Context, e *Env) (*Daemon, error) {
@@ -295,7 +296,7 @@ func startClosed(ctx context.Context, e *Env) (*Daemon, error) {
 }
 
 var stopsOfClosed = []stop{
-	{"the bench is closed", classPXE, archX64, discovers, "It was sent to its own disk: The bench is closed."},
+	{"the bench is closed", classPXE, archX64, discovers, job.BootOwnDisk},
 }
 
 // startProxy starts an office's DHCP server and, beside it, the daemon as a proxy without a pool.
@@ -311,11 +312,11 @@ func startProxy(ctx context.Context, e *Env) (*Daemon, error) {
 }
 
 var stopsOfProxy = []stop{
-	{"no DHCP server gives an address", classPXE, archX64, discovers, "It was offered a boot file but took no address. In proxy mode: does the DHCP server"},
+	{"no DHCP server gives an address", classPXE, archX64, discovers, job.BootNoRequest},
 	{"GRUB asks the office's server", classPXE, archX64, func(ctx context.Context, c *client) error {
 		if _, err := c.lease(ctx, officeIP); err != nil {
 			return err
 		}
 		return c.fetchAll(ctx, chain[:2])
-	}, "GRUB fetches its files from the server which that one names"},
+	}, job.BootNextServer},
 }

@@ -85,7 +85,7 @@ func flipsAreNamed(ctx context.Context, e *Env, d *Daemon, names []string) error
 		if err := flipByte(path); err != nil {
 			return err
 		}
-		out, err := d.CLI(ctx, "firmware", "verify")
+		out, err := d.CLI(ctx, "firmware", "verify", "-o", "name")
 		exit := &ExitError{}
 		if !asExit(err, &exit) {
 			return fmt.Errorf("a flipped byte in %s went unnoticed: %v", name, err)

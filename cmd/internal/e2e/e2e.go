@@ -37,6 +37,7 @@ func Cases() []Case {
 		bundleCases(),
 		usbCases(),
 		bootLogCases(),
+		bootDoctorCases(),
 		deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
 		identityCases(),
 		preflightCases(),
@@ -59,6 +60,7 @@ type Env struct {
 	Cache string // kept between runs
 	Bin   string // folder of the built programs
 	Out   io.Writer
+	Seed  uint64 // what a case draws comes from it
 
 	start   time.Time
 	runs    []*lab.Run
@@ -72,6 +74,7 @@ type Runner struct {
 	Out   io.Writer
 	Keep  bool // leave the case's folder behind
 	Limit time.Duration
+	Seed  uint64 // of what cases draw; it is printed, and given again plays the same
 }
 
 // Run carries out one case and prints, as the last line, PASS or FAIL, the name and the seconds it took.
@@ -105,7 +108,7 @@ func (r Runner) inWorkspace(ctx context.Context, name string, fn func(context.Co
 	if err != nil {
 		return err
 	}
-	e := &Env{Bench: bench, Dir: ws.Dir, Cache: r.Cache, Bin: r.Bin, Out: r.Out, start: time.Now()}
+	e := &Env{Bench: bench, Dir: ws.Dir, Cache: r.Cache, Bin: r.Bin, Out: r.Out, Seed: r.Seed, start: time.Now()}
 	defer func() { err = errors.Join(err, e.stopDaemons(), bench.Close()) }()
 	if err := fn(ctx, e); err != nil {
 		e.explain()

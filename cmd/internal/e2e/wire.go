@@ -26,7 +26,12 @@ type wire struct {
 
 // newWire puts the card on the switch.
 func newWire(ctx context.Context, e *Env) (*wire, error) {
-	h, err := e.Bench.AddHost(ctx, "wire", "10.77.0.9")
+	return newWireAt(ctx, e, "wire", "10.77.0.9")
+}
+
+// newWireAt puts another card on the switch.
+func newWireAt(ctx context.Context, e *Env, name, ip string) (*wire, error) {
+	h, err := e.Bench.AddHost(ctx, name, ip)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +115,11 @@ func (c *client) send(m *dhcpv4.DHCPv4) error {
 
 // hear waits for server's answer to m; the packets of others are passed over.
 func (c *client) hear(ctx context.Context, m *dhcpv4.DHCPv4, server string, kind dhcpv4.MessageType) (*dhcpv4.DHCPv4, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	return c.hearFor(ctx, 10*time.Second, m, server, kind)
+}
+
+func (c *client) hearFor(ctx context.Context, limit time.Duration, m *dhcpv4.DHCPv4, server string, kind dhcpv4.MessageType) (*dhcpv4.DHCPv4, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	until, _ := ctx.Deadline()
 	if err := c.dhcp.SetReadDeadline(until); err != nil {

@@ -18,6 +18,7 @@ const (
 	SecureBoot     Firmware = "secureboot"
 	HTTPBoot       Firmware = "httpboot"            // UEFI that starts by HTTP, not by PXE
 	SecureHTTPBoot Firmware = "secureboot-httpboot" // the same with Secure Boot
+	NoThirdParty   Firmware = "secureboot-no-third" // Secure Boot without Microsoft's certificate for other makers' loaders
 )
 
 const ovmf = "/usr/share/OVMF/"
@@ -26,7 +27,7 @@ const ovmf = "/usr/share/OVMF/"
 func (f Firmware) IsUEFI() bool { return f != BIOS }
 
 // secure reports whether Secure Boot is on.
-func (f Firmware) secure() bool { return f == SecureBoot || f == SecureHTTPBoot }
+func (f Firmware) secure() bool { return f == SecureBoot || f == SecureHTTPBoot || f == NoThirdParty }
 
 // args returns QEMU's machine and firmware arguments. The variables live in dir, made at the first power on
 // from the distribution's template, and persist like a laptop's own.
@@ -39,6 +40,9 @@ func (f Firmware) args(dir string) ([]string, error) {
 	if f.secure() {
 		code, template, machine = "OVMF_CODE_4M.ms.fd", "OVMF_VARS_4M.ms.fd", "q35,smm=on"
 		extra = []string{"-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"}
+	}
+	if f == NoThirdParty {
+		template = "OVMF_VARS_4M.snakeoil.fd" // enforces keys, among which none of Microsoft's is
 	}
 	vars := filepath.Join(dir, "vars.fd")
 	if err := copyOnce(ovmf+template, vars); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,15 @@ func (b *Bench) AddSegment(ctx context.Context, name string) error {
 	defer b.mu.Unlock()
 	b.segments = append(b.segments, name)
 	return nil
+}
+
+// RemoveSegment takes such a switch away again.
+func (b *Bench) RemoveSegment(ctx context.Context, name string) error {
+	b.mu.Lock()
+	b.segments = slices.DeleteFunc(b.segments, func(s string) bool { return s == name })
+	b.mu.Unlock()
+	_, err := Command(ctx, "ip", "link", "del", name)
+	return err
 }
 
 // Connect gives the host one more card, on another segment.

@@ -272,3 +272,12 @@ func TestAStickHearsATokenOrAReason(t *testing.T) {
 		})
 	}
 }
+
+// TestADaemonThatIsNotThereIsSaidInWords: one try is all that Progress has.
+func TestADaemonThatIsNotThereIsSaidInWords(t *testing.T) {
+	s, pin := serve(t, func(http.ResponseWriter, *http.Request) {})
+	c := dial(t, s.URL, pin)
+	s.Close()
+	_, err := c.Progress(t.Context(), "0123456789abcdef", job.Progress{})
+	wantCode(t, err, job.CodeUnreachable)
+}
