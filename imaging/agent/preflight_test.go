@@ -60,12 +60,14 @@ func takesOrder(t *testing.T, b *bench, l *laptop, change func(*laptop), o store
 	o.Device, o.Image = "SALES-01", "sales"
 	j, err := b.service.Deploy(context.Background(), "anna", o)
 	must(t, err)
-	b.ahead.Store(int64(5 * time.Minute)) // should the old start have heard of the order yet, it is silent by now
+	b.ahead.Add(int64(5 * time.Minute)) // should the old start have heard of the order yet, it is silent by now
 	if change != nil {
 		change(l)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	wait = l.boot(ctx)
+	l.hears("hello accepted code ")
+	b.ahead.Add(int64(time.Minute)) // its last request may have ended only after the first step of the clock
 	return j.ID, func() {
 		t.Helper()
 		cancel()

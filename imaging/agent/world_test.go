@@ -308,9 +308,11 @@ func (l *laptop) boot(ctx context.Context) (wait func() error) {
 func (l *laptop) hears(prefix string) string {
 	l.b.t.Helper()
 	timeout := time.After(20 * time.Second)
+	var heard []string
 	for {
 		select {
 		case s := <-l.said:
+			heard = append(heard, s)
 			if strings.HasPrefix(s, prefix) {
 				return s
 			}
@@ -318,7 +320,7 @@ func (l *laptop) hears(prefix string) string {
 				l.b.t.Fatalf("waiting for %q: %s", prefix, s)
 			}
 		case <-timeout:
-			l.b.t.Fatalf("the console never said %q", prefix)
+			l.b.t.Fatalf("the console never said %q; it said %q, and the screen shows %+v", prefix, heard, l.lastView())
 		}
 	}
 }

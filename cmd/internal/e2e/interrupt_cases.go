@@ -50,12 +50,22 @@ func resumeImpostor(ctx context.Context, e *Env) error {
 	return checks(x.isSentAway(ctx, e, other), x.staysAsItWas(ctx, before))
 }
 
+// driveChange is longer than the daemon counts a start as heard: nobody changes a drive in less, and two laptops that
+// tell the same at the same time are an alarm.
+const driveChange = 35 * time.Second
+
 // isSentAway starts a laptop whose drive is not the approved one, and holds that it shows so and that its drive
 // stays bit-equal.
 func (x *running) isSentAway(ctx context.Context, e *Env, l *lab.Laptop) error {
 	old, err := fitUsed(ctx, e, l)
 	if err != nil {
 		return err
+	}
+	e.Say("the drive is changed, which takes %s", driveChange)
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("change the drive: %w", ctx.Err())
+	case <-time.After(driveChange):
 	}
 	r, err := e.PowerOn(ctx, l)
 	if err != nil {
