@@ -45,6 +45,7 @@ func Cases() []Case {
 		renameCases(),
 		serviceCases(),
 		installCases(),
+		setupCases(),
 		labCases(),
 	} {
 		all = append(all, group...)
