@@ -46,6 +46,7 @@ func Cases() []Case {
 		renameCases(),
 		serviceCases(),
 		installCases(),
+		setupCases(),
 		labCases(),
 	} {
 		all = append(all, group...)
