@@ -84,17 +84,15 @@ const (
 	CodeTaken       Code = "E622"
 	CodeListRefused Code = "E623"
 	CodeSettle      Code = "E624"
-	// The operator's side: what somebody else did, or what is no longer here
-	CodeStale    Code = "E660"
-	CodeReturned Code = "E661"
+
+	// What a system answers, where nothing better is known
+	CodeFile    Code = "E630"
+	CodeNetwork Code = "E631"
+	CodeStopped Code = "E632"
 
 	// The server itself: destructive acts, setup
 	CodeUnconfirmed Code = "E640"
 	CodeSetup       Code = "E641"
-	// A reference machine's disk that must be put right first
-	CodeAsleep    Code = "E671"
-	CodeUnclean   Code = "E672"
-	CodeEncrypted Code = "E673"
 
 	// Boot sticks and the care of the boot bundle
 	CodeBenchClosed Code = "E650"
@@ -103,10 +101,15 @@ const (
 	CodeStickTarget Code = "E653"
 	CodeStickData   Code = "E654"
 	CodeBundleOlder Code = "E655"
-	// What a system answers, where nothing better is known
-	CodeFile    Code = "E630"
-	CodeNetwork Code = "E631"
-	CodeStopped Code = "E632"
+
+	// The operator's side: what somebody else did, or what is no longer here
+	CodeStale    Code = "E660"
+	CodeReturned Code = "E661"
+
+	// A reference machine's disk that must be put right first
+	CodeAsleep    Code = "E671"
+	CodeUnclean   Code = "E672"
+	CodeEncrypted Code = "E673"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -186,14 +189,13 @@ var words = map[Code]Words{
 	CodeTaken:       {"That belongs to another device.", "See \"ingot device show\"; correct the wrong one with \"ingot device set\"."},
 	CodeListRefused: {"The list was refused; nothing of it was imported.", "Mend the lines that are named and import it again."},
 	CodeSettle:      {"That does not settle which laptop this is.", "See \"ingot device show\": say --as same, two or moved, and --with the other record."},
-	CodeStale:       {"The device has changed since you looked.", "Look at it again, then decide."},
-	CodeReturned:    {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
+
+	CodeFile:    {"A file or folder cannot be used.", "Read the reason; often a name is mistyped or sudo is missing."},
+	CodeNetwork: {"Another program or computer could not be reached.", "Read the reason, check that it runs and that the network leads there, then try again."},
+	CodeStopped: {"It was stopped before its end.", "Start it again; what was done before stays as it was."},
 
 	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
-	CodeAsleep:      {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
-	CodeUnclean:     {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
-	CodeEncrypted:   {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
 
 	CodeBenchClosed: {"The bench is closed.", "Run \"ingot bench open 4h\" on the server, then start the laptop again."},
 	CodeNoJob:       {"The server has nothing to do for this laptop.", "It starts its own system. Give an order first, or take the stick out."},
@@ -201,7 +203,11 @@ var words = map[Code]Words{
 	CodeStickTarget: {"That cannot become a boot stick; nothing was written.", "Name a removable stick that is not in use, with its serial: \"lsblk -o NAME,RM,SIZE,SERIAL,MOUNTPOINTS\" lists them."},
 	CodeStickData:   {"The stick could not be written and proven.", "Use another stick."},
 	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
-	CodeFile:        {"A file or folder cannot be used.", "Read the reason; often a name is mistyped or sudo is missing."},
-	CodeNetwork:     {"Another program or computer could not be reached.", "Read the reason, check that it runs and that the network leads there, then try again."},
-	CodeStopped:     {"It was stopped before its end.", "Start it again; what was done before stays as it was."},
+
+	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
+
+	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
+	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
+	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
 }
