@@ -64,23 +64,25 @@ func withBuilder(o Options, do func(*builder) error) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	return do(&builder{Options: o, work: work, record: Record{Version: recordVersion}})
+	agent, err := readAgent(o.Agent) // before anything is downloaded
+	if err != nil {
+		return err
+	}
+	return do(&builder{Options: o, work: work, agent: agent, record: Record{Version: recordVersion}})
 }
 
 // builder holds what the steps of one build share.
 type builder struct {
 	Options
 	work   string // holds "root" while unpacking and "bundle", the folder to be
+	agent  picked
 	record Record
 	tree   *tree
 }
 
 // build is the list of steps.
 func (b *builder) build(ctx context.Context, debs []deb) (*Bundle, error) {
-	agent, err := readAgent(b.Agent)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if b.tree, err = newTree(filepath.Join(b.work, "root")); err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (b *builder) build(ctx context.Context, debs []deb) (*Bundle, error) {
 	if err := b.wholeFiles(); err != nil {
 		return nil, err
 	}
-	if err := b.stages(ctx, agent); err != nil {
+	if err := b.stages(ctx, b.agent); err != nil {
 		return nil, err
 	}
 	if err := b.httpBoot(); err != nil {

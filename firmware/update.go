@@ -73,12 +73,8 @@ func Update(ctx context.Context, o Options) (*Bundle, []Change, error) {
 
 // changes compares what lies there with what the present bundle was made of.
 func (b *builder) changes(ctx context.Context, present Record, debs []deb) ([]Change, error) {
-	agent, err := readAgent(b.Agent)
-	if err != nil {
-		return nil, err
-	}
 	var out []Change
-	if before, now := agentOf(present), sha256.Sum256(agent.data); before != hex.EncodeToString(now[:]) {
+	if before, now := agentOf(present), sha256.Sum256(b.agent.data); before != hex.EncodeToString(now[:]) {
 		out = append(out, Change{agentName, short(before), short(hex.EncodeToString(now[:]))})
 	}
 	// A kernel and the NTFS library are named by their version: the one that stands in the place of another is its

@@ -25,6 +25,8 @@ func TestFirmwareSpeaksInWords(t *testing.T) {
 		{"show without a bundle", []string{"firmware", "show"}, 1, "E614"},
 		{"build without an agent", []string{"firmware", "build", "--agent", agent + "-absent"}, 1, "agent-absent"},
 		{"build with an agent that is no program", []string{"firmware", "build", "--agent", agent, "--debs", empty}, 1, "E613"},
+		{"update with no packages", []string{"firmware", "update", "--agent", agent, "--debs", empty}, 1, "E613"},
+		{"a stick without a bundle", []string{"firmware", "usb", "x.img", "--url", "https://10.0.0.1"}, 1, "E611"},
 		{"an argument too many", []string{"firmware", "build", "now"}, 2, "see \"ingot firmware build --help\""},
 		{"a flag that is not there", []string{"firmware", "verify", "--fast"}, 2, "--fast"},
 		{"a verb that is not there", []string{"firmware", "burn"}, 2, "unknown command \"burn\""},
