@@ -62,6 +62,39 @@ type Version struct {
 	Loaders     []job.Loader   `json:"loaders,omitempty"`      // by which UEFI firmware starts it, and who signed them
 	MemoryBytes uint64         `json:"memory_bytes,omitempty"` // installed memory that it needs; 0 when nobody said
 	GrowWhy     string         `json:"grow_why,omitempty"`     // one sentence: why no larger drive than the imaged disk is taken; empty when one is
+	Kind        VersionKind    `json:"kind,omitempty"`
+	Device      string         `json:"device,omitempty"`    // id of the device that it was captured from; empty for an imported disk file
+	Expires     time.Time      `json:"expires,omitzero"`    // when a backup may go; zero for a golden version
+	Patched     time.Time      `json:"patched,omitzero"`    // the date of the newest update in it; zero when unknown
+	Checklist   []Finding      `json:"checklist,omitempty"` // what the look inside found; see package inspect
+}
+
+// VersionKind is what a Version is for.
+type VersionKind string
+
+// A golden Version goes onto any laptop of its role; a backup only back onto the Device that it came from.
+const (
+	Golden VersionKind = ""
+	Backup VersionKind = "backup"
+)
+
+// Severity is how much a Finding weighs.
+type Severity string
+
+// A red Finding blocks the release until a person overrides it with a reason; yellow is to be read; green was
+// looked at and is in order.
+const (
+	Green  Severity = "green"
+	Yellow Severity = "yellow"
+	Red    Severity = "red"
+)
+
+// Finding is one line of a Version's checklist: what was looked at, and what to do.
+type Finding struct {
+	Check    string   `json:"check"` // stable name of the check, such as "linux-machine-id"
+	Severity Severity `json:"severity"`
+	Fact     string   `json:"fact"`           // one sentence for people
+	Next     string   `json:"next,omitempty"` // what to run on the reference machine; empty when green
 }
 
 // Ref is the version as a job names it.
