@@ -261,29 +261,6 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 	return j.Observed != nil || j.Reached == job.Committing || j.Reached == job.Committed, err
 }
 
-// saved refuses a drive that is known from another device in use: what lies on it is that one's. It is overwritten when
-// the operator says that it was saved and types whose it was.
-func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
-	var facts []store.Fact
-	for _, id := range store.DriveIDs([]job.Drive{{WWN: t.WWN}}) {
-		facts = append(facts, store.Fact{Kind: store.FactDrive, Value: id.WWN})
-	}
-	others, err := firmHolders(tx, d.ID, facts...)
-	if err != nil {
-		return err
-	}
-	for _, other := range others {
-		used, err := inUse(tx, other)
-		if err != nil {
-			return err
-		}
-		if used && !confirmed(other, o) {
-			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is in use: its data is lost. Say --data-saved --confirm %s.", t.Serial, other.Label(), other.Name)
-		}
-	}
-	return nil
-}
-
 // allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator
 // says that it was saved and types whose laptop it is.
 func allowed(d store.Device, o store.Order, used bool) error {
