@@ -333,7 +333,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word.
+// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word. Whoever asked for no consent
+// to a half-written disk stamps it so, and is refused when the laptop has begun to write meanwhile.
 func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store.JobView, error) {
 	err := s.update(func(tx *store.Tx) error {
 		j, err := tx.Job(id)
@@ -342,6 +343,9 @@ func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store
 		}
 		if !j.Kind.MayFollow(j.State, job.Cancelled) {
 			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
+		}
+		if store.StampOf(ctx).Untouched && j.Kind.Started(j.Reached) {
+			return job.Faultf(job.CodeStale, "Job %s is %s by now: stopped, its laptop does not start until it is imaged again.", id, j.State)
 		}
 		j.CancelBy = operator
 		if err := tx.Audit(operator, "cancel", j.Device, fmt.Sprintf("Job %s in state %s.", id, j.State)); err != nil {
