@@ -114,6 +114,7 @@ func takeFacts(into *store.Device, from store.Device) {
 	into.Manufacturer, into.Model, into.UUID, into.Told = from.Manufacturer, from.Model, from.UUID, from.Told
 	into.DriveGone = into.DriveGone && len(from.Drives) == 0
 	into.Drives, into.MemoryBytes, into.Firmware, into.SecureBoot, into.Warnings = from.Drives, from.MemoryBytes, from.Firmware, from.SecureBoot, from.Warnings
+	into.Arch, into.Keys, into.Power = from.Arch, from.Keys, from.Power
 	into.MACs = append(slices.DeleteFunc(slices.Clone(into.MACs), func(m string) bool { return slices.Contains(from.MACs, m) }), from.MACs...)
 	into.MACs = into.MACs[max(0, len(into.MACs)-maxMACs):]
 	into.Seen = from.Seen

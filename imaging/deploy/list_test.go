@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ingot/imaging/deploy"
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -221,5 +222,21 @@ func TestAListGivesNoUUIDToALaptopThatTellsNone(t *testing.T) {
 	other.boot()
 	if r := other.sayHello(); r.Device == b.device("PC-1").ID || r.Code == "" {
 		t.Errorf("a laptop that tells the list's UUID is %+v; PC-1 is another one", r)
+	}
+}
+
+// TestAJoinedRecordKnowsWhatTheLaptopTold of its firmware, keys and power: an order is held against that.
+func TestAJoinedRecordKnowsWhatTheLaptopTold(t *testing.T) {
+	b := newBench(t)
+	b.list("serial,manufacturer\nSTK-0001,ACME\n")
+	l := b.nameless(1)
+	l.hello.Facts.Manufacturer = "ACME"
+	l.hello.Arch, l.hello.Keys = "X64", &job.Keys{Certs: []job.Cert{{Name: "Microsoft UEFI CA 2023", SHA256: "aa", Subject: "bb"}}}
+	l.hello.Power = job.Power{Battery: true, Percent: 55}
+	_, err := l.adopt(store.Adoption{Sticker: "STK-0001", Name: "PC-1"})
+	must(t, err)
+	d := b.device("PC-1")
+	if d.Arch != "X64" || d.Keys == nil || len(d.Keys.Certs) != 1 || d.Power == nil || d.Power.Percent != 55 {
+		t.Errorf("the joined record tells arch %q, keys %+v, power %v", d.Arch, d.Keys, d.Power)
 	}
 }
