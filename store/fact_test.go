@@ -183,3 +183,43 @@ func TestCorrectionsStayOnTheDeviceWithinABound(t *testing.T) {
 		t.Errorf("%d changes, the last is %q", len(d.History), d.History[len(d.History)-1].New)
 	}
 }
+
+// TestALaptopThatWasInQuarantineIsKnownInSchemaTwo: two live laptops told what its record is known by. It must not come
+// as a new one, which may be imaged at once.
+func TestALaptopThatWasInQuarantineIsKnownInSchemaTwo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ingot.db")
+	unzip(t, "testdata/schema1.db.gz", path)
+	old, err := store.OpenAs(path, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, old, func(tx *store.Tx) error {
+		d, err := tx.Device("device000002")
+		if err != nil {
+			return err
+		}
+		if err := tx.Reserve(&d, "PC-2"); err != nil {
+			return err
+		}
+		d.State, d.Conflict = store.Quarantined, "Two laptops with this identity are running at the same time."
+		return tx.PutDevice(d)
+	})
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *store.Tx) error {
+		d, err := tx.DeviceBy(store.Fact{Kind: store.FactSerial, Value: "lenovo\x00pf3new02"})
+		if err == nil && (d.ID != "device000002" || d.State != store.Quarantined) {
+			t.Errorf("its serial leads to %s, %s", d.ID, d.State)
+		}
+		return err
+	})
+	if err != nil {
+		t.Errorf("its serial leads nowhere: %v", err)
+	}
+}

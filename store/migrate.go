@@ -37,6 +37,7 @@ func factsFromKeys(b *bbolt.Tx) error {
 		return err
 	}
 	for _, d := range devices {
+		held := d.State == Quarantined && heldIn1(tx, d)
 		d.Told = d.Serial
 		if d.SerialKey != "" {
 			d.SerialKey = SerialKey(d.Manufacturer, d.Serial)
@@ -44,7 +45,11 @@ func factsFromKeys(b *bbolt.Tx) error {
 		for f := range twice {
 			d.Lose(f)
 		}
-		if err := errors.Join(tx.index(Device{}, d), put(tx, bDevices, []byte(d.ID), d)); err != nil {
+		known := d
+		if held {
+			known.State = Ready // it keeps what it had; only what it claims besides gets no place
+		}
+		if err := errors.Join(tx.index(Device{}, known), put(tx, bDevices, []byte(d.ID), d)); err != nil {
 			return err
 		}
 	}
@@ -66,6 +71,12 @@ func factsFromKeys(b *bbolt.Tx) error {
 	return errors.Join(b.DeleteBucket([]byte("device-by-serial")), b.DeleteBucket([]byte("device-by-uuid")))
 }
 
+// heldIn1 reports whether a device that is in quarantine now was known by its facts before: it has a Name, and one of
+// the indexes leads to it. One that came with the facts of others never had a Name.
+func heldIn1(tx *Tx, d Device) bool {
+	return d.Name != "" && (tx.owner("device-by-serial", d.SerialKey) == d.ID || tx.owner("device-by-uuid", d.UUIDKey) == d.ID)
+}
+
 // sharedOf1 finds the strong facts that more than one record stands for, with those records.
 func sharedOf1(tx *Tx, devices []Device) (map[Fact][]string, error) {
 	holders := map[Fact][]string{}
@@ -78,7 +89,7 @@ func sharedOf1(tx *Tx, devices []Device) (map[Fact][]string, error) {
 		if err := json.Unmarshal(raw, &old); err != nil {
 			return nil, fmt.Errorf("read device %s: %w", d.ID, ErrDamaged)
 		}
-		if d.State == Quarantined && old.Settled == nil {
+		if d.State == Quarantined && old.Settled == nil && !heldIn1(tx, d) {
 			continue // it only claims
 		}
 		facts := []Fact{{FactUUID, d.UUIDKey}}
