@@ -58,7 +58,7 @@ func TestInAThousandFleetsNoTwoLaptopsAreOne(t *testing.T) {
 		}
 	}
 	t.Logf("%d fleets: %+v", n, seen)
-	if n == fleets && (seen.Strong < n || seen.Quarantined < n || seen.Jobs < n/2 || seen.Settled < n/2 || seen.Stickers < n/4) {
+	if n == fleets && (seen.Strong < n || seen.UUIDs < n/10 || seen.Quarantined < n || seen.Jobs < n/2 || seen.Settled < n/2 || seen.Stickers < n/4) {
 		t.Errorf("the fleets prove little: %+v", seen)
 	}
 }
@@ -73,12 +73,13 @@ func memory() string {
 
 // tally counts what happened, so that a generator that proves nothing is seen.
 type tally struct {
-	Hellos, Strong, New, Quarantined, Adopted, Stickers, Settled, Refused, Jobs, Swaps int
+	Hellos, Strong, UUIDs, New, Quarantined, Adopted, Stickers, Settled, Refused, Jobs, Swaps int
 }
 
 func (t *tally) add(o tally) {
 	t.Hellos += o.Hellos
 	t.Strong += o.Strong
+	t.UUIDs += o.UUIDs
 	t.New += o.New
 	t.Quarantined += o.Quarantined
 	t.Adopted += o.Adopted
@@ -302,14 +303,18 @@ func (f *fleet) start(l *physical) {
 
 // isItself holds an answer against the truth.
 func (f *fleet) isItself(l *physical, d store.Device) {
-	strong := l.board.own && !l.changed && store.SerialKey(l.board.maker, l.board.serial) != ""
+	serial := store.SerialKey(l.board.maker, l.board.serial) != ""
+	strong := l.board.own && !l.changed && (serial || store.UUIDKey(l.board.uuid) != "")
 	if other := f.whose[d.ID]; d.State != store.Quarantined && other != nil && other != l {
 		f.t.Errorf("laptop %d was taken for laptop %d (record %s, %s)", l.n, other.n, d.ID, d.State)
 	}
 	if l.record != "" && strong && f.unshared(l) {
 		f.Strong++
+		if !serial {
+			f.UUIDs++
+		}
 		if d.ID != l.record {
-			f.t.Errorf("laptop %d, known as %s by its own serial, became %s (%s, %s)", l.n, l.record, d.ID, d.State, d.Conflict)
+			f.t.Errorf("laptop %d, known as %s by its own serial or UUID, became %s (%s, %s)", l.n, l.record, d.ID, d.State, d.Conflict)
 		}
 	}
 	switch {
