@@ -129,21 +129,31 @@ func (s *Service) recognise(tx *store.Tx, told store.Facts) (ruling, error) {
 // twin says, when another laptop that this record stands for is running at this moment, that there are two. Both
 // tell what the record is known by; that the rest differs shows that they are not one laptop that was started twice.
 func (s *Service) twin(tx *store.Tx, d store.Device, told store.Facts) (string, error) {
+	other, err := s.runsAsWell(tx, d, told)
+	if err != nil || !other.anyDiffers() {
+		return "", err
+	}
+	text := fmt.Sprintf("Another laptop that tells the same %s as %s is running now; it has another %s.",
+		strings.Join(other.words(agrees), " and "), d.Label(), strings.Join(other.words(differs), " and another "))
+	return text, tx.Audit("ingot", "alarm", d.ID, text)
+}
+
+// runsAsWell compares what a laptop tells with a laptop of this record that is running at this moment: one that tells
+// something else, if there is one.
+func (s *Service) runsAsWell(tx *store.Tx, d store.Device, told store.Facts) (comparison, error) {
 	for _, key := range s.heardWithin(silence) {
 		a, err := tx.Agent(key)
 		if errors.Is(err, store.ErrNotFound) || err == nil && (a.Device != d.ID || a.Released) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return comparison{}, err
 		}
 		if other := compare(told, tells(a.Hello)); other.anyDiffers() {
-			text := fmt.Sprintf("Another laptop that tells the same %s as %s is running now; it has another %s.",
-				strings.Join(other.words(agrees), " and "), d.Label(), strings.Join(other.words(differs), " and another "))
-			return text, tx.Audit("ingot", "alarm", d.ID, text)
+			return other, nil
 		}
 	}
-	return "", nil
+	return comparison{}, nil
 }
 
 // pending finds the quarantined record that an earlier start of this laptop made.

@@ -33,7 +33,7 @@ func (s *Service) Settle(ctx context.Context, operator, ref string, in store.Set
 		if d.State != store.Quarantined && !waiting {
 			return "", job.Faultf(job.CodeState, "%s is %s, not quarantined.", d.Label(), d.State)
 		}
-		return settle(tx, operator, d, in)
+		return s.settle(tx, operator, d, in)
 	})
 	if err != nil {
 		return store.DeviceView{}, err
@@ -54,7 +54,7 @@ func (s *Service) find(tx *store.Tx, ref string) (store.Device, error) {
 }
 
 // settle carries a settlement out and gives the id of the record that the laptop has now.
-func settle(tx *store.Tx, operator string, d store.Device, in store.Settlement) (string, error) {
+func (s *Service) settle(tx *store.Tx, operator string, d store.Device, in store.Settlement) (string, error) {
 	if err := notWriting(tx, d); err != nil {
 		return "", err
 	}
@@ -63,6 +63,9 @@ func settle(tx *store.Tx, operator string, d store.Device, in store.Settlement) 
 		return "", err
 	}
 	into, err := settledInto(tx, d, in, told, rivals)
+	if err == nil && into != nil {
+		err = s.notBoth(tx, d, *into)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -93,6 +96,16 @@ func settle(tx *store.Tx, operator string, d store.Device, in store.Settlement) 
 		return "", err
 	}
 	return joined.ID, errors.Join(clearGuard(tx, joined), tx.Audit(operator, "settle", joined.ID, fmt.Sprintf("Record %s is the laptop of %s (%s). It said: %s", d.ID, joined.Label(), in.As, d.Conflict)))
+}
+
+// notBoth refuses to give a laptop the record of another one that runs at this moment and tells what this one does not.
+func (s *Service) notBoth(tx *store.Tx, d, into store.Device) error {
+	c, err := s.runsAsWell(tx, into, d.Facts())
+	if err == nil && c.anyDiffers() {
+		return job.Faultf(job.CodeSettle, "%s runs at this moment and has another %s: they are two. If a part has just moved, switch it off and wait %d s.",
+			into.Label(), strings.Join(c.words(differs), " and another "), int(silence.Seconds()))
+	}
+	return err
 }
 
 // settledInto is the record that the laptop becomes one with; nil when it stays one of its own.

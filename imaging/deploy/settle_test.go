@@ -289,6 +289,7 @@ func TestAWaitingLaptopThatAPersonKnowsIsSettled(t *testing.T) {
 	ctx := context.Background()
 	known, err := b.nameless(1).adopt(store.Adoption{Sticker: "STK-0001", Name: "PC-1"})
 	must(t, err)
+	b.clk.pass(time.Minute) // it is switched off
 	l := b.nameless(2)
 	l.boot()
 	code := l.sayHello().Code
@@ -303,4 +304,28 @@ func TestAWaitingLaptopThatAPersonKnowsIsSettled(t *testing.T) {
 	}
 	_, err = b.s.Settle(ctx, "anna", "PC-1", store.Settlement{As: store.AsSame, With: "PC-1"})
 	wantCode(t, "a laptop that waits for nothing", err, job.CodeState)
+}
+
+// TestTwoLaptopsThatRunAtOnceAreNotSettledAsOne, whatever a person says: each tells what the other does not.
+func TestTwoLaptopsThatRunAtOnceAreNotSettledAsOne(t *testing.T) {
+	for _, as := range []string{store.AsSame, store.AsMoved} {
+		b := newBench(t)
+		ctx := context.Background()
+		first := b.full(1).card("usb", "8c:16:45:dd:dd:01")
+		d := first.adoptAs("PC-1")
+		first.next()
+		twin := b.full(1).card("usb", "8c:16:45:dd:dd:02").drive(9)
+		twin.boot()
+		id := twin.sayHello().Device
+		_, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: as, With: "PC-1"})
+		wantCode(t, "settled as "+as+" while both run", err, job.CodeSettle)
+		if got := b.device("PC-1"); got.Drives[0].Serial != "S4EV0001" {
+			t.Errorf("PC-1 has drive %s; want its own", got.Drives[0].Serial)
+		}
+		b.clk.pass(31 * time.Second) // the first was switched off: its drive may have been replaced
+		is, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: as, With: "PC-1"})
+		if err != nil || is.ID != d.ID {
+			t.Errorf("settled as %s when one is off: %s, %v", as, is.ID, err)
+		}
+	}
 }
