@@ -45,7 +45,15 @@ type Bench interface {
 
 // Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
 type Shelf interface {
-	Images(ctx context.Context) ([]store.Version, error)
+	Images(ctx context.Context) ([]store.VersionView, error)
+	History(ctx context.Context, image string) (store.ImageView, error)
+	Recipients(ctx context.Context, ref string) ([]store.Recipient, error)
+	Release(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Retire(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Withdraw(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Rollback(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Delete(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	SetCadence(ctx context.Context, operator string, o store.VersionOrder) (store.Image, error)
 	Import(ctx context.Context, operator string, i store.Import, tell func(store.Work)) (store.Imported, error)
 	Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error)
 	Check(ctx context.Context, readData bool, tell func(store.Work)) (store.Checked, error)
@@ -320,6 +328,8 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
+	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld:
+		return http.StatusConflict
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}

@@ -20,15 +20,19 @@ func (l *Library) Check(ctx context.Context, readData bool, tell func(store.Work
 	if err != nil {
 		return store.Checked{}, err
 	}
-	names := map[imaging.Digest][]string{}
+	names, kept := map[imaging.Digest][]string{}, 0
 	for _, v := range versions {
+		if v.Deleted {
+			continue // its content may be gone, and nobody misses it
+		}
+		kept++
 		names[v.Manifest] = append(names[v.Manifest], v.Ref().String())
 	}
 	report, err := l.Store.Check(ctx, chunkstore.CheckOptions{ReadData: readData, Versions: names, Progress: teller(tell)})
 	if err != nil {
 		return store.Checked{}, err
 	}
-	out := store.Checked{Versions: len(versions), Chunks: report.Chunks, Bytes: report.Bytes, More: report.More}
+	out := store.Checked{Versions: kept, Chunks: report.Chunks, Bytes: report.Bytes, More: report.More}
 	for _, p := range report.Problems {
 		out.Damage = append(out.Damage, store.Damage{What: p.String(), Versions: p.Versions})
 	}

@@ -25,8 +25,8 @@ type Library struct {
 }
 
 // Images lists the versions of all images.
-func (l *Library) Images(context.Context) (out []store.Version, err error) {
-	err = l.DB.View(func(tx *store.Tx) error { out, err = tx.Versions(""); return err })
+func (l *Library) Images(context.Context) (out []store.VersionView, err error) {
+	err = l.DB.View(func(tx *store.Tx) error { out, err = tx.VersionViews(); return err })
 	return out, err
 }
 
@@ -48,17 +48,8 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 		return store.Imported{}, err
 	}
 	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
-	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Released
-	var out store.Imported
-	err = l.DB.Update(func(tx *store.Tx) error {
-		added, isNew, err := tx.AddVersion(v)
-		out = store.Imported{Version: added, Known: !isNew}
-		if err != nil || !isNew {
-			return err
-		}
-		return tx.Audit(operator, "import", added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short()))
-	})
-	return out, err
+	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Draft
+	return l.shelve(operator, "import", v, in.Release)
 }
 
 // closeOpened closes what an asker opened and nobody needs.

@@ -149,7 +149,7 @@ func (m *measurement) importDisk(ctx context.Context, d *e2e.Daemon) error {
 	var got []struct {
 		StoredBytes uint64 `json:"stored_bytes"`
 	}
-	if err := d.Read(ctx, &got, "image", "import", m.disk, "--image", imageName, "--label", "bench", "--note", "made by the benchmark"); err != nil {
+	if err := d.Read(ctx, &got, "image", "import", m.disk, "--image", imageName, "--label", "bench", "--note", "made by the benchmark", "--release"); err != nil {
 		return err
 	}
 	m.rig.env.Say("imported in %.0f s", time.Since(start).Seconds())
