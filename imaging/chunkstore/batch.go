@@ -28,9 +28,13 @@ type Stats struct {
 
 // Batch stores chunks. Put may be called by many goroutines; coding and writing go on behind it. Each pack is
 // safe and findable as soon as it is full, so an import that was killed starts again where it was; everything
-// is, when Commit returns nil. Exactly one Commit or Abort must follow; an Abort behind it does nothing.
+// is, when Commit returns nil. Exactly one Commit or Abort must follow.
+//
+// What a batch stored, and what it found held, is safe from gc until the manifest that names it is put: to the Abort
+// behind the Commit, which does nothing else, or an hour after the Commit.
 type Batch struct {
 	s       *Store
+	pins    *pins
 	work    chan task
 	workers sync.WaitGroup
 	bufs    sync.Pool
@@ -60,13 +64,31 @@ type openPack struct {
 // NewBatch begins a batch.
 func (s *Store) NewBatch() *Batch {
 	n := min(runtime.GOMAXPROCS(0), 16)
-	b := &Batch{s: s, work: make(chan task, 2*n), pending: map[imaging.Digest]struct{}{}}
+	b := &Batch{s: s, pins: s.keep.begin(), work: make(chan task, 2*n), pending: map[imaging.Digest]struct{}{}}
 	b.bufs.New = func() any { p := make([]byte, 0, imaging.DefaultParams().Max); return &p }
 	b.workers.Add(n)
 	for range n {
 		go b.worker()
 	}
 	return b
+}
+
+// Has reports whether the store holds a chunk, or this batch stores it at this moment. A chunk that it reports as held
+// stays so for the batch, as if the batch had stored it.
+func (b *Batch) Has(d imaging.Digest) (bool, error) {
+	b.mu.Lock()
+	_, pending := b.pending[d]
+	b.mu.Unlock()
+	if pending {
+		return true, nil
+	}
+	return b.held(d)
+}
+
+// held pins a chunk before it looks for it.
+func (b *Batch) held(d imaging.Digest) (bool, error) {
+	b.pins.add(d)
+	return b.s.Has(d)
 }
 
 // Put stores a chunk that the store does not hold yet and returns its digest. The bytes are copied. An error
@@ -76,7 +98,7 @@ func (b *Batch) Put(plain []byte) (imaging.Digest, error) {
 		return imaging.Digest{}, fmt.Errorf("store chunk of %d bytes: want 1 to %d", len(plain), imaging.MaxChunk)
 	}
 	d := imaging.Sum(plain)
-	held, err := b.s.Has(d)
+	held, err := b.held(d)
 	if err != nil {
 		return d, fmt.Errorf("store chunk %s: %w", d.Short(), err)
 	}
@@ -309,6 +331,7 @@ func (b *Batch) Commit() error {
 	if !b.end() {
 		return errors.New("commit chunks: the batch has ended")
 	}
+	defer b.s.keep.expire(b.pins)
 	if err := b.failed(); err != nil {
 		b.dropOpen()
 		return err
@@ -322,11 +345,12 @@ func (b *Batch) Commit() error {
 	return b.failed()
 }
 
-// Abort ends the batch. Packs that were full by then stay; they hold whole chunks that a next import finds.
+// Abort ends the batch, and what it holds against gc. Packs that were full by then stay; they hold whole chunks that a next import finds.
 func (b *Batch) Abort() {
 	if b.end() {
 		b.dropOpen()
 	}
+	b.s.keep.drop(b.pins)
 }
 
 func (b *Batch) dropOpen() {

@@ -39,6 +39,8 @@ type Store struct {
 	bad   map[place]struct{} // found damaged since Open; Has no longer counts them
 
 	mergeMu sync.Mutex // one change of the index files at a time
+
+	keep keep // what gc must spare
 }
 
 // place is where a chunk's head lies.

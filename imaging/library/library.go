@@ -50,6 +50,7 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
 	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Released
 	var out store.Imported
+	defer l.Store.Named(res.Manifest)
 	err = l.DB.Update(func(tx *store.Tx) error {
 		added, isNew, err := tx.AddVersion(v)
 		out = store.Imported{Version: added, Known: !isNew}
