@@ -180,17 +180,25 @@ func (b *Batch) appendOpen(d imaging.Digest, plain int, frame []byte) (full *ope
 			return nil, err
 		}
 	}
-	at, err := b.cur.w.Append(d, plain, frame)
-	if err != nil {
+	if err := b.cur.add(d, plain, frame); err != nil {
 		return nil, err
 	}
-	b.cur.entries = append(b.cur.entries, entry{digest: d, off: uint32(at), stored: uint32(len(frame)), plain: uint32(plain)})
-	if b.cur.w.Size() < packBytes && len(b.cur.entries) < packChunks {
+	if !b.cur.full() {
 		return nil, nil
 	}
 	full, b.cur = b.cur, nil
 	return full, nil
 }
+
+func (p *openPack) add(d imaging.Digest, plain int, frame []byte) error {
+	at, err := p.w.Append(d, plain, frame)
+	if err == nil {
+		p.entries = append(p.entries, entry{digest: d, off: uint32(at), stored: uint32(len(frame)), plain: uint32(plain)})
+	}
+	return err
+}
+
+func (p *openPack) full() bool { return p.w.Size() >= packBytes || len(p.entries) >= packChunks }
 
 func (s *Store) newPack() (*openPack, error) {
 	f, err := os.CreateTemp(filepath.Join(s.dir, "packs"), tmpPrefix+"*")
@@ -200,6 +208,7 @@ func (s *Store) newPack() (*openPack, error) {
 	w, err := imaging.NewPackWriter(f)
 	if err != nil {
 		f.Close()
+		os.Remove(f.Name()) // what remains is removed by the next Open
 		return nil, err
 	}
 	return &openPack{f: f, w: w}, nil
@@ -233,6 +242,11 @@ func (s *Store) adopt(p *openPack) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := p.f.Sync(); err != nil { // the long part of publish, before the lock
+		return 0, err
+	}
+	s.mergeMu.Lock() // a sweep that removes a pack of this name is waited for
+	defer s.mergeMu.Unlock()
 	if err := publish(p.f, s.packPath(name)); err != nil {
 		return 0, err
 	}
@@ -243,19 +257,17 @@ func (s *Store) adopt(p *openPack) (size int64, err error) {
 }
 
 // enter puts a pack that has its final name into the index. Two imports of one disk at once may write the same
-// pack; the second waits here until the first has indexed it.
+// pack; the second waits until the first has indexed it. The caller holds mergeMu.
 func (s *Store) enter(name imaging.Digest, size int64, entries []entry) error {
-	s.mergeMu.Lock()
-	defer s.mergeMu.Unlock()
 	p, known := s.register(name, size)
 	if known {
 		return s.reenter(p, entries)
 	}
 	if err := s.addRun(p, entries); err != nil {
 		s.mu.Lock()
-		delete(s.packs, name) // the next Open indexes it
+		delete(s.packs, name)
 		s.mu.Unlock()
-		return err
+		return errors.Join(err, os.Remove(p.path)) // nobody relies on it, and it may be the disk that is full
 	}
 	return nil
 }
@@ -309,7 +321,7 @@ func (s *Store) register(name imaging.Digest, size int64) (p *packFile, known bo
 		s.packs[name] = p
 		return p, false
 	}
-	p.size, p.have, p.bad, p.distrusted = size, size, 0, false
+	p.size, p.have, p.bad, p.distrusted, p.condemned = size, size, 0, false, false
 	s.handles.drop(p)
 	for k := range s.bad {
 		if k.pack == p {

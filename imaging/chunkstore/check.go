@@ -118,26 +118,34 @@ func (c *checker) progress(n uint64) {
 
 // index proves every run and remakes those that are damaged.
 func (c *checker) index(ctx context.Context) error {
-	s, dir := c.s, filepath.Join(c.s.dir, "index")
+	remade, err := c.s.mendIndex(ctx)
+	for _, name := range remade {
+		c.add(Problem{File: filepath.Join("index", name), Offset: -1, What: "the index was damaged and has been remade from the packs"})
+	}
+	return err
+}
+
+// mendIndex proves every run, remakes those that are damaged, and names them.
+func (s *Store) mendIndex(ctx context.Context) (remade []string, err error) {
+	dir := filepath.Join(s.dir, "index")
 	s.mergeMu.Lock()
 	defer s.mergeMu.Unlock()
 	s.mu.RLock()
 	runs := append([]*run(nil), s.runs...)
 	s.mu.RUnlock()
 	for _, r := range runs {
-		err := r.verify()
-		if err == nil {
+		if r.verify() == nil {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return remade, err
 		}
 		if err := s.remake(dir, r); err != nil {
-			return full(err)
+			return remade, full(err)
 		}
-		c.add(Problem{File: filepath.Join("index", filepath.Base(r.path)), Offset: -1, What: "the index was damaged and has been remade from the packs"})
+		remade = append(remade, filepath.Base(r.path))
 	}
-	return s.mergeAll(dir)
+	return remade, s.mergeAll(dir)
 }
 
 // allPacks looks at every pack, several at once.

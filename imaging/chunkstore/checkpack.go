@@ -31,6 +31,9 @@ func (c *checker) pack(ctx context.Context, p packState) error {
 		c.whole(p.packFile, Problem{File: name, Offset: p.size, What: fmt.Sprintf("the pack has grown: %d bytes instead of %d", p.have, p.size)})
 	}
 	f, err := os.Open(p.path)
+	if errors.Is(err, os.ErrNotExist) && c.s.isGone(p.packFile) {
+		return nil // a sweep has removed it meanwhile
+	}
 	if err != nil {
 		return err
 	}
@@ -43,6 +46,12 @@ func (c *checker) pack(ctx context.Context, p packState) error {
 		k.problem(0, imaging.Digest{}, err)
 	}
 	return nil
+}
+
+func (s *Store) isGone(p *packFile) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return p.gone
 }
 
 // whole notes a problem of a pack as a whole.

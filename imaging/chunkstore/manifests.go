@@ -74,18 +74,34 @@ func (s *Store) acceptable(f *os.File, p *pins) (imaging.Digest, error) {
 // Named tells that a record names a manifest, or that none ever will: from the next gc on the records decide about it.
 func (s *Store) Named(d imaging.Digest) { s.keep.named(d) }
 
-// holds checks that some copy of an extent's chunk has the extent's length.
+// holds checks that some copy of an extent's chunk has the extent's length and will stay. While a sweep decides about
+// the pack that holds the only one, it waits.
 func (s *Store) holds(e imaging.Extent) error {
-	_, err := s.copyOf(e)
-	return err
+	for {
+		l, err := s.copyOf(e)
+		if err != nil {
+			return err
+		}
+		s.mu.RLock()
+		stays, decided := !l.pack.condemned && !l.pack.gone, s.decided
+		s.mu.RUnlock()
+		if stays {
+			return nil
+		}
+		if decided != nil {
+			<-decided
+		}
+	}
 }
 
-// copyOf gives a copy of an extent's chunk that has the extent's length.
+// copyOf gives a copy of an extent's chunk that has the extent's length, if there is one of a pack that stays.
 func (s *Store) copyOf(e imaging.Extent) (l location, err error) {
 	right := false
 	if _, err := s.locate(e.Digest, func(c location) bool {
-		l, right = c, uint64(c.plain) == e.Length
-		return right
+		if uint64(c.plain) == e.Length && (!right || l.pack.condemned) {
+			l, right = c, true
+		}
+		return right && !l.pack.condemned
 	}); err != nil {
 		return l, err
 	}

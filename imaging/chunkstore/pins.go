@@ -2,6 +2,8 @@ package chunkstore
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,20 +105,16 @@ func (k *keep) drop(p *pins) {
 	}
 }
 
-// pinned reports whether somebody relies on a chunk.
-func (k *keep) pinned(d imaging.Digest) bool {
+// pins are the sets of this moment.
+func (k *keep) pins() []*pins {
 	k.mu.Lock()
-	sets := make([]*pins, 0, 8)
-	for p := range k.sets {
-		sets = append(sets, p)
-	}
-	k.mu.Unlock()
-	for _, p := range sets {
-		if p.has(d) {
-			return true
-		}
-	}
-	return false
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Keys(k.sets))
+}
+
+// pinned reports whether somebody relies on a chunk.
+func pinned(sets []*pins, d imaging.Digest) bool {
+	return slices.ContainsFunc(sets, func(p *pins) bool { return p.has(d) })
 }
 
 // put notes a manifest before it gets its name.
@@ -135,5 +133,36 @@ func (k *keep) named(d imaging.Digest) {
 	defer k.mu.Unlock()
 	if _, fresh := k.fresh[d]; fresh {
 		k.fresh[d] = true
+	}
+}
+
+// beginSweep gives the manifests that no record names yet. What is put or pinned from now on outlives the sweep.
+func (k *keep) beginSweep() (fresh []imaging.Digest) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sweeping = true
+	for p := range k.sets {
+		if !p.end.IsZero() && time.Now().After(p.end) {
+			delete(k.sets, p)
+		}
+	}
+	for d, named := range k.fresh {
+		if named {
+			delete(k.fresh, d)
+		} else {
+			fresh = append(fresh, d)
+		}
+	}
+	return fresh
+}
+
+func (k *keep) endSweep() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sweeping = false
+	for p := range k.sets {
+		if p.over {
+			delete(k.sets, p)
+		}
 	}
 }

@@ -36,11 +36,14 @@ type Store struct {
 	mu    sync.RWMutex
 	runs  []*run // largest first
 	packs map[imaging.Digest]*packFile
-	bad   map[place]struct{} // found damaged since Open; Has no longer counts them
+	bad   map[place]struct{} // found damaged; Has no longer counts them
+
+	decided chan struct{} // closed when the sweep that condemned packs has decided about them; nil when none has
 
 	mergeMu sync.Mutex // one change of the index files at a time
 
-	keep keep // what gc must spare
+	keep    keep       // what gc must spare
+	sweepMu sync.Mutex // one sweep at a time
 }
 
 // place is where a chunk's head lies.
@@ -159,8 +162,10 @@ func syncDir(path string) error {
 
 // full turns "no space" into the words for it and leaves other errors alone.
 func full(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if noRoom(err) {
 		return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeFull, ""))
 	}
 	return err
 }
+
+func noRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
