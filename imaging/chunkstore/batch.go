@@ -58,6 +58,7 @@ type task struct {
 type openPack struct {
 	f       *os.File
 	w       *imaging.PackWriter
+	name    imaging.Digest // once it is finished
 	entries []entry
 }
 
@@ -221,6 +222,8 @@ func (b *Batch) seal(p *openPack) error {
 		p.discard()
 		return err
 	}
+	b.s.flushBad()
+	b.s.healed(p.name, p.entries)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stats.NewPacks++
@@ -242,6 +245,7 @@ func (s *Store) adopt(p *openPack) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	p.name = name
 	if err := p.f.Sync(); err != nil { // the long part of publish, before the lock
 		return 0, err
 	}
@@ -253,7 +257,10 @@ func (s *Store) adopt(p *openPack) (size int64, err error) {
 	if err := p.f.Close(); err != nil {
 		return 0, err
 	}
-	return size, s.enter(name, size, p.entries)
+	if err := s.enter(name, size, p.entries); err != nil {
+		return 0, err
+	}
+	return size, nil
 }
 
 // enter puts a pack that has its final name into the index. Two imports of one disk at once may write the same
@@ -321,13 +328,9 @@ func (s *Store) register(name imaging.Digest, size int64) (p *packFile, known bo
 		s.packs[name] = p
 		return p, false
 	}
-	p.size, p.have, p.bad, p.distrusted, p.condemned = size, size, 0, false, false
+	p.size, p.have, p.condemned = size, size, false
 	s.handles.drop(p)
-	for k := range s.bad {
-		if k.pack == p {
-			delete(s.bad, k)
-		}
-	}
+	s.forget(p)
 	return p, true
 }
 

@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,6 +24,8 @@ type CheckOptions struct {
 	// ReadData reads every pack, and decodes and digests every chunk. Without it only sizes, both ends of each
 	// pack, the index and the manifests are proven, and that each chunk of a manifest is held.
 	ReadData bool
+	// Percent has ReadData read only so many of a hundred packs, chosen at random, and at least one; 0 and 100 are all.
+	Percent int
 	// Versions gives the names that people know a manifest by. A manifest that is named here and missing is a
 	// problem.
 	Versions map[imaging.Digest][]string
@@ -57,6 +60,7 @@ func (p Problem) String() string {
 // Report is what a Check found.
 type Report struct {
 	Packs, Manifests int
+	Read             int    // packs of which every byte was read
 	Chunks           uint64 // read with ReadData, otherwise looked up
 	Bytes            uint64 // read of packs
 	Problems         []Problem
@@ -86,6 +90,8 @@ type checker struct {
 	s     *Store
 	o     CheckOptions
 	limit *rate.Limiter
+
+	subset map[*packFile]bool // of the packs to read; nil for all
 
 	mu          sync.Mutex // guards what follows
 	report      Report
@@ -151,9 +157,11 @@ func (s *Store) mendIndex(ctx context.Context) (remade []string, err error) {
 // allPacks looks at every pack, several at once.
 func (c *checker) allPacks(ctx context.Context) error {
 	list := c.s.refreshPacks()
+	c.choose(list)
 	for _, p := range list {
-		if c.o.ReadData && p.have > 0 {
+		if c.o.ReadData && c.chosen(p) && p.have > 0 {
 			c.total += uint64(p.have)
+			c.report.Read++
 		}
 	}
 	c.report.Packs = len(list)
@@ -164,6 +172,19 @@ func (c *checker) allPacks(ctx context.Context) error {
 	}
 	return g.Wait()
 }
+
+// choose draws the packs of which every byte is read.
+func (c *checker) choose(list []packState) {
+	if c.o.Percent <= 0 || c.o.Percent >= 100 || len(list) == 0 {
+		return
+	}
+	c.subset = map[*packFile]bool{}
+	for _, i := range rand.Perm(len(list))[:max(1, len(list)*c.o.Percent/100)] {
+		c.subset[list[i].packFile] = true
+	}
+}
+
+func (c *checker) chosen(p packState) bool { return c.subset == nil || c.subset[p.packFile] }
 
 // packState is a pack as it was when the check began.
 type packState struct {

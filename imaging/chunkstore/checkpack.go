@@ -39,7 +39,8 @@ func (c *checker) pack(ctx context.Context, p packState) error {
 	}
 	defer f.Close()
 	k := &packCheck{c: c, ctx: ctx, p: p, name: name, f: f}
-	if c.o.ReadData {
+	if c.o.ReadData && c.chosen(p) {
+		defer c.s.flushBad()
 		return k.readAll()
 	}
 	if _, err := imaging.CheckPackEnds(f, p.have); err != nil && p.have == p.size {
@@ -124,6 +125,8 @@ func (k *packCheck) chunk(at int64, h imaging.ChunkHead) error {
 	}
 	if err != nil {
 		k.problem(at, h.Digest, err)
+	} else {
+		k.c.s.lift(place{k.p.packFile, uint32(at)})
 	}
 	k.c.mu.Lock()
 	k.c.report.Chunks++
@@ -167,7 +170,7 @@ func (k *packCheck) problem(at int64, chunk imaging.Digest, err error) {
 		return // no chunk lies there
 	}
 	pl := place{k.p.packFile, uint32(at)}
-	k.c.s.markBad(pl)
+	k.c.s.markBad(pl, chunk, errors.New(what))
 	k.c.mu.Lock()
 	defer k.c.mu.Unlock()
 	k.c.places[pl] = pr

@@ -8,6 +8,7 @@
 //	DIR/packs/DIGEST.pack       frames (package imaging), named by the BLAKE3 of the file
 //	DIR/manifests/DIGEST.manifest
 //	DIR/index/DIGEST.idx        where each chunk lies; made from the packs, and remade when absent or damaged
+//	DIR/quarantine              places in packs that were found damaged: not served, not counted as held (quarantine.go)
 //
 // # Keeping house
 //

@@ -39,7 +39,7 @@ func (s *Store) load() error {
 			return err
 		}
 	}
-	return nil
+	return s.loadQuarantine()
 }
 
 type loaded struct {

@@ -106,7 +106,7 @@ func (s *Store) copyOf(e imaging.Extent) (l location, err error) {
 		return l, err
 	}
 	if !right {
-		return l, fmt.Errorf("chunk %s of %d bytes: %w", e.Digest, e.Length, ErrMissing)
+		return l, errors.Join(s.locked(e.Digest), fmt.Errorf("chunk %s of %d bytes: %w", e.Digest, e.Length, ErrMissing))
 	}
 	return l, nil
 }

@@ -93,7 +93,7 @@ func (s *Store) anyGone(copies []location) bool {
 func (s *Store) frameOf(d imaging.Digest, copies []location) (frame []byte, plain int, err error) {
 	errs := []error{job.Faultf(job.CodeChunk, "Chunk %s.", d.Short())}
 	if len(copies) == 0 {
-		errs = append(errs, fmt.Errorf("chunk %s: %w", d, ErrMissing))
+		errs = []error{s.locked(d), errs[0], fmt.Errorf("chunk %s: %w", d, ErrMissing)}
 	}
 	for _, l := range copies {
 		b := make([]byte, imaging.ChunkHeadSize+int(l.stored))
@@ -102,11 +102,15 @@ func (s *Store) frameOf(d imaging.Digest, copies []location) (frame []byte, plai
 			err = l.check(b)
 		}
 		if err == nil {
+			if len(errs) > 1 {
+				s.flushBad()
+			}
 			return b[imaging.ChunkHeadSize:], int(l.plain), nil
 		}
-		s.markBad(place{l.pack, l.off})
+		s.markBad(place{l.pack, l.off}, d, err)
 		errs = append(errs, l.wrap(err))
 	}
+	s.flushBad()
 	return nil, 0, errors.Join(errs...)
 }
 
@@ -124,19 +128,6 @@ func (l location) check(b []byte) error {
 		return fmt.Errorf("%w: another chunk lies there", imaging.ErrPack)
 	}
 	return h.CheckFrame(b[imaging.ChunkHeadSize : imaging.ChunkHeadSize+int(h.Stored)])
-}
-
-// markBad remembers a damaged place. A pack with too many of them is distrusted as a whole.
-func (s *Store) markBad(p place) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, known := s.bad[p]; known || p.pack.gone {
-		return
-	}
-	s.bad[p] = struct{}{}
-	if p.pack.bad++; p.pack.bad > maxBad {
-		p.pack.distrusted = true
-	}
 }
 
 // ReadChunk reads a chunk's plain bytes and proves them by its digest.

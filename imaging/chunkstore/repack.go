@@ -121,7 +121,8 @@ func (s *Store) proven(l location) (frame []byte, err error) {
 		_, err = imaging.DecodeChunk(frame, nil, l.digest, int(l.plain))
 	}
 	if err != nil {
-		s.markBad(place{l.pack, l.off})
+		s.markBad(place{l.pack, l.off}, l.digest, err)
+		s.flushBad()
 		return nil, l.wrap(err)
 	}
 	return frame, nil
@@ -203,13 +204,10 @@ func (s *Store) remove(packs []*usage) (freed int64, n int, err error) {
 		if s.packs[p.name] == p {
 			delete(s.packs, p.name)
 		}
-		for k := range s.bad {
-			if k.pack == p {
-				delete(s.bad, k)
-			}
-		}
+		s.forget(p)
 	}
 	s.mu.Unlock()
+	s.flushBad()
 	var errs []error
 	for _, path := range paths {
 		errs = append(errs, os.Remove(path))
