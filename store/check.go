@@ -167,3 +167,21 @@ func (tx *Tx) ReadableVersions(f func(Version)) error {
 		return nil
 	})
 }
+
+// VersionHolders gives for each version, as NAME@NUMBER, the devices whose last deployment it was, as far as the records can
+// be read.
+func (tx *Tx) VersionHolders() map[string][]string {
+	out := map[string][]string{}
+	_ = tx.bucket(bDevices).ForEach(func(k, b []byte) error { // the function gives no error
+		d, err := decode[Device](bDevices, k, b)
+		if err != nil || d.Deployment == "" {
+			return nil
+		}
+		if dep, err := tx.Deployment(d.Deployment); err == nil {
+			ref := dep.Image.String()
+			out[ref] = append(out[ref], d.Label())
+		}
+		return nil
+	})
+	return out
+}

@@ -1,6 +1,10 @@
 package store
 
-import "ingot/imaging"
+import (
+	"time"
+
+	"ingot/imaging"
+)
 
 // Sweep asks for what nothing needs to be removed from the image store.
 type Sweep struct {
@@ -49,3 +53,27 @@ func (tx *Tx) WantedManifests() (map[imaging.Digest]string, error) {
 	}
 	return out, nil
 }
+
+// Scrub is how far the reading of all packs in the background is.
+type Scrub struct {
+	After   string    `json:"after,omitempty"`  // the name of the last pack that was read in this pass
+	Started time.Time `json:"started,omitzero"` // of this pass; zero between two
+	Done    int       `json:"done"`             // packs of this pass
+	Total   int       `json:"total"`            // as it was known last
+	Found   int       `json:"found"`            // damaged things in this pass
+	Last    time.Time `json:"last,omitzero"`    // when the last pass over everything ended
+	LastHad int       `json:"last_had"`         // what that one found damaged
+	Read    uint64    `json:"read"`             // bytes of this pass
+}
+
+// Keeping is how the image store is kept.
+type Keeping struct {
+	Scrub  Scrub `json:"scrub"`
+	Locked int   `json:"locked"` // damaged places that are locked away
+}
+
+// Scrub reads how far the scrub is.
+func (tx *Tx) Scrub() (Scrub, error) { return setting[Scrub](tx, "scrub") }
+
+// PutScrub writes it.
+func (tx *Tx) PutScrub(s Scrub) error { return put(tx, bSettings, []byte("scrub"), s) }

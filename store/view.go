@@ -130,8 +130,9 @@ type Exported struct {
 
 // Damage is one thing wrong in the image store.
 type Damage struct {
-	What     string   `json:"what"`     // one sentence: pack, offset, digest
-	Versions []string `json:"versions"` // NAME@NUMBER that it hits
+	What     string   `json:"what"`              // one sentence: pack, offset, digest
+	Versions []string `json:"versions"`          // NAME@NUMBER that it hits
+	Devices  []string `json:"devices,omitempty"` // that hold one of these versions now: Name, or serial
 }
 
 // Checked is the outcome of a check of the image store.

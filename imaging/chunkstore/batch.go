@@ -217,13 +217,14 @@ func (s *Store) newPack() (*openPack, error) {
 
 // seal makes a pack durable and findable, and only then forgets that its chunks are under way.
 func (b *Batch) seal(p *openPack) error {
+	lost := b.s.lost() // before the pack takes the place of a damaged one
 	size, err := b.s.adopt(p)
 	if err != nil {
 		p.discard()
 		return err
 	}
 	b.s.flushBad()
-	b.s.healed(p.name, p.entries)
+	b.s.healed(lost, p.name, p.entries)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stats.NewPacks++

@@ -216,14 +216,19 @@ func (s *Store) Locked() int {
 	return len(s.bad)
 }
 
-// healed tells which chunks of a pack that was just written were in quarantine everywhere else.
-func (s *Store) healed(pack imaging.Digest, entries []entry) {
+// lost are the chunks that are in quarantine somewhere.
+func (s *Store) lost() map[imaging.Digest]bool {
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	lost := make(map[imaging.Digest]bool, len(s.bad))
 	for _, f := range s.bad {
 		lost[f.chunk] = true
 	}
-	s.mu.RUnlock()
+	return lost
+}
+
+// healed tells which of the lost chunks a new pack has.
+func (s *Store) healed(lost map[imaging.Digest]bool, pack imaging.Digest, entries []entry) {
 	e := Event{Kind: "heal", Pack: pack}
 	for _, n := range entries {
 		if lost[n.digest] && len(e.Chunks) < maxBad {
