@@ -32,7 +32,8 @@
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
-//	└── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy
+//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub
+//	└── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
 // lets an Image say which of its versions is current. A change of this tree raises Schema, adds a step to migrations and changes this

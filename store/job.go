@@ -141,7 +141,7 @@ func (tx *Tx) PutJob(j Job) error {
 	}
 	switch {
 	case j.State.Final() && active == j.ID:
-		if err := tx.bucket(bActive).Delete([]byte(j.Device)); err != nil {
+		if err := tx.remove(bActive, []byte(j.Device)); err != nil {
 			return err
 		}
 	case j.State.Final():

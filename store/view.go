@@ -133,17 +133,21 @@ type Exported struct {
 
 // Damage is one thing wrong in the image store.
 type Damage struct {
-	What     string   `json:"what"`     // one sentence: pack, offset, digest
-	Versions []string `json:"versions"` // NAME@NUMBER that it hits
+	What     string   `json:"what"`              // one sentence: pack, offset, digest
+	Versions []string `json:"versions"`          // NAME@NUMBER that it hits
+	Devices  []string `json:"devices,omitempty"` // that hold one of these versions now: Name, or serial
 }
 
 // Checked is the outcome of a check of the image store.
 type Checked struct {
-	Versions int      `json:"versions"`
-	Chunks   uint64   `json:"chunks"`
-	Bytes    uint64   `json:"bytes"` // read and compared
-	Damage   []Damage `json:"damage"`
-	More     uint64   `json:"more,omitempty"` // damaged things beyond those listed
+	Versions  int      `json:"versions"`
+	Records   uint64   `json:"records"`
+	Packs     int      `json:"packs"`
+	PacksRead int      `json:"packs_read"` // every byte of them
+	Chunks    uint64   `json:"chunks"`
+	Bytes     uint64   `json:"bytes"` // read and compared
+	Damage    []Damage `json:"damage"`
+	More      uint64   `json:"more,omitempty"` // damaged things beyond those listed
 }
 
 // BundleUse says what still refers to a boot bundle: unfinished jobs, and starts so young that their laptop may still

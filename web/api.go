@@ -56,7 +56,9 @@ type Shelf interface {
 	SetCadence(ctx context.Context, operator string, o store.VersionOrder) (store.Image, error)
 	Import(ctx context.Context, operator string, i store.Import, tell func(store.Work)) (store.Imported, error)
 	Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error)
-	Check(ctx context.Context, readData bool, tell func(store.Work)) (store.Checked, error)
+	Check(ctx context.Context, c store.Check, tell func(store.Work)) (store.Checked, error)
+	Sweep(ctx context.Context, operator string, s store.Sweep, tell func(store.Work)) (store.Swept, error)
+	Keeping(ctx context.Context) (store.Keeping, error)
 }
 
 // API is the JSON API over its two sides.
@@ -104,6 +106,7 @@ func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	if a.Shelf != nil {
 		a.imageRoutes(mux)
+		a.houseRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)

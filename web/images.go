@@ -57,11 +57,6 @@ func (a *API) imageRoutes(mux *http.ServeMux) {
 		done, err := a.Shelf.Export(r.Context(), operatorOf(r), in, out.work)
 		out.end(done, err)
 	})
-	mux.HandleFunc("POST /api/v1/images/check", func(w http.ResponseWriter, r *http.Request) {
-		out := newLines[store.Work, store.Checked](a, w)
-		done, err := a.Shelf.Check(r.Context(), r.URL.Query().Get("read-data") != "", out.work)
-		out.end(done, err)
-	})
 }
 
 // lines writes an NDJSON answer, each line at once.

@@ -27,7 +27,7 @@ import (
 //
 //	DATA/ingot.lock        held by that process
 //	DATA/ingot.db          records
-//	DATA/packs, manifests  images
+//	DATA/packs, manifests  images; index and quarantine beside them are made from them
 //	DATA/keys              agent.key (TLS), jobs.key (signatures)
 //	DATA/boot              the boot bundle
 //	DATA/ingot.sock        the API, while a daemon runs
@@ -37,6 +37,7 @@ type house struct {
 	lock     *os.File
 	db       *store.DB
 	chunks   *chunkstore.Store
+	shelf    *library.Library
 	listener *deploy.Listener
 	service  *deploy.Service
 	boot     *bundle
@@ -73,6 +74,8 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.chunks, err = chunkstore.Open(cfg.Data); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
+	h.shelf = &library.Library{DB: h.db, Store: h.chunks}
+	h.shelf.Listen(func(err error) { log.Error().Err(err).Msg("what happened to the image store could not be recorded") })
 	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
 		return nil, keyWords(err)
 	}
@@ -81,7 +84,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, keyWords(err)
 	}
 	h.service, err = deploy.New(deploy.Config{
-		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(),
+		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(), Whole: h.chunks.Whole,
 		Log: log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
 		PagesURL: cfg.Pages.URL, Countdown: cfg.Bench.Countdown, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
 	})
@@ -89,7 +92,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,7 +18,7 @@ import (
 )
 
 func (a *app) imageCommand() *cobra.Command {
-	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.imageCheck(),
+	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.checkCommand("ingot image check"),
 		a.imageRelease(), a.imageRetire(), a.imageWithdraw(), a.imageRollback(), a.imageDelete(), a.imageCadence(), a.imageHistory(), a.imageDevices())
 }
 
@@ -250,45 +249,4 @@ func (a *app) imageExport() *cobra.Command {
 					got.Version.Ref(), got.DataBytes, got.ZeroBytes, got.FreeBytes))
 			})
 		}})
-}
-
-func (a *app) imageCheck() *cobra.Command {
-	var readData bool
-	c := &cobra.Command{Use: "check", Short: "Check the image store; exit code 3 names damage", Example: "ingot image check --read-data", Args: args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			path := "images/check"
-			if readData {
-				path += "?read-data=1"
-			}
-			return a.with(false, func(cl *client) error {
-				got, err := stream[store.Work, store.Checked](c.Context(), cl, http.MethodPost, path, nil, a.teller())
-				if err != nil {
-					return err
-				}
-				return a.tellCheck(got)
-			})
-		}}
-	c.Flags().BoolVar(&readData, "read-data", false, "read every stored byte and compare digests")
-	return a.outputFlag(c)
-}
-
-func (a *app) tellCheck(got store.Checked) error {
-	err := a.tell(got, fmt.Sprint(uint64(len(got.Damage))+got.More), func() error {
-		for _, d := range got.Damage {
-			hit := "no version"
-			if len(d.Versions) > 0 {
-				hit = fmt.Sprint(d.Versions)
-			}
-			fmt.Fprintf(a.out, "damage: %s; hits %s\n", printable(d.What), hit)
-		}
-		fmt.Fprintf(a.out, "%d versions, %d chunks, %s read, %d faults\n", got.Versions, got.Chunks, size(got.Bytes), uint64(len(got.Damage))+got.More)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if len(got.Damage) > 0 {
-		return partly{fmt.Errorf("the image store is damaged")}
-	}
-	return nil
 }

@@ -6,7 +6,9 @@
 //	ingot daemon                      answer the laptops and keep the record
 //	ingot firmware build | verify     the boot bundle, from the distribution's packages
 //	ingot image import FILE --image NAME --label L --note "..."
-//	ingot image list | show | export | check [--read-data]
+//	ingot image list | show | export | check
+//	ingot gc [--dry-run]              remove from the image store what nothing needs
+//	ingot check [--read-data | --read-data-subset 10%]
 //	ingot device list | show | adopt | settle | set | import
 //	ingot role add | list
 //	ingot deploy DEVICE... --image NAME[@VERSION] | --role R [--name N]
@@ -145,7 +147,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
-		a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
+		a.gcCommand(), a.checkCommand("ingot check"), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
 }
 

@@ -64,7 +64,7 @@ func (a *app) imageRollback() *cobra.Command {
 
 func (a *app) imageDelete() *cobra.Command {
 	var o store.VersionOrder
-	c := a.versionAct("delete NAME@VERSION", "Give up a version's content; its record stays", "ingot image delete sales@1", "delete", "is given up; its record stays", &o)
+	c := a.versionAct("delete NAME@VERSION", "Give up a version's content; its record stays", "ingot image delete sales@1", "delete", "is given up; its record stays. \"ingot gc\" frees its room", &o)
 	c.Flags().BoolVar(&o.Force, "force", false, "although laptops still carry it; needs --reason")
 	return reasonFlag(c, &o, false)
 }

@@ -208,6 +208,9 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	if err != nil {
 		return store.Job{}, err
 	}
+	if err := s.whole(v); err != nil {
+		return store.Job{}, err
+	}
 	if v.Personalise == "" && !o.NoPersonalise {
 		return store.Job{}, job.Faultf(job.CodeUnknownOS, "%s holds %s.", v.Ref(), orUnknown(v.OS))
 	}
@@ -348,6 +351,17 @@ func wanted(tx *store.Tx, d store.Device, o store.Order) (role store.Role, v sto
 	}
 	v, err = tx.FindVersion(image)
 	return role, v, err
+}
+
+// whole refuses an image of which a piece is known to be damaged, before anything on a laptop is overwritten.
+func (s *Service) whole(v store.Version) error {
+	if s.cfg.Whole == nil {
+		return nil
+	}
+	if err := s.cfg.Whole(context.Background(), v.Manifest); err != nil {
+		return fmt.Errorf("deploy %s: %w", v.Ref(), err)
+	}
+	return nil
 }
 
 func orUnknown(s string) string {

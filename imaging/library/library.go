@@ -49,6 +49,7 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	}
 	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
 	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Draft
+	defer l.Store.Named(res.Manifest)
 	return l.shelve(operator, "import", v, in.Release)
 }
 
