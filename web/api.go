@@ -49,6 +49,7 @@ type Shelf interface {
 	Import(ctx context.Context, operator string, i store.Import, tell func(store.Work)) (store.Imported, error)
 	Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error)
 	Check(ctx context.Context, readData bool, tell func(store.Work)) (store.Checked, error)
+	Contents
 }
 
 // API is the JSON API over its two sides.
@@ -96,6 +97,7 @@ func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	if a.Shelf != nil {
 		a.imageRoutes(mux)
+		a.contentRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)

@@ -89,7 +89,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks}, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: &library.Library{DB: h.db, Store: h.chunks, MustHave: cfg.mustHave()}, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

@@ -110,6 +110,10 @@ const (
 	CodeAsleep    Code = "E671"
 	CodeUnclean   Code = "E672"
 	CodeEncrypted Code = "E673"
+
+	// What is inside a version
+	CodeNotLooked Code = "E700"
+	CodeNoteFixed Code = "E701"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -210,4 +214,7 @@ var words = map[Code]Words{
 	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
 	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
 	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
+
+	CodeNotLooked: {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
+	CodeNoteFixed: {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
 }

@@ -14,14 +14,16 @@ import (
 	"ingot/imaging/capture"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/diskfile"
+	"ingot/imaging/inspect"
 	"ingot/imaging/job"
 	"ingot/store"
 )
 
 // Library joins the records and the chunks. Its methods may be called from any goroutine.
 type Library struct {
-	DB    *store.DB
-	Store *chunkstore.Store
+	DB       *store.DB
+	Store    *chunkstore.Store
+	MustHave []inspect.Need // what this site wants in its images
 }
 
 // Images lists the versions of all images.
@@ -49,11 +51,19 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	}
 	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
 	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Released
+	seen, err := l.Look(ctx, v, tell)
+	if err != nil {
+		return store.Imported{}, err
+	}
+	seen.Describe(&v)
 	var out store.Imported
 	err = l.DB.Update(func(tx *store.Tx) error {
 		added, isNew, err := tx.AddVersion(v)
 		out = store.Imported{Version: added, Known: !isNew}
 		if err != nil || !isNew {
+			return err
+		}
+		if err := tx.PutContent(added.Image, added.Number, seen.Content); err != nil {
 			return err
 		}
 		return tx.Audit(operator, "import", added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short()))
