@@ -36,6 +36,9 @@ var tiers = map[string]int{
 
 	"ingot/firmware/authenticode": -1,
 	"ingot/imaging/preflight":     2,
+	"ingot/imaging/inspect/hive":  1,
+
+	"ingot/imaging/inspect/hive/hivetest": 0,
 }
 
 // tierOf gives everything under cmd the top tier, and reports whether the package is in the house at all.

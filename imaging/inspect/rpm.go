@@ -1,0 +1,3 @@
+package inspect
+
+func (l *look) rpm() {}

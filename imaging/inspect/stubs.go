@@ -1,5 +1,0 @@
-package inspect
-
-func (l *look) rpm()              {}
-func (t *tree) windows() *volume  { return nil }
-func (l *look) windows(v *volume) {}
