@@ -34,9 +34,10 @@ var tiers = map[string]int{
 	"ingot/pxe":                 3,
 	"ingot/web":                 3,
 
-	"ingot/firmware/authenticode": -1,
-	"ingot/imaging/preflight":     2,
-	"ingot/imaging/inspect/hive":  1,
+	"ingot/firmware/authenticode":  -1,
+	"ingot/imaging/preflight":      2,
+	"ingot/imaging/inspect/hive":   1,
+	"ingot/imaging/inspect/sqlite": 1,
 
 	"ingot/imaging/inspect/hive/hivetest": 0,
 }
