@@ -19,6 +19,7 @@
 //	├── device-by-name                 Name in lower case -> device id: the reservation of the Name
 //	├── images                         image name -> Image
 //	├── versions                       image name NUL 4-byte big-endian number -> Version
+//	├── contents                       version key -> Content: what is installed in it
 //	├── roles                          role name -> Role
 //	├── jobs                           job id -> Job
 //	├── job-active                     device id -> job id of the one job that has not ended

@@ -67,13 +67,14 @@ type Version struct {
 	MemoryBytes uint64         `json:"memory_bytes,omitempty"` // installed memory that it needs; 0 when nobody said
 	GrowWhy     string         `json:"grow_why,omitempty"`     // one sentence: why no larger drive than the imaged disk is taken; empty when one is
 	Kind        VersionKind    `json:"kind,omitempty"`
-	Device      string         `json:"device,omitempty"`    // id of the device that it was captured from; empty for an imported disk file
-	Expires     time.Time      `json:"expires,omitzero"`    // when a backup may go; zero for a golden version
-	Patched     time.Time      `json:"patched,omitzero"`    // the date of the newest update in it; zero when unknown
-	Checklist   []Finding      `json:"checklist,omitempty"` // what the look inside found; see package inspect
-	Override    string         `json:"override,omitempty"`  // why it was released in spite of red findings
-	Acts        []VersionAct   `json:"acts,omitempty"`      // its life, oldest first
-	Deleted     bool           `json:"deleted,omitempty"`   // its content was given up; the record stays
+	Device      string         `json:"device,omitempty"`     // id of the device that it was captured from; empty for an imported disk file
+	Expires     time.Time      `json:"expires,omitzero"`     // when a backup may go; zero for a golden version
+	Patched     time.Time      `json:"patched,omitzero"`     // the date of the newest update in it; zero when unknown
+	Checklist   []Finding      `json:"checklist,omitempty"`  // what the look inside found; see package inspect
+	DraftNote   string         `json:"draft_note,omitempty"` // what Ingot would write as the change note
+	Override    string         `json:"override,omitempty"`   // why it was released in spite of red findings
+	Acts        []VersionAct   `json:"acts,omitempty"`       // its life, oldest first
+	Deleted     bool           `json:"deleted,omitempty"`    // its content was given up; the record stays
 }
 
 // VersionKind is what a Version is for.

@@ -26,7 +26,7 @@ type migration func(*bbolt.Tx) error
 var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 
 // buckets are all top-level buckets.
-var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bRoles, bJobs, bActive,
+var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
 	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies}
 
 const (
@@ -38,6 +38,7 @@ const (
 	bByName      = "device-by-name"
 	bImages      = "images"
 	bVersions    = "versions"
+	bContents    = "contents"
 	bRoles       = "roles"
 	bJobs        = "jobs"
 	bActive      = "job-active"

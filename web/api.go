@@ -59,6 +59,7 @@ type Shelf interface {
 	Check(ctx context.Context, c store.Check, tell func(store.Work)) (store.Checked, error)
 	Sweep(ctx context.Context, operator string, s store.Sweep, tell func(store.Work)) (store.Swept, error)
 	Keeping(ctx context.Context) (store.Keeping, error)
+	Contents
 }
 
 // API is the JSON API over its two sides.
@@ -107,6 +108,7 @@ func (a *API) Handler() http.Handler {
 	if a.Shelf != nil {
 		a.imageRoutes(mux)
 		a.houseRoutes(mux)
+		a.contentRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)

@@ -12,6 +12,15 @@
 //	POST /api/v1/images/check?read-data=1&percent=10   -> Line[store.Checked]...
 //	POST /api/v1/images/gc                  store.Sweep -> Line[store.Swept]...
 //	GET  /api/v1/images/keeping             store.Keeping: how far the scrub is, and what is in quarantine
+//	GET  /api/v1/images/{ref}/content       store.Inside: what is installed in a version
+//	GET  /api/v1/images/{ref}/software      the same as a CycloneDX bill of materials
+//	POST /api/v1/images/{ref}/look          looks inside once more -> Line[store.Inside]...
+//	POST /api/v1/images/{ref}/note          store.Note: the change note of a draft -> store.Version
+//	GET  /api/v1/images/diff?a=&b=          -> Line[store.Difference]...
+//	GET  /api/v1/images/{image}/history     store.ImageView: what was done with an image's versions, when, by whom
+//	GET  /api/v1/images/{ref}/devices       store.Recipient...: who received a version
+//	POST /api/v1/images/release             store.VersionOrder -> store.Version; likewise retire, withdraw, rollback, delete
+//	POST /api/v1/images/cadence             store.VersionOrder -> store.Image
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine

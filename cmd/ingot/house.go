@@ -74,7 +74,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.chunks, err = chunkstore.Open(cfg.Data); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	h.shelf = &library.Library{DB: h.db, Store: h.chunks}
+	h.shelf = &library.Library{DB: h.db, Store: h.chunks, MustHave: cfg.mustHave()}
 	h.shelf.Listen(func(err error) { log.Error().Err(err).Msg("what happened to the image store could not be recorded") })
 	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
 		return nil, keyWords(err)

@@ -19,7 +19,8 @@ import (
 
 func (a *app) imageCommand() *cobra.Command {
 	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.checkCommand("ingot image check"),
-		a.imageRelease(), a.imageRetire(), a.imageWithdraw(), a.imageRollback(), a.imageDelete(), a.imageCadence(), a.imageHistory(), a.imageDevices())
+		a.imageRelease(), a.imageRetire(), a.imageWithdraw(), a.imageRollback(), a.imageDelete(), a.imageCadence(), a.imageHistory(), a.imageDevices(),
+		a.imageSoftware(), a.imageDiff(), a.imageNote(), a.imageLook())
 }
 
 // teller prints progress to stderr, at most twice a second.
@@ -211,6 +212,9 @@ func (a *app) describe(found []store.Version) error {
 			if _, err := fmt.Fprintf(a.out, "%-12s%s\n", row[0], orDash(printable(row[1]))); err != nil {
 				return err
 			}
+		}
+		if err := a.describeInside(v); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -142,7 +142,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default /etc/ingot/ingot.toml when it is there)")
 	root.PersistentFlags().StringVar(&a.data, "data", "", "data folder (default /var/lib/ingot)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on stderr")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkOutput(c) }
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),

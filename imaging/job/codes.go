@@ -123,6 +123,9 @@ const (
 	// The image store keeps house
 	CodeSweep  Code = "E710"
 	CodeLocked Code = "E711"
+	// What is inside a version
+	CodeNotLooked Code = "E700"
+	CodeNoteFixed Code = "E701"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -232,6 +235,8 @@ var words = map[Code]Words{
 	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
 	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
 
-	CodeLocked: {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
-	CodeSweep:  {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
+	CodeLocked:    {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
+	CodeSweep:     {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
+	CodeNotLooked: {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
+	CodeNoteFixed: {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
 }

@@ -14,14 +14,16 @@ import (
 	"ingot/imaging/capture"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/diskfile"
+	"ingot/imaging/inspect"
 	"ingot/imaging/job"
 	"ingot/store"
 )
 
 // Library joins the records and the chunks. Its methods may be called from any goroutine.
 type Library struct {
-	DB    *store.DB
-	Store *chunkstore.Store
+	DB       *store.DB
+	Store    *chunkstore.Store
+	MustHave []inspect.Need // what this site wants in its images
 }
 
 // Images lists the versions of all images.
@@ -49,8 +51,13 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	}
 	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
 	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Draft
+	seen, err := l.Look(ctx, v, tell)
+	if err != nil {
+		return store.Imported{}, err
+	}
+	seen.Describe(&v)
 	defer l.Store.Named(res.Manifest)
-	return l.shelve(operator, "import", v, in.Release)
+	return l.shelve(operator, "import", v, seen.Content, in.Release)
 }
 
 // closeOpened closes what an asker opened and nobody needs.

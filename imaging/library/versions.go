@@ -11,7 +11,7 @@ import (
 
 // shelve records a Version whose content is safe, and releases it in the same transaction when that is wished and
 // nothing stands against it. A Version that cannot be released is kept as a draft, and the answer says why.
-func (l *Library) shelve(operator, act string, v store.Version, release bool) (out store.Imported, err error) {
+func (l *Library) shelve(operator, act string, v store.Version, seen store.Content, release bool) (out store.Imported, err error) {
 	err = l.DB.Update(func(tx *store.Tx) error {
 		added, isNew, err := tx.AddVersion(v)
 		out = store.Imported{Version: added, Known: !isNew}
@@ -19,6 +19,9 @@ func (l *Library) shelve(operator, act string, v store.Version, release bool) (o
 			return err
 		}
 		if isNew {
+			if err := tx.PutContent(added.Image, added.Number, seen); err != nil {
+				return err
+			}
 			if err := tx.Audit(operator, act, added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short())); err != nil {
 				return err
 			}
