@@ -14,6 +14,7 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"ingot/imaging/job"
+	"ingot/imaging/sign"
 )
 
 // Schema is the number of the bucket tree that doc.go draws.
@@ -27,7 +28,7 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings}
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bStatements, bTrusted, bPeers}
 
 const (
 	bMeta        = "meta"
@@ -52,25 +53,31 @@ const (
 	bSequences   = "sequences"
 	bRequests    = "requests"
 	bSettings    = "settings"
+	bStatements  = "statements"
+	bTrusted     = "trusted-keys"
+	bPeers       = "peers"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.
 type Options struct {
 	Timeout time.Duration    // how long to wait for another process to let go; 0 means one second
 	Now     func() time.Time // the clock of records; nil means time.Now
+	Signer  *sign.Signer     // signs what is said about each Version; nil leaves them unsigned
 }
 
 // DB is the open database. Its methods may be called from any goroutine.
 type DB struct {
 	b    *bbolt.DB
 	now  func() time.Time
+	sign *sign.Signer
 	full atomic.Bool // the last write found no room
 }
 
 // Tx is one transaction. It must not be used after the function that received it has returned.
 type Tx struct {
-	b   *bbolt.Tx
-	now time.Time
+	b    *bbolt.Tx
+	now  time.Time
+	sign *sign.Signer
 }
 
 // Open opens or makes the database at path. It returns ErrLocked when another process holds it, and ErrNewer
@@ -97,7 +104,7 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 	if err := prepare(b, path, schema, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, full(err)), b.Close())
 	}
-	return &DB{b: b, now: opts.Now}, nil
+	return &DB{b: b, now: opts.Now, sign: opts.Signer}, nil
 }
 
 // prepare brings the file to the wanted schema and makes missing buckets. A file that has them is not written to: a
@@ -184,14 +191,14 @@ func (db *DB) Close() error { return db.b.Close() }
 
 // View runs f in a transaction that reads one consistent state.
 func (db *DB) View(f func(*Tx) error) error {
-	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC()}) })
+	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC(), sign: db.sign}) })
 }
 
 // Update runs f in the one writing transaction; when f returns an error nothing of it is kept. It returns
 // after the records are on disk. When the disk has no room the error holds a *job.Fault of job.CodeFull.
 func (db *DB) Update(f func(*Tx) error) error {
 	var own error // f's, which is no word about the disk
-	err := db.b.Update(func(tx *bbolt.Tx) error { own = f(&Tx{b: tx, now: db.now().UTC()}); return own })
+	err := db.b.Update(func(tx *bbolt.Tx) error { own = f(&Tx{b: tx, now: db.now().UTC(), sign: db.sign}); return own })
 	if own != nil {
 		return own
 	}

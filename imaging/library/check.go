@@ -36,7 +36,9 @@ func (l *Library) Check(ctx context.Context, readData bool, tell func(store.Work
 	for _, p := range report.Problems {
 		out.Damage = append(out.Damage, store.Damage{What: p.String(), Versions: p.Versions})
 	}
-	return out, nil
+	unsigned, err := l.checkSigned()
+	out.Damage = append(out.Damage, unsigned...)
+	return out, err
 }
 
 // teller turns counted bytes into progress with rate and time left, a few times a second.

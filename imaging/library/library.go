@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rs/zerolog"
 
 	"ingot/imaging"
 	"ingot/imaging/capture"
@@ -22,6 +25,14 @@ import (
 type Library struct {
 	DB    *store.DB
 	Store *chunkstore.Store
+
+	// For other servers; see peers.go.
+	Pin     string         // of the agent listener, under which they ask
+	Address string         // of that listener, as told to their operators
+	Log     zerolog.Logger // is told who was refused
+
+	pushes pushes
+	pause  time.Duration // before a transfer that was cut off is tried again, doubled each time; 0 means a second
 }
 
 // Images lists the versions of all images.
