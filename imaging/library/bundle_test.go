@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ingot/imaging"
 	"ingot/imaging/bundle"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
@@ -207,7 +208,7 @@ func restated(t *testing.T, b []byte) []byte {
 	}
 	pub, env := r.Signed()
 	env = bytes.Replace(bytes.Clone(env), []byte(`"payload":"ey`), []byte(`"payload":"eY`), 1)
-	return rewritten(t, r, pub, env)
+	return rewritten(t, r, pub, env, nil)
 }
 
 // TestABundleOfAnotherManifestIsRefused signs one version and ships another.
@@ -231,7 +232,7 @@ func TestABundleOfAnotherManifestIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "b")
-	if err := os.WriteFile(file, rewritten(t, r, pub, env), 0o600); err != nil {
+	if err := os.WriteFile(file, rewritten(t, r, pub, env, nil), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := mustServer(t)
@@ -240,7 +241,8 @@ func TestABundleOfAnotherManifestIsRefused(t *testing.T) {
 	untouched(t, "another manifest", b)
 }
 
-func rewritten(t *testing.T, r *bundle.Reader, pub, env []byte) []byte {
+// rewritten writes what is left of a bundle under another statement, and what more adds.
+func rewritten(t *testing.T, r *bundle.Reader, pub, env []byte, more func(*bundle.Writer) error) []byte {
 	t.Helper()
 	var out, m bytes.Buffer
 	w, err := bundle.NewWriter(&out, pub, env)
@@ -256,6 +258,11 @@ func rewritten(t *testing.T, r *bundle.Reader, pub, env []byte) []byte {
 			break
 		}
 		if err := w.Chunk(h.Digest, int(h.Plain), frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if more != nil {
+		if err := more(w); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -290,6 +297,33 @@ func TestABundleThatLacksChunksIsRefused(t *testing.T) {
 	_, err = b.ImportBundle(context.Background(), "bo", store.BundleImport{File: file, Trust: bundle.Fingerprint(pub)}, quiet)
 	wantFault(t, "no chunks", err, job.CodeImageBundle)
 	untouched(t, "no chunks", b)
+}
+
+// TestABundleWithAChunkThatNobodyNamesIsRefused ships more than the manifest names, in frames that hold.
+func TestABundleWithAChunkThatNobodyNamesIsRefused(t *testing.T) {
+	_, _, path := sales(t)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := bundle.NewReader(bytes.NewReader(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, env := r.Signed()
+	more := []byte("not of this image")
+	frame, err := imaging.EncodeChunk(nil, more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "b")
+	if err := os.WriteFile(file, rewritten(t, r, pub, env, func(w *bundle.Writer) error { return w.Chunk(imaging.Sum(more), len(more), frame) }), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := mustServer(t)
+	_, err = b.ImportBundle(context.Background(), "bo", store.BundleImport{File: file, Trust: bundle.Fingerprint(pub)}, quiet)
+	wantFault(t, "one chunk more", err, job.CodeImageBundle)
+	untouched(t, "one chunk more", b)
 }
 
 func TestWhatMayNotTravelStays(t *testing.T) {

@@ -15,7 +15,9 @@ import (
 
 	"ingot/imaging"
 	"ingot/imaging/bundle"
+	"ingot/imaging/capture"
 	"ingot/imaging/deploy"
+	"ingot/imaging/diskfile"
 	"ingot/imaging/job"
 	"ingot/imaging/library"
 	"ingot/imaging/sign"
@@ -183,6 +185,17 @@ func chunkStream(t testing.TB, n uint64, plain []byte) []byte {
 func TestWhatASendingServerGetsWrongIsRefused(t *testing.T) {
 	a, s, signed, manifest, chunk, key := besieged(t)
 	defer a.EndPushes()
+	elsewhere, err := key.Seal("peer", []byte("sha256:"+strings.Repeat("b", 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello, err := json.Marshal(map[string]any{"protocol": 1, "key": key.Public(), "envelope": elsewhere})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := s.do("POST", "hello", hello, nil); c != job.CodePeerRefused {
+		t.Errorf("a hello for another server: %q; want %s", c, job.CodePeerRefused)
+	}
 	begin := func(s2 store.Signed) (string, job.Code) {
 		var got struct{ ID string }
 		c := s.do("POST", "pushes", offered(t, s2), &got)
@@ -268,6 +281,67 @@ func TestWhatASendingServerGetsWrongIsRefused(t *testing.T) {
 	var done struct{ Ref string }
 	if c := s.do("POST", p+"finish", nil, &done); c != "" || done.Ref != "sales@1" {
 		t.Errorf("the end of a whole one: %q, %+v", c, done)
+	}
+}
+
+// TestAPeerReachesOnlyWhatIsItsOwn asks for a backup by its digest, and for what another server is sending.
+func TestAPeerReachesOnlyWhatIsItsOwn(t *testing.T) {
+	a, s, signed, manifest, _, key := besieged(t)
+	defer a.EndPushes()
+	v := mustImport(t, a, noisy(t, 2, 1), "sales")
+	file, err := diskfile.Open(noisy(t, 2, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	private, err := capture.Run(context.Background(), file, capture.Sink{Chunks: a.Store.NewBatch(), Manifests: a.Store}, capture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.DB.Update(func(tx *store.Tx) error {
+		_, _, err := tx.AddVersion(store.Version{Image: "private", Kind: store.Backup, State: store.Draft, Manifest: private.Manifest})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for digest, want := range map[imaging.Digest]job.Code{private.Manifest: job.CodeNotFound, imaging.Sum(nil): job.CodeNotFound} {
+		for _, path := range []string{"v1/manifests/" + digest.String(), "v1/chunks/" + digest.String() + "?extents=0-0"} {
+			if got := s.do("GET", path, nil, nil); got != want {
+				t.Errorf("%s: %q; want %q", path, got, want)
+			}
+		}
+	}
+	r := httptest.NewRequest("GET", library.PeerPath+"v1/chunks/"+v.Manifest.String()+"?extents=0-0", nil)
+	r.Header.Set("Authorization", "Bearer "+s.secret)
+	w := httptest.NewRecorder()
+	s.h.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Errorf("chunks of a version that may travel: status %d", w.Code)
+	}
+
+	var begun struct{ ID string }
+	if c := s.do("POST", "pushes", offered(t, signed), &begun); c != "" {
+		t.Fatal(c)
+	}
+	token, err := a.AllowPeer(context.Background(), "anna", store.PeerAllow{Name: "second"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := s
+	second.secret, _, _ = strings.Cut(token.Token, ".")
+	env, err := key.Seal("peer", []byte(a.Pin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello, err := json.Marshal(map[string]any{"protocol": 1, "key": key.Public(), "envelope": env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := second.do("POST", "hello", hello, nil); c != "" {
+		t.Fatal(c)
+	}
+	if got := second.do("PUT", "pushes/"+begun.ID+"/manifest", manifest, nil); got != job.CodeNotFound {
+		t.Errorf("another server's push: %q; want %q", got, job.CodeNotFound)
 	}
 }
 
