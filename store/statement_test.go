@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -147,35 +146,24 @@ func move(t *testing.T, path string, v store.Version, bucket string) {
 		t.Fatal(err)
 	}
 	var b []byte
-	inFile(t, from, func(tx *bbolt.Tx) error { b = append(b, tx.Bucket([]byte(bucket)).Get(salesKey)...); return nil })
-	inFile(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(salesKey, b) })
+	raw(t, from, func(tx *bbolt.Tx) error { b = append(b, tx.Bucket([]byte(bucket)).Get(salesKey)...); return nil })
+	raw(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(salesKey, b) })
 }
 
 var salesKey = []byte("sales\x00\x00\x00\x00\x01")
 
 func remove(t *testing.T, path, bucket string) {
 	t.Helper()
-	inFile(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Delete(salesKey) })
+	raw(t, path, func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Delete(salesKey) })
 }
 
 func flip(t *testing.T, path, bucket string) {
 	t.Helper()
-	inFile(t, path, func(tx *bbolt.Tx) error {
+	raw(t, path, func(tx *bbolt.Tx) error {
 		b := append([]byte(nil), tx.Bucket([]byte(bucket)).Get(salesKey)...)
 		b[len(b)/2] ^= 1
 		return tx.Bucket([]byte(bucket)).Put(salesKey, b)
 	})
-}
-
-func inFile(t *testing.T, path string, f func(*bbolt.Tx) error) {
-	t.Helper()
-	b, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(b.Update(f), b.Close()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestVersionsOfBeforeAreSignedOnceAndSaidSo(t *testing.T) {

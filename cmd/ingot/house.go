@@ -93,7 +93,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.shelf = &library.Library{DB: h.db, Store: h.chunks, Pin: string(h.listener.Pin()), Address: cfg.agentURL(advertised(cfg)), Log: log}
+	h.shelf = &library.Library{DB: h.db, Store: h.chunks, Pin: string(h.listener.Pin()), Address: h.service.Advertised, Log: log}
 	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,11 +52,35 @@ func mustServerTB(t testing.TB) *server {
 	return &server{&library.Library{DB: db, Store: chunks}, dir, s}
 }
 
+// smallDisk is a disk of 12 MiB with a GPT and one ext4 of files that repeat.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	path, files := filepath.Join(t.TempDir(), "small.raw"), t.TempDir()
+	noise := make([]byte, 700_000)
+	rand.New(rand.NewSource(6)).Read(noise)
+	text := bytes.Repeat([]byte("hello "), 200_000)
+	for name, b := range map[string][]byte{"noise": noise, "again": noise, "text": text} {
+		if err := os.WriteFile(filepath.Join(files, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range [][]string{
+		{"truncate", "-s", "12M", path},
+		{"sgdisk", "--new=1:2048:0", "--typecode=1:8304", path},
+		{"mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "offset=1048576", "-d", files, path, "10M"},
+	} {
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", c, err, out)
+		}
+	}
+	return path
+}
+
 // sales is a server with one version, and its bundle.
 func sales(t *testing.T) (*server, store.Version, string) {
 	t.Helper()
 	s, ctx := mustServer(t), context.Background()
-	got, err := s.Import(ctx, "anna", store.Import{File: disk(t), Image: "sales", Label: "2026-11", Note: "first build"}, quiet)
+	got, err := s.Import(ctx, "anna", store.Import{File: smallDisk(t), Image: "sales", Label: "2026-11", Note: "first build"}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +209,7 @@ func TestADamagedBundleIsNamedAndLeavesNothing(t *testing.T) {
 		"a flip in the list":   {func(b []byte) []byte { b[1800] ^= 4; return b }, job.CodeImageBundle},
 		"something behind it":  {func(b []byte) []byte { return append(b, "more"...) }, job.CodeImageBundle},
 		"another file":         {func([]byte) []byte { return bytes.Repeat([]byte("no bundle "), 1000) }, job.CodeImageBundle},
-		"a statement replaced": {func(b []byte) []byte { return restated(t, b) }, job.CodeStatement},
+		"a statement replaced": {func([]byte) []byte { return restated(t, path) }, job.CodeStatement},
 	} {
 		file := filepath.Join(t.TempDir(), "b")
 		if err := os.WriteFile(file, c.damage(bytes.Clone(whole)), 0o600); err != nil {
@@ -199,30 +224,45 @@ func TestADamagedBundleIsNamedAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// restated gives a bundle whose statement says something else than was signed, in frames that hold.
-func restated(t *testing.T, b []byte) []byte {
+// reading begins to read a bundle, and gives what stands at its head.
+func reading(t *testing.T, path string) (r *bundle.Reader, pub, env []byte) {
 	t.Helper()
-	r, err := bundle.NewReader(bytes.NewReader(b))
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub, env := r.Signed()
-	env = bytes.Replace(bytes.Clone(env), []byte(`"payload":"ey`), []byte(`"payload":"eY`), 1)
+	if r, err = bundle.NewReader(bytes.NewReader(whole)); err != nil {
+		t.Fatal(err)
+	}
+	pub, env = r.Signed()
+	return r, pub, env
+}
+
+// refused imports a bundle whose key is confirmed, and wants it refused and nothing left.
+func refused(t *testing.T, what string, b, pub []byte, code job.Code) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "b")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := mustServer(t)
+	_, err := s.ImportBundle(context.Background(), "bo", store.BundleImport{File: file, Trust: bundle.Fingerprint(pub)}, quiet)
+	wantFault(t, what, err, code)
+	untouched(t, what, s)
+}
+
+// restated gives a bundle whose statement says something else than was signed, in frames that hold.
+func restated(t *testing.T, path string) []byte {
+	t.Helper()
+	r, pub, env := reading(t, path)
+	env = bytes.Replace(env, []byte(`"payload":"ey`), []byte(`"payload":"eY`), 1)
 	return rewritten(t, r, pub, env, nil)
 }
 
 // TestABundleOfAnotherManifestIsRefused signs one version and ships another.
 func TestABundleOfAnotherManifestIsRefused(t *testing.T) {
 	a, _, path := sales(t)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := bundle.NewReader(bytes.NewReader(whole))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pub, env := r.Signed()
+	r, pub, env := reading(t, path)
 	said, err := bundle.OpenStatement(pub, env)
 	if err != nil {
 		t.Fatal(err)
@@ -231,14 +271,7 @@ func TestABundleOfAnotherManifestIsRefused(t *testing.T) {
 	if env, err = said.Seal(a.signer); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "b")
-	if err := os.WriteFile(file, rewritten(t, r, pub, env, nil), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := mustServer(t)
-	_, err = b.ImportBundle(context.Background(), "bo", store.BundleImport{File: file, Trust: bundle.Fingerprint(pub)}, quiet)
-	wantFault(t, "another manifest", err, job.CodeImageBundle)
-	untouched(t, "another manifest", b)
+	refused(t, "another manifest", rewritten(t, r, pub, env, nil), pub, job.CodeImageBundle)
 }
 
 // rewritten writes what is left of a bundle under another statement, and what more adds.
@@ -275,55 +308,25 @@ func rewritten(t *testing.T, r *bundle.Reader, pub, env []byte, more func(*bundl
 // TestABundleThatLacksChunksIsRefused writes a bundle whose frames hold and that counts rightly, without its chunks.
 func TestABundleThatLacksChunksIsRefused(t *testing.T) {
 	_, _, path := sales(t)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := bundle.NewReader(bytes.NewReader(whole))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pub, env := r.Signed()
+	r, pub, env := reading(t, path)
 	var out, m bytes.Buffer
 	w, err := bundle.NewWriter(&out, pub, env)
 	if err := errors.Join(err, r.Manifest(&m), w.Manifest(&m), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "b")
-	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := mustServer(t)
-	_, err = b.ImportBundle(context.Background(), "bo", store.BundleImport{File: file, Trust: bundle.Fingerprint(pub)}, quiet)
-	wantFault(t, "no chunks", err, job.CodeImageBundle)
-	untouched(t, "no chunks", b)
+	refused(t, "no chunks", out.Bytes(), pub, job.CodeImageBundle)
 }
 
 // TestABundleWithAChunkThatNobodyNamesIsRefused ships more than the manifest names, in frames that hold.
 func TestABundleWithAChunkThatNobodyNamesIsRefused(t *testing.T) {
 	_, _, path := sales(t)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := bundle.NewReader(bytes.NewReader(whole))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pub, env := r.Signed()
+	r, pub, env := reading(t, path)
 	more := []byte("not of this image")
 	frame, err := imaging.EncodeChunk(nil, more)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "b")
-	if err := os.WriteFile(file, rewritten(t, r, pub, env, func(w *bundle.Writer) error { return w.Chunk(imaging.Sum(more), len(more), frame) }), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := mustServer(t)
-	_, err = b.ImportBundle(context.Background(), "bo", store.BundleImport{File: file, Trust: bundle.Fingerprint(pub)}, quiet)
-	wantFault(t, "one chunk more", err, job.CodeImageBundle)
-	untouched(t, "one chunk more", b)
+	refused(t, "one chunk more", rewritten(t, r, pub, env, func(w *bundle.Writer) error { return w.Chunk(imaging.Sum(more), len(more), frame) }), pub, job.CodeImageBundle)
 }
 
 func TestWhatMayNotTravelStays(t *testing.T) {
@@ -357,19 +360,26 @@ func TestTheRecipeOfTheREADMERestoresADisk(t *testing.T) {
 		t.Fatal("README.md holds no Python program")
 	}
 	a, _, path := sales(t)
-	dir := t.TempDir()
-	script, want, got := filepath.Join(dir, "restore.py"), filepath.Join(dir, "want.raw"), filepath.Join(dir, "got.raw")
+	mustImport(t, a, noisy(t, 9, 3), "noise") // without a table, and no chunk shrinks
+	script := filepath.Join(t.TempDir(), "restore.py")
 	if err := os.WriteFile(script, []byte(recipe), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("python3", "-I", script, path, got).CombinedOutput(); err != nil {
-		t.Fatalf("the recipe: %v: %s", err, out)
-	}
-	if _, err := a.Export(context.Background(), "anna", store.Export{Image: "sales@1", File: want}, quiet); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("cmp", want, got).CombinedOutput(); err != nil {
-		t.Errorf("the recipe's disk is not the exported one: %s", out)
+	dir := t.TempDir()
+	for _, image := range []string{"sales", "noise"} {
+		b, want, got := filepath.Join(dir, image), filepath.Join(dir, image+".want"), filepath.Join(dir, image+".got")
+		if _, err := a.ExportBundle(context.Background(), "anna", store.BundleExport{Image: image, File: b}, quiet); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("python3", "-I", script, b, got).CombinedOutput(); err != nil {
+			t.Fatalf("the recipe: %v: %s", err, out)
+		}
+		if _, err := a.Export(context.Background(), "anna", store.Export{Image: image, File: want}, quiet); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("cmp", want, got).CombinedOutput(); err != nil {
+			t.Errorf("the recipe's disk of %s is not the exported one: %s", image, out)
+		}
 	}
 	if err := os.Truncate(path, 100_000); err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func TestAPeerThatChangesBytesIsFound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Pin, a.Address = string(listener.Pin()), "https://"+l.Addr().String()
+		a.Pin, a.Address = string(listener.Pin()), func() string { return "https://" + l.Addr().String() }
 		honest := a.BesidePeers(http.NotFoundHandler())
 		h := listener.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !strings.Contains(r.URL.Path, at.path) {

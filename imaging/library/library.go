@@ -28,7 +28,7 @@ type Library struct {
 
 	// For other servers; see peers.go.
 	Pin     string         // of the agent listener, under which they ask
-	Address string         // of that listener, as told to their operators
+	Address func() string  // of that listener at this moment, as told to their operators; nil tells none
 	Log     zerolog.Logger // is told who was refused
 
 	pushes pushes

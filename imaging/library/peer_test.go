@@ -34,7 +34,7 @@ func serving(t *testing.T, s *server) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Pin, s.Address = string(l.Pin()), "https://"+inner.Addr().String()
+	s.Pin, s.Address = string(l.Pin()), func() string { return "https://" + inner.Addr().String() }
 	h := l.Server(d.through(s.BesidePeers(http.NotFoundHandler())))
 	go h.Serve(inner) // ends by the Close below
 	t.Cleanup(func() { h.Close(); s.EndPushes() })
@@ -209,16 +209,16 @@ func TestAStrangerIsLetInNowhere(t *testing.T) {
 	serving(t, a)
 	v := mustImport(t, a, noisy(t, 2, 1), "sales")
 	token := strings.Repeat("a", 26) + "." + strings.TrimPrefix(a.Pin, "sha256:")
-	_, err := b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address, Token: token})
+	_, err := b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address(), Token: token})
 	wantFault(t, "nobody is allowed", err, job.CodePeerRefused)
 	allowed, err := a.AllowPeer(ctx, "anna", store.PeerAllow{Name: "branch"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address, Token: token})
+	_, err = b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address(), Token: token})
 	wantFault(t, "another secret", err, job.CodePeerRefused)
 	secret, _, _ := strings.Cut(allowed.Token, ".")
-	_, err = b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address, Token: secret + "." + strings.Repeat("0", 64)})
+	_, err = b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address(), Token: secret + "." + strings.Repeat("0", 64)})
 	wantFault(t, "another pin", err, job.CodePeerPin)
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,7 +227,7 @@ func TestAStrangerIsLetInNowhere(t *testing.T) {
 	gone.Close()
 	_, err = b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: "https://" + gone.Addr().String(), Token: allowed.Token})
 	wantFault(t, "nobody there", err, job.CodePeerSilent)
-	for _, u := range []string{"http://" + a.Address[8:], a.Address + "/x", "x"} {
+	for _, u := range []string{"http://" + a.Address()[8:], a.Address() + "/x", "x"} {
 		_, err = b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: u, Token: allowed.Token})
 		wantFault(t, u, err, job.CodeBadRequest)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -94,8 +95,14 @@ func (l *Library) pushed(f func(context.Context, *push, http.ResponseWriter, *ht
 			return
 		}
 		p.timer.Stop()
-		defer p.timer.Reset(pushIdle)
 		out, err := f(r.Context(), p, w, patientBody(w, r))
+		switch {
+		case p.over:
+		case errors.Is(err, errBatch): // nothing can be stored in it any more; whoever begins again gets another
+			l.giveUp(p)
+		default:
+			p.timer.Reset(pushIdle)
+		}
 		answer(w, out, err)
 	})
 }
@@ -236,10 +243,15 @@ func putter(m *imaging.Manifest, batch *chunkstore.Batch, told func(stored uint6
 		}
 		plain = b
 		told(uint64(len(frame)))
-		_, err = batch.Put(plain)
-		return err
+		if _, err = batch.Put(plain); err != nil {
+			return fmt.Errorf("%w: %w", errBatch, err)
+		}
+		return nil
 	}
 }
+
+// errBatch says that chunks can be stored no more, whatever comes: the disk is full or broken.
+var errBatch = errors.New("chunks cannot be stored")
 
 // finishPush proves that every chunk is there and records the version.
 func (l *Library) finishPush(p *push) (finished, error) {
@@ -248,16 +260,27 @@ func (l *Library) finishPush(p *push) (finished, error) {
 	}
 	defer l.forget(p)
 	defer p.batch.Abort() // behind the record: until then what it holds is safe from cleaning
-	if err := p.batch.Commit(); err != nil {
-		return finished{}, err
-	}
 	f := p.file
 	p.file = nil
+	if err := p.batch.Commit(); err != nil {
+		return finished{}, errors.Join(err, l.Store.DropManifest(f))
+	}
 	if _, err := l.Store.PutManifest(f); err != nil {
 		return finished{}, peerWords(err)
 	}
 	got, err := l.record(p.c, p.batch.Stats())
 	return finished{Ref: got.Version.Ref().String(), Known: got.Known}, err
+}
+
+// giveUp ends a push that failed on this side, with nothing of it kept but whole chunks. The caller holds it.
+func (l *Library) giveUp(p *push) {
+	p.batch.Abort()
+	if p.file != nil {
+		if err := l.Store.DropManifest(p.file); err != nil {
+			l.Log.Error().Err(err).Str("peer", p.peer).Msg("the manifest of a push could not be removed")
+		}
+	}
+	l.forget(p)
 }
 
 // forget takes a push off the list. The caller holds it.

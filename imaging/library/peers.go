@@ -42,7 +42,11 @@ func (l *Library) AllowPeer(_ context.Context, operator string, a store.PeerAllo
 		}
 		return tx.Audit(operator, "peer allowed", p.Name, "It may fetch images here and send some.")
 	})
-	return store.PeerToken{Name: a.Name, URL: l.Address, Token: secret + "." + strings.TrimPrefix(l.Pin, "sha256:")}, err
+	address := ""
+	if l.Address != nil {
+		address = l.Address()
+	}
+	return store.PeerToken{Name: a.Name, URL: address, Token: secret + "." + strings.TrimPrefix(l.Pin, "sha256:")}, err
 }
 
 // AddPeer makes a server known that allowed this one. It is asked first: what does not answer is not added.
