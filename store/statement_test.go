@@ -193,8 +193,8 @@ func TestVersionsOfBeforeAreSignedOnceAndSaidSo(t *testing.T) {
 			return err
 		}
 		what, late, err := tx.CheckSigned(v)
-		if what != "" || !late {
-			t.Errorf("CheckSigned = %q, late %v; want a late statement that holds", what, late)
+		if what != "" || !late || err != nil {
+			t.Errorf("CheckSigned = %q, late %v, %v; want a late statement that holds", what, late, err)
 		}
 		trail, err := tx.AuditTrail("old@1", 10)
 		if len(trail) != 1 || trail[0].Act != "sign" {
