@@ -75,6 +75,7 @@ type Version struct {
 	Override    string         `json:"override,omitempty"`   // why it was released in spite of red findings
 	Acts        []VersionAct   `json:"acts,omitempty"`       // its life, oldest first
 	Deleted     bool           `json:"deleted,omitempty"`    // its content was given up; the record stays
+	Origin      string         `json:"origin,omitempty"`     // "NAME@NUMBER of KEY": the version of another server that this one is a copy of
 }
 
 // VersionKind is what a Version is for.
@@ -161,7 +162,7 @@ func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
 	if err := put(tx, bImages, []byte(img.Name), img); err != nil {
 		return v, false, err
 	}
-	return v, true, put(tx, bVersions, versionKey(v.Image, v.Number), v)
+	return v, true, errors.Join(put(tx, bVersions, versionKey(v.Image, v.Number), v), tx.state(v))
 }
 
 // Images lists every image.

@@ -67,6 +67,9 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
+
+	Exchange Exchange // versions that travel; nil leaves its paths out
+
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
@@ -109,6 +112,9 @@ func (a *API) Handler() http.Handler {
 		a.imageRoutes(mux)
 		a.houseRoutes(mux)
 		a.contentRoutes(mux)
+	}
+	if a.Exchange != nil {
+		a.exchangeRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)

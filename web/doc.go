@@ -21,6 +21,13 @@
 //	GET  /api/v1/images/{ref}/devices       store.Recipient...: who received a version
 //	POST /api/v1/images/release             store.VersionOrder -> store.Version; likewise retire, withdraw, rollback, delete
 //	POST /api/v1/images/cadence             store.VersionOrder -> store.Image
+//	POST /api/v1/images/bundle/export       store.BundleExport -> Line[store.Bundled]... (may bring the open file)
+//	POST /api/v1/images/bundle/import       store.BundleImport -> Line[store.Imported]... (may bring the open file)
+//	POST /api/v1/images/push                store.Transfer -> Line[store.Transferred]...
+//	POST /api/v1/images/pull                store.Transfer -> Line[store.Imported]...
+//	GET  /api/v1/image-keys                 store.ImageKeys   DELETE /api/v1/image-keys/{fingerprint}
+//	GET  /api/v1/peers                      POST /api/v1/peers           store.PeerAdd -> store.PeerView
+//	POST /api/v1/peers/allow                store.PeerAllow -> store.PeerToken   DELETE /api/v1/peers/{name}
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine

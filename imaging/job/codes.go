@@ -126,6 +126,15 @@ const (
 	// What is inside a version
 	CodeNotLooked Code = "E700"
 	CodeNoteFixed Code = "E701"
+	// Versions that travel between servers
+	CodeImageBundle  Code = "E720"
+	CodeBundleShort  Code = "E721"
+	CodeUntrustedKey Code = "E722"
+	CodeStatement    Code = "E723"
+	CodePeerRefused  Code = "E724"
+	CodePeerPin      Code = "E725"
+	CodePeerAnswer   Code = "E726"
+	CodePeerSilent   Code = "E727"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -235,8 +244,16 @@ var words = map[Code]Words{
 	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
 	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
 
-	CodeLocked:    {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
-	CodeSweep:     {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
-	CodeNotLooked: {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
-	CodeNoteFixed: {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
+	CodeLocked:       {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
+	CodeSweep:        {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
+	CodeNotLooked:    {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
+	CodeNoteFixed:    {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
+	CodeImageBundle:  {"The bundle is damaged, or the file is no bundle; nothing was imported.", "Copy it again, or export it again on the server that it comes from: \"ingot image export NAME@N --bundle FILE\"."},
+	CodeBundleShort:  {"The bundle ends too early; nothing was imported.", "A part of the file is missing: copy it again and compare the sizes."},
+	CodeUntrustedKey: {"The image is signed by a key that this server does not trust.", "Compare the fingerprint with \"ingot image keys\" on the server that it comes from; if they are equal, repeat with --trust FINGERPRINT."},
+	CodeStatement:    {"What was signed about the image does not hold.", "Do not use it. Run \"ingot image check\" on the server that it comes from."},
+	CodePeerRefused:  {"The other Ingot server does not let this one in.", "Run \"ingot peer allow NAME\" there and \"ingot peer add\" here with what it prints."},
+	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
+	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
+	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
 }

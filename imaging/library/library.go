@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rs/zerolog"
 
 	"ingot/imaging"
 	"ingot/imaging/capture"
@@ -24,6 +27,14 @@ type Library struct {
 	DB       *store.DB
 	Store    *chunkstore.Store
 	MustHave []inspect.Need // what this site wants in its images
+
+	// For other servers; see peers.go.
+	Pin     string         // of the agent listener, under which they ask
+	Address func() string  // of that listener at this moment, as told to their operators; nil tells none
+	Log     zerolog.Logger // is told who was refused
+
+	pushes pushes
+	pause  time.Duration // before a transfer that was cut off is tried again, doubled each time; 0 means a second
 }
 
 // Images lists the versions of all images.
