@@ -21,6 +21,16 @@ var fallbacks = []struct{ arch, path string }{
 // maxLoader bounds what is read of a loader: a kernel with its initramfs in one program is about this long.
 const maxLoader = 64 << 20
 
+// Loaders tells by which programs UEFI firmware starts a disk; of a disk that is in the library already, too: what is
+// known about it then does not depend on who captured it.
+func Loaders(src Source) ([]job.Loader, error) {
+	l := &layout{table: "none", ss: int64(src.SectorSize()), size: src.Size()}
+	if err := l.readTable(src); err != nil {
+		return nil, err
+	}
+	return l.loaders(), nil
+}
+
 // loaders tells which fallback loaders there are and who signed them. It stands beside the header and not in it:
 // what is known about a signature may grow, the same disk still gives the same manifest.
 func (l *layout) loaders() []job.Loader {
