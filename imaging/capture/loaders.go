@@ -31,20 +31,38 @@ func Loaders(src Source) ([]job.Loader, error) {
 	return l.loaders(), nil
 }
 
+// starts reports whether there is a fallback loader at all; who signed it is for Loaders to tell.
+func (l *layout) starts() bool {
+	for _, f := range fallbacks {
+		if _, ok := l.loaderAt(f.path); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// loaderAt finds a loader on an EFI partition.
+func (l *layout) loaderAt(path string) (*fs.Volume, bool) {
+	for _, p := range l.parts {
+		v, ok := p.esp()
+		if !ok {
+			continue
+		}
+		if s, err := v.Stat(path); err == nil && s.Mode == fs.Regular && s.Size > 0 {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
 // loaders tells which fallback loaders there are and who signed them. It stands beside the header and not in it:
-// what is known about a signature may grow, the same disk still gives the same manifest.
+// what is known about a signature may grow, the same disk still gives the same manifest. The agent, which has no room
+// for it, leaves this to the daemon.
 func (l *layout) loaders() []job.Loader {
 	var out []job.Loader
 	for _, f := range fallbacks {
-		for _, p := range l.parts {
-			v, ok := p.esp()
-			if !ok {
-				continue
-			}
-			if s, err := v.Stat(f.path); err == nil && s.Mode == fs.Regular && s.Size > 0 {
-				out = append(out, describeLoader(v, f.arch, f.path))
-				break
-			}
+		if v, ok := l.loaderAt(f.path); ok {
+			out = append(out, describeLoader(v, f.arch, f.path))
 		}
 	}
 	return out
