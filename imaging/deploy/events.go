@@ -73,6 +73,13 @@ func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel boo
 	if err != nil {
 		return false, err
 	}
+	if e.State == job.Invalidated {
+		if f, err := forbidden(tx, *j); err != nil {
+			return false, err
+		} else if f != nil {
+			return false, f // the agent ends the job with it
+		}
+	}
 	if e.State == job.Invalidated && d.State != store.Deploying {
 		if err := d.Become(store.Deploying, tx.Now()); err != nil {
 			return false, err
@@ -135,7 +142,7 @@ func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Resu
 	if r.Proof.Personalised != nil && len(r.Proof.Personalised.Files) > 1000 {
 		return job.Ack{}, job.Faultf(job.CodeBadRequest, "The proof lists %d files.", len(r.Proof.Personalised.Files))
 	}
-	r.Fault, r.Found = r.Fault.Clean(), r.Found.Clean()
+	r.Fault, r.Found, r.Captured = r.Fault.Clean(), r.Found.Clean(), r.Captured.Clean()
 	var recorded job.State
 	var fault *job.Fault
 	err := s.update(func(tx *store.Tx) error {
@@ -202,6 +209,10 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 		text += " " + f.Error()
 	}
 	switch {
+	case j.Kind == job.Capture:
+		if err := s.endCapture(tx, j, to); err != nil {
+			return err
+		}
 	case j.Kind == job.Rename:
 		if err := endRename(tx, j, &d, to, touched); err != nil {
 			return err
@@ -245,7 +256,7 @@ func (s *Service) record(tx *store.Tx, j store.Job, d *store.Device, r job.Resul
 		ID: j.Deployment, Device: d.ID, Serial: d.Serial, Job: j.ID, Image: j.Image, Target: j.Target, Role: j.Role,
 		RoleRevision: j.RoleRevision, Name: j.DeviceName, NameWritten: j.Personalise, Operator: j.Operator, Approved: j.Created,
 		Started: j.Bound, Finished: tx.Now(), FetchedBytes: r.FetchedBytes, WrittenBytes: r.WrittenBytes, KeptBytes: r.KeptBytes,
-		Seconds: r.Seconds, Proof: r.Proof, Observed: j.Observed, SecretHash: j.SecretHash, SecretUntil: tx.Now().Add(secretLife),
+		Seconds: r.Seconds, Trial: j.Trial, Stale: j.Stale, Proof: r.Proof, Observed: j.Observed, SecretHash: j.SecretHash, SecretUntil: tx.Now().Add(secretLife),
 	}
 	if dep.Observed != nil {
 		dep.SecretHash = ""
@@ -271,6 +282,7 @@ func (s *Service) Sweep() error {
 		if err != nil {
 			return err
 		}
+		s.dropIntakes(jobs)
 		for _, j := range jobs {
 			switch {
 			case j.AgentKey == "" && orderOver(j, tx.Now()):

@@ -82,8 +82,9 @@ func (s *Service) look(tx *store.Tx, key job.KeyID) (sc scene, err error) {
 	}
 	sc.bench, sc.approve = b.Open(sc.now), s.cfg.ApproveWithin
 	j, ok, err := tx.ActiveJob(sc.device.ID)
-	if ok {
+	if ok && err == nil {
 		sc.job, sc.oldHeard = &j, s.lastHeard(j.AgentKey)
+		sc.forbidden, err = forbidden(tx, j)
 	}
 	return sc, err
 }
@@ -169,6 +170,7 @@ func (s *Service) seal(sc scene) ([]byte, error) {
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
 		After: j.After, DeviceURL: s.pageOf(j.Device), Known: known, Resume: j.Reached,
 		Needs: j.Needs, Rule: j.Rule, DespiteHealth: j.Order.DespiteHealth, Countdown: int(s.cfg.Countdown / time.Second),
+		Capture: capturing(*j),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("seal job %s: %w", j.ID, err)

@@ -44,8 +44,10 @@ func Cases() []Case {
 		faultCases(),
 		closedCases(), unapprovedCases(),
 		renameCases(),
+		captureCases(),
 		serviceCases(),
 		installCases(),
+		inspectCases(),
 		setupCases(),
 		labCases(),
 	} {
