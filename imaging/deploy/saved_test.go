@@ -99,3 +99,19 @@ func TestAutoDeployAsksAPersonForADriveWithoutAWorldWideName(t *testing.T) {
 		t.Errorf("Next = %s; want wait", n.Order)
 	}
 }
+
+// TestAutoDeployAsksAPersonForAnAdapterThatIsKnown: the board, or a part of it, may be another laptop's.
+func TestAutoDeployAsksAPersonForAnAdapterThatIsKnown(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	b.full(1).adoptAs("PC-1")
+	_, err := b.s.PutRole(ctx, "anna", store.Role{Name: "sales", Image: "sales", Pattern: "LT-{seq:3}"})
+	must(t, err)
+	_, err = b.s.SetAutoDeploy(ctx, "anna", store.AutoDeploy{Role: "sales", Until: b.clk.now().Add(time.Hour), Left: 5})
+	must(t, err)
+	l := b.full(2).card("pci", "8c:16:45:00:00:01")
+	l.boot()
+	if r := l.sayHello(); r.Code == "" {
+		t.Error("a laptop with PC-1's adapter was deployed without a person")
+	}
+}

@@ -329,3 +329,51 @@ func TestTwoLaptopsThatRunAtOnceAreNotSettledAsOne(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsSettledOverARecordWhoseJobWrites: neither is a part taken from it, nor does another laptop become it.
+func TestNothingIsSettledOverARecordWhoseJobWrites(t *testing.T) {
+	ctx := context.Background()
+	writing := func(b *bench) {
+		l := b.full(1)
+		l.adoptAs("PC-1")
+		b.order("PC-1")
+		l.reach(l.work(), job.Writing)
+		b.clk.pass(40 * time.Second) // it is not heard for a moment
+	}
+	t.Run("a part is taken", func(t *testing.T) {
+		b := newBench(t)
+		b.full(2).adoptAs("PC-2")
+		b.clk.pass(16 * time.Minute)
+		writing(b)
+		l := b.full(2).drive(1)
+		l.boot()
+		_, err := b.s.Settle(ctx, "anna", l.sayHello().Device, store.Settlement{As: store.AsMoved, With: "PC-2"})
+		wantCode(t, "moved", err, job.CodeBusy)
+		if d := b.device("PC-1"); len(d.Drives) != 1 {
+			t.Errorf("PC-1 has %d drives", len(d.Drives))
+		}
+	})
+	t.Run("another becomes it", func(t *testing.T) {
+		b := newBench(t)
+		writing(b)
+		_, id := b.pending()
+		_, err := b.s.Settle(ctx, "anna", id, store.Settlement{As: store.AsSame, With: "PC-1"})
+		wantCode(t, "same", err, job.CodeBusy)
+	})
+}
+
+// TestARecordThatHoldsSomethingIsNotGivenUp, whatever it is settled as.
+func TestARecordThatHoldsSomethingIsNotGivenUp(t *testing.T) {
+	for _, as := range []string{store.AsSame, store.AsMoved} {
+		b := newBench(t)
+		b.finished("ABC1234", "PC-1")
+		b.clk.pass(16 * time.Minute)
+		b.adopted("ABC12345", "PC-2")
+		b.clash("PC-1")
+		_, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: as, With: "PC-2"})
+		wantCode(t, "settled as "+as, err, job.CodeSettle)
+		if d := b.device("PC-1"); d.State != store.Quarantined || d.Holds == nil {
+			t.Errorf("PC-1 is %s and holds %v", d.State, d.Holds)
+		}
+	}
+}
