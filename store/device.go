@@ -154,7 +154,7 @@ func (tx *Tx) DeleteDevice(d Device) error {
 	if err := tx.unindex(d); err != nil {
 		return err
 	}
-	return tx.bucket(bDevices).Delete([]byte(d.ID))
+	return tx.remove(bDevices, []byte(d.ID))
 }
 
 // Device reads a device by its id.

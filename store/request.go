@@ -66,7 +66,7 @@ func (tx *Tx) ForgetRequests() error {
 		return nil
 	})
 	for _, k := range old {
-		err = errors.Join(err, tx.bucket(bRequests).Delete(k))
+		err = errors.Join(err, tx.remove(bRequests, k))
 	}
 	return err
 }

@@ -50,7 +50,7 @@ func (l *Library) compareFiles(ctx context.Context, a, b store.Version, quick bo
 	started, told := time.Now(), time.Time{}
 	pair := inspect.Pair{A: one, B: two, Quick: quick, Equal: func(x, y, limit int64) (int64, error) { return one.Equal(x, two, y, limit) }}
 	return inspect.Diff(ctx, pair, func(done uint64) {
-		if now := time.Now(); now.Sub(told) >= checkedEvery {
+		if now := time.Now(); now.Sub(told) >= toldEvery {
 			told = now
 			rate := uint64(float64(done) / max(now.Sub(started).Seconds(), 0.001))
 			tell(store.Work{Phase: "comparing files", DoneBytes: done, BytesPerSec: rate, SecondsLeft: -1})
