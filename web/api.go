@@ -218,7 +218,9 @@ func (a *API) jobRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/jobs/{id}/cancel", func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.Bench.Cancel(r.Context(), operatorOf(r), job.ID(r.PathValue("id")))
+		stamp := store.StampOf(r.Context())
+		stamp.Untouched = r.URL.Query().Has("untouched")
+		out, err := a.Bench.Cancel(store.WithStamp(r.Context(), stamp), operatorOf(r), job.ID(r.PathValue("id")))
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("GET /api/v1/jobs/{id}/watch", func(w http.ResponseWriter, r *http.Request) {

@@ -42,7 +42,6 @@ type house struct {
 	service  *deploy.Service
 	boot     *bundle
 	doctor   *bootDoctor
-	shelf    *library.Library
 	api      *web.API
 }
 

@@ -700,6 +700,20 @@ func TestCancel(t *testing.T) {
 			t.Errorf("device is %s, name %q; want failed with its name", d.State, d.Name)
 		}
 	})
+	t.Run("not when it has written meanwhile and nobody agreed to that", func(t *testing.T) {
+		b := newBench(t)
+		l := b.adopted("ABC1234", "PC-1")
+		b.order("PC-1")
+		j := l.work()
+		untouched := store.WithStamp(ctx, store.Stamp{Untouched: true})
+		l.reach(j, job.Invalidated)
+		_, err := b.s.Cancel(untouched, "ben", j.ID)
+		wantCode(t, "Cancel", err, job.CodeStale)
+		ack, err := l.c.Progress(ctx, j.ID, job.Progress{Phase: "writing"})
+		if err != nil || ack.Cancel {
+			t.Errorf("the refused wish to stop reached the laptop: %+v, %v", ack, err)
+		}
+	})
 	t.Run("not while the disk is being committed", func(t *testing.T) {
 		b := newBench(t)
 		l := b.adopted("ABC1234", "PC-1")

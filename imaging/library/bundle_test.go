@@ -148,7 +148,7 @@ func TestABundleBecomesADraftOfTheSameDisk(t *testing.T) {
 	if err != nil || other.Version.Ref().String() != "branch@1" {
 		t.Errorf("under another name: %+v, %v", other, err)
 	}
-	if c, err := b.Check(ctx, true, quiet); err != nil || len(c.Damage) != 0 {
+	if c, err := b.Check(ctx, store.Check{ReadData: true}, quiet); err != nil || len(c.Damage) != 0 {
 		t.Errorf("check: %+v, %v", c, err)
 	}
 	sameDisk(t, a, b)
@@ -360,7 +360,7 @@ func TestTheRecipeOfTheREADMERestoresADisk(t *testing.T) {
 		t.Fatal("README.md holds no Python program")
 	}
 	a, _, path := sales(t)
-	mustImport(t, a, noisy(t, 9, 3), "noise") // without a table, and no chunk shrinks
+	importOn(t, a, noisy(t, 9, 3), "noise") // without a table, and no chunk shrinks
 	script := filepath.Join(t.TempDir(), "restore.py")
 	if err := os.WriteFile(script, []byte(recipe), 0o600); err != nil {
 		t.Fatal(err)
