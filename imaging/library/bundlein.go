@@ -77,7 +77,7 @@ func (l *Library) importBundle(ctx context.Context, operator string, in store.Bu
 	if err := l.takeBundle(ctx, r, c.said, batch, uint64(st.Size()), tell); err != nil {
 		return store.Imported{}, bundleWords(err)
 	}
-	return l.record(c, batch.Stats())
+	return l.record(ctx, c, batch.Stats(), tell)
 }
 
 // copied is a version of another server on its way into this library.
@@ -251,8 +251,9 @@ func (x *expected) accept(h imaging.ChunkHead) error {
 	}
 }
 
-// record makes the copy a Version of this library, in one transaction: a draft with its origin.
-func (l *Library) record(c copied, stats chunkstore.Stats) (store.Imported, error) {
+// record looks into the copy and makes it a Version of this library, in one transaction: a draft with its origin. What
+// the other server found inside is not believed: a red line here blocks the release here.
+func (l *Library) record(ctx context.Context, c copied, stats chunkstore.Stats, tell func(store.Work)) (store.Imported, error) {
 	v, err := l.describe(capture.Result{Manifest: c.said.Manifest}, stats)
 	if err != nil {
 		return store.Imported{}, err
@@ -268,6 +269,11 @@ func (l *Library) record(c copied, stats chunkstore.Stats) (store.Imported, erro
 		}
 	}
 	v.Origin = fmt.Sprintf("%s@%d of %s", c.said.Image, c.said.Number, bundle.Fingerprint(c.signed.Key))
+	seen, err := l.Look(ctx, v, tell)
+	if err != nil {
+		return store.Imported{}, err
+	}
+	seen.Describe(&v)
 	var out store.Imported
 	err = l.DB.Update(func(tx *store.Tx) error {
 		if c.trust != "" {
@@ -281,6 +287,9 @@ func (l *Library) record(c copied, stats chunkstore.Stats) (store.Imported, erro
 			return err
 		}
 		if err := tx.AddOrigin(added, c.signed); err != nil {
+			return err
+		}
+		if err := tx.PutContent(added.Image, added.Number, seen.Content); err != nil {
 			return err
 		}
 		return tx.Audit(c.operator, "import", added.Ref().String(), fmt.Sprintf("A copy of %s, content %s.", added.Origin, added.Manifest.Short()))

@@ -214,6 +214,27 @@ func TestANoteIsWrittenOnlyOnADraft(t *testing.T) {
 	}
 }
 
+func TestANewNoteIsSignedAnew(t *testing.T) {
+	s, ctx := mustServer(t), context.Background()
+	got, err := s.Import(ctx, "anna", store.Import{File: debianDisk(t, debian), Image: "sales"}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.SetNote(ctx, "anna", got.Version.Ref().String(), store.Note{Note: "Firefox 128"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DB.View(func(tx *store.Tx) error {
+		what, _, err := tx.CheckSigned(v)
+		if what != "" {
+			t.Errorf("the record and its statement differ: %s", what)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestADamagedChunkDoesNotFailALook flips the stored bytes: what cannot be read is a yellow finding.
 func TestADamagedChunkDoesNotFailALook(t *testing.T) {
 	dir := t.TempDir()
