@@ -116,7 +116,7 @@ func noisy(t *testing.T, mib int, seed int64) string {
 
 func importOn(t *testing.T, s *server, file, image string) store.Version {
 	t.Helper()
-	got, err := s.Import(context.Background(), "anna", store.Import{File: file, Image: image, Note: "n"}, quiet)
+	got, err := s.Import(context.Background(), "anna", store.Import{File: file, Image: image, Note: "n", Release: true}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
