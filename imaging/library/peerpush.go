@@ -268,7 +268,7 @@ func (l *Library) finishPush(ctx context.Context, p *push) (finished, error) {
 	if _, err := l.Store.PutManifest(f); err != nil {
 		return finished{}, peerWords(err)
 	}
-	got, err := l.record(ctx, p.c, p.batch.Stats(), func(store.Work) {})
+	got, err := l.record(ctx, p.c, p.batch.Stats())
 	return finished{Ref: got.Version.Ref().String(), Known: got.Known}, err
 }
 
