@@ -31,7 +31,8 @@ type Check struct {
 	Percent  int  `json:"percent,omitempty"`   // with ReadData: of the packs, chosen at random; 0 and 100 are all
 }
 
-// WantedManifests gives the content that must stay, with the name of whoever needs it: every version's, and that of
+// WantedManifests gives the content that must stay, with the name of whoever needs it: that of every version but those whose
+// content was given up, and of
 // every job that has not ended.
 func (tx *Tx) WantedManifests() (map[imaging.Digest]string, error) {
 	out := map[imaging.Digest]string{}
@@ -49,7 +50,9 @@ func (tx *Tx) WantedManifests() (map[imaging.Digest]string, error) {
 		return nil, err
 	}
 	for _, v := range versions {
-		out[v.Manifest] = v.Ref().String()
+		if v.Dropped.IsZero() {
+			out[v.Manifest] = v.Ref().String()
+		}
 	}
 	return out, nil
 }

@@ -67,6 +67,7 @@ type Version struct {
 	Expires     time.Time      `json:"expires,omitzero"`    // when a backup may go; zero for a golden version
 	Patched     time.Time      `json:"patched,omitzero"`    // the date of the newest update in it; zero when unknown
 	Checklist   []Finding      `json:"checklist,omitempty"` // what the look inside found; see package inspect
+	Dropped     time.Time      `json:"dropped,omitzero"`    // when its content was given up; the record stays
 }
 
 // VersionKind is what a Version is for.
@@ -141,7 +142,7 @@ func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
 		return v, false, err
 	}
 	for _, o := range old {
-		if o.Manifest == v.Manifest {
+		if o.Manifest == v.Manifest && o.Dropped.IsZero() {
 			return o, false, nil
 		}
 	}
@@ -151,6 +152,17 @@ func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
 		return v, false, err
 	}
 	return v, true, put(tx, bVersions, versionKey(v.Image, v.Number), v)
+}
+
+// DropContent gives a version's content up: the next gc may remove it, and the version is never deployed again. Whether
+// it may be given up, the caller has decided.
+func (tx *Tx) DropContent(image string, number int) error {
+	v, err := tx.Version(image, number)
+	if err != nil || !v.Dropped.IsZero() {
+		return err
+	}
+	v.Dropped = tx.now
+	return put(tx, bVersions, versionKey(image, number), v)
 }
 
 // Images lists every image.
@@ -199,4 +211,4 @@ func (tx *Tx) FindVersion(ref string) (Version, error) {
 }
 
 // Usable reports whether the version may be deployed.
-func (v Version) Usable() bool { return v.State == Released || v.State == Draft }
+func (v Version) Usable() bool { return v.Dropped.IsZero() && (v.State == Released || v.State == Draft) }

@@ -27,6 +27,9 @@ func (l *Library) Check(ctx context.Context, o store.Check, tell func(store.Work
 		holders = tx.VersionHolders()
 		return tx.ReadableVersions(func(v store.Version) {
 			versions++
+			if !v.Dropped.IsZero() {
+				return
+			}
 			names[v.Manifest] = append(names[v.Manifest], v.Ref().String())
 		})
 	})
