@@ -28,12 +28,12 @@ type Swept struct {
 // Check asks for a proof of records and image store.
 type Check struct {
 	ReadData bool `json:"read_data,omitempty"` // read every stored byte
+	Heal     bool `json:"heal,omitempty"`      // when it is done, fetch from other servers what is lost, and check again
 	Percent  int  `json:"percent,omitempty"`   // with ReadData: of the packs, chosen at random; 0 and 100 are all
 }
 
-// WantedManifests gives the content that must stay, with the name of whoever needs it: that of every version but those whose
-// content was given up, and of
-// every job that has not ended.
+// WantedManifests gives the content that must stay, with the name of whoever needs it: every version's that was not deleted,
+// and that of every job that has not ended.
 func (tx *Tx) WantedManifests() (map[imaging.Digest]string, error) {
 	out := map[imaging.Digest]string{}
 	jobs, err := tx.ActiveJobs()
@@ -50,7 +50,7 @@ func (tx *Tx) WantedManifests() (map[imaging.Digest]string, error) {
 		return nil, err
 	}
 	for _, v := range versions {
-		if v.Dropped.IsZero() {
+		if !v.Deleted {
 			out[v.Manifest] = v.Ref().String()
 		}
 	}

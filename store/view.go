@@ -93,6 +93,7 @@ type Import struct {
 	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it, -1 is none
 
 	MemoryBytes uint64 `json:"memory_bytes,omitempty"` // installed memory that the image needs; 0 says nothing
+	Release     bool   `json:"release,omitempty"`      // release it in the same act, when nothing stands against it
 
 	Opened *os.File `json:"-"` // File as the asker opened it, with his rights; nil lets Ingot open it. It is closed
 }
@@ -118,6 +119,8 @@ type Work struct {
 type Imported struct {
 	Version Version `json:"version"`
 	Known   bool    `json:"known"` // the image held exactly this already; nothing was added
+
+	Unreleased *job.Fault `json:"unreleased,omitempty"` // why it stayed a draft although its release was wished
 }
 
 // Exported is the outcome of an Export.
@@ -140,7 +143,8 @@ type Checked struct {
 	Versions  int      `json:"versions"`
 	Records   uint64   `json:"records"`
 	Packs     int      `json:"packs"`
-	PacksRead int      `json:"packs_read"` // every byte of them
+	PacksRead int      `json:"packs_read"`       // every byte of them
+	Healed    uint64   `json:"healed,omitempty"` // chunks that another server gave
 	Chunks    uint64   `json:"chunks"`
 	Bytes     uint64   `json:"bytes"` // read and compared
 	Damage    []Damage `json:"damage"`

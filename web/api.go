@@ -45,12 +45,21 @@ type Bench interface {
 
 // Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
 type Shelf interface {
-	Images(ctx context.Context) ([]store.Version, error)
+	Images(ctx context.Context) ([]store.VersionView, error)
+	History(ctx context.Context, image string) (store.ImageView, error)
+	Recipients(ctx context.Context, ref string) ([]store.Recipient, error)
+	Release(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Retire(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Withdraw(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Rollback(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Delete(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	SetCadence(ctx context.Context, operator string, o store.VersionOrder) (store.Image, error)
 	Import(ctx context.Context, operator string, i store.Import, tell func(store.Work)) (store.Imported, error)
 	Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error)
 	Check(ctx context.Context, c store.Check, tell func(store.Work)) (store.Checked, error)
 	Sweep(ctx context.Context, operator string, s store.Sweep, tell func(store.Work)) (store.Swept, error)
 	Keeping(ctx context.Context) (store.Keeping, error)
+	Contents
 }
 
 // API is the JSON API over its two sides.
@@ -58,6 +67,9 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
+
+	Exchange Exchange // versions that travel; nil leaves its paths out
+
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
@@ -99,6 +111,10 @@ func (a *API) Handler() http.Handler {
 	if a.Shelf != nil {
 		a.imageRoutes(mux)
 		a.houseRoutes(mux)
+		a.contentRoutes(mux)
+	}
+	if a.Exchange != nil {
+		a.exchangeRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)
@@ -323,6 +339,8 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
+	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld:
+		return http.StatusConflict
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}

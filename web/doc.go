@@ -9,9 +9,25 @@
 //	GET  /api/v1/images                     images with their versions
 //	POST /api/v1/images/import              store.Import -> Line[store.Imported]...
 //	POST /api/v1/images/export              store.Export -> Line[store.Exported]... (either may bring the open file: WithFile)
-//	POST /api/v1/images/check?read-data=1&percent=10   -> Line[store.Checked]...
+//	POST /api/v1/images/check?read-data=1&percent=10&heal=1   -> Line[store.Checked]...
 //	POST /api/v1/images/gc                  store.Sweep -> Line[store.Swept]...
 //	GET  /api/v1/images/keeping             store.Keeping: how far the scrub is, and what is in quarantine
+//	GET  /api/v1/images/{ref}/content       store.Inside: what is installed in a version
+//	GET  /api/v1/images/{ref}/software      the same as a CycloneDX bill of materials
+//	POST /api/v1/images/{ref}/look          looks inside once more -> Line[store.Inside]...
+//	POST /api/v1/images/{ref}/note          store.Note: the change note of a draft -> store.Version
+//	GET  /api/v1/images/diff?a=&b=          -> Line[store.Difference]...
+//	GET  /api/v1/images/{image}/history     store.ImageView: what was done with an image's versions, when, by whom
+//	GET  /api/v1/images/{ref}/devices       store.Recipient...: who received a version
+//	POST /api/v1/images/release             store.VersionOrder -> store.Version; likewise retire, withdraw, rollback, delete
+//	POST /api/v1/images/cadence             store.VersionOrder -> store.Image
+//	POST /api/v1/images/bundle/export       store.BundleExport -> Line[store.Bundled]... (may bring the open file)
+//	POST /api/v1/images/bundle/import       store.BundleImport -> Line[store.Imported]... (may bring the open file)
+//	POST /api/v1/images/push                store.Transfer -> Line[store.Transferred]...
+//	POST /api/v1/images/pull                store.Transfer -> Line[store.Imported]...
+//	GET  /api/v1/image-keys                 store.ImageKeys   DELETE /api/v1/image-keys/{fingerprint}
+//	GET  /api/v1/peers                      POST /api/v1/peers           store.PeerAdd -> store.PeerView
+//	POST /api/v1/peers/allow                store.PeerAllow -> store.PeerToken   DELETE /api/v1/peers/{name}
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine

@@ -42,6 +42,9 @@ type config struct {
 	Images struct {
 		Scrub int `toml:"scrub"` // MB a second that the scrub reads; default 8, -1 turns it off
 	} `toml:"images"`
+	Image struct {
+		MustHave []mustHave `toml:"must_have"` // software that this site wants in its images
+	} `toml:"image"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
@@ -126,6 +129,9 @@ func (c config) check() error {
 	}
 	if n := c.Images.Scrub; n < -1 || n > 10_000 {
 		return bad("images.scrub: %d is neither -1 nor 1 to 10000 MB a second.", n)
+	}
+	if err := checkMustHave(c.Image.MustHave); err != nil {
+		return err
 	}
 	boot := c.Boot
 	boot.AgentPort, boot.AgentPin = c.Agent.Port, "sha256:"+strings.Repeat("0", 64) // the key is read later

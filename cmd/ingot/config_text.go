@@ -106,6 +106,14 @@ func (c config) text() string {
 		scrub = strconv.Itoa(c.Images.Scrub)
 	}
 	part("\n[images]\n", setting{"scrub", scrub, "8", "MB a second in which all packs are read, once a week; -1 for not at all"})
+	for _, m := range c.Image.MustHave {
+		part("\n[[image.must_have]]\n", setting{"name", quoted(m.Name), "", "of a package; * stands for any letters"},
+			setting{"version", quoted(m.Version), `"1.0"`, "the oldest that will do"},
+			setting{"image", quoted(m.Image), `"sales"`, "only in versions of this image"})
+	}
+	if len(c.Image.MustHave) == 0 {
+		b.WriteString(mustHaveHint)
+	}
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
 }

@@ -32,6 +32,9 @@ func TestAConfigurationIsReadAsItWasWritten(t *testing.T) {
 		c.Boot.AllowForeign = rapid.Bool().Draw(t, "foreign")
 		c.Boot.ProbeTime = time.Duration(rapid.IntRange(0, 100).Draw(t, "probe")) * time.Second
 		c.Boot.Ports = pxe.Ports{DHCP: rapid.IntRange(0, 65535).Draw(t, "p1"), Client: rapid.IntRange(0, 65535).Draw(t, "p2"), HTTP: rapid.IntRange(0, 65535).Draw(t, "p3")}
+		for range rapid.IntRange(0, 2).Draw(t, "must have") {
+			c.Image.MustHave = append(c.Image.MustHave, mustHave{text.Draw(t, "software"), text.Draw(t, "oldest"), text.Draw(t, "image")})
+		}
 		for range rapid.IntRange(0, 2).Draw(t, "subnets") {
 			s := pxe.Subnet{Prefix: netip.PrefixFrom(addr.Draw(t, "prefix"), 24), Domain: text.Draw(t, "domain"),
 				LeaseTime: time.Duration(rapid.IntRange(0, 100).Draw(t, "lease")) * time.Minute, DNS: rapid.SliceOfN(addr, 0, 3).Draw(t, "dns")}

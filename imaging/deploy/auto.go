@@ -84,7 +84,10 @@ func (s *Service) plan(tx *store.Tx, d store.Device, p store.AutoDeploy) (store.
 	if err != nil {
 		return v, err
 	}
-	if v.Personalise == "" || !v.Usable() {
+	if _, err := deployable(tx, d, v, store.Order{}); err != nil {
+		return v, err
+	}
+	if v.Personalise == "" {
 		return v, job.Faultf(job.CodeUnknownOS, "%s holds %s.", v.Ref(), orUnknown(v.OS))
 	}
 	drive, _, err := chooseDrive(d.Drives, "", role.Drive)

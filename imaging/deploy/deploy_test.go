@@ -590,7 +590,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		{"other sectors", store.Order{Device: "PC-1", Image: "4kn"}, job.CodeSectorSize},
 		{"another firmware", store.Order{Device: "PC-1", Image: "bios"}, job.CodeFirmwareMode},
 		{"a larger drive for what cannot grow", store.Order{Device: "PC-1", Image: "xfs"}, job.CodeLayout},
-		{"a withdrawn version", store.Order{Device: "PC-1", Image: "old@1"}, job.CodePolicy},
+		{"a withdrawn version", store.Order{Device: "PC-1", Image: "old@1"}, job.CodeWithdrawn},
 		{"a name that is taken", store.Order{Device: "PC-1", Image: "sales", Name: "pc-2"}, job.CodeNameTaken},
 		{"a name too long", store.Order{Device: "PC-1", Image: "sales", Name: "ABCDEFGHIJKLMNOP"}, job.CodeNameInvalid},
 		{"another end", store.Order{Device: "PC-1", Image: "sales", After: "explode"}, job.CodeBadRequest},

@@ -204,8 +204,9 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	if err != nil {
 		return store.Job{}, err
 	}
-	if !v.Usable() {
-		return store.Job{}, job.Faultf(job.CodePolicy, "%s is %s.", v.Ref(), v.State)
+	stale, err := deployable(tx, d, v, o)
+	if err != nil {
+		return store.Job{}, err
 	}
 	if err := s.whole(v); err != nil {
 		return store.Job{}, err
@@ -239,11 +240,11 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 		ProvenBytes: v.DataBytes + v.ZeroBytes, Table: v.Table,
 		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
 		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),
-		Needs: v.Needs(), Rule: rule,
+		Needs: v.Needs(), Rule: rule, Trial: v.State == store.Draft && v.Kind == store.Golden, Stale: stale,
 	}
 	j.Enter(job.Approved, tx.Now())
 	return j, errors.Join(tx.PutDevice(d), tx.PutJob(j), clearGuard(tx, d), tx.Audit(operator, "deploy", d.ID,
-		fmt.Sprintf("%s onto %s, drive %s%s, job %s.", v.Ref(), d.Label(), target.Serial, despite(o, drive), j.ID)))
+		fmt.Sprintf("%s onto %s, drive %s%s%s, job %s.", v.Ref(), d.Label(), target.Serial, despite(o, drive), aside(j), j.ID)))
 }
 
 // despite is what an order for a drive that reports failing leaves in the audit trail.

@@ -71,7 +71,7 @@ func victimImports(t *testing.T, l *library.Library, rng *rand.Rand) {
 	if err := os.WriteFile(path, pieces(rng), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Import(context.Background(), "anna", store.Import{File: path, Image: fmt.Sprint("image", rng.IntN(3)), Grow: -1}, quiet)
+	got, err := l.Import(context.Background(), "anna", store.Import{File: path, Image: fmt.Sprint("image", rng.IntN(3)), Note: "a build", Grow: -1, Release: rng.IntN(2) == 0}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,21 +123,31 @@ func victimCaptures(t *testing.T, l *library.Library, rng *rand.Rand) {
 	}
 }
 
-// victimDrops gives up the content of a version, when there are more than a few.
+// victimDrops releases a version, retires it and gives its content up, when there are more than a few.
 func victimDrops(t *testing.T, l *library.Library, rng *rand.Rand) {
 	time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
 	all, err := l.Images(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	all = slices.DeleteFunc(all, func(v store.Version) bool { return !v.Dropped.IsZero() })
+	all = slices.DeleteFunc(all, func(v store.VersionView) bool { return v.Deleted })
 	if len(all) < 4 {
 		return
 	}
 	v := all[rng.IntN(len(all))]
 	fmt.Printf("dropping %s\n", v.Ref())
-	if err := l.DB.Update(func(tx *store.Tx) error { return tx.DropContent(v.Image, v.Number) }); err != nil {
-		t.Fatal(err)
+	o := store.VersionOrder{Version: v.Ref().String(), Reason: "replaced", Override: "a test"}
+	acts := []func(context.Context, string, store.VersionOrder) (store.Version, error){l.Release, l.Retire, l.Delete}
+	switch v.State {
+	case store.Released:
+		acts = acts[1:]
+	case store.Retired:
+		acts = acts[2:]
+	}
+	for _, act := range acts {
+		if _, err := act(context.Background(), "anna", o); err != nil {
+			t.Fatalf("%s: %v", v.Word(), err)
+		}
 	}
 }
 
@@ -242,7 +252,7 @@ func (s *story) prove(t *testing.T, dir string, round int) {
 	there := map[string]string{}
 	for _, v := range all {
 		there[v.Ref().String()] = v.Manifest.String()
-		if !v.Dropped.IsZero() {
+		if v.Deleted {
 			if !s.dropping[v.Ref().String()] {
 				t.Errorf("after kill %d: the content of %s was given up, and nobody asked for that", round, v.Ref())
 			}

@@ -177,9 +177,18 @@ func breaksOff(name string, how ending) func(context.Context, *client) error {
 	}
 }
 
+// kernelPause is how long the played machine takes from the last byte of its start system to the first packet of
+// it: a real kernel takes seconds, in which the daemon has long noted the end of the transfer.
+const kernelPause = 3 * time.Second
+
 // asAgent goes on as the start system, whose requests carry no class.
 func asAgent(move func(context.Context, *client) error) func(context.Context, *client) error {
 	return func(ctx context.Context, c *client) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(kernelPause):
+		}
 		firmware := c.class
 		c.class = ""
 		defer func() { c.class = firmware }()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -113,11 +114,22 @@ func (c *client) send(m *dhcpv4.DHCPv4) error {
 	return err
 }
 
-// hear waits for server's answer to m; the packets of others are passed over.
+// hear waits for server's answer to m, and sends m again as a DHCP client does that hears none (RFC 2131 section
+// 4.1); the packets of others are passed over.
 func (c *client) hear(ctx context.Context, m *dhcpv4.DHCPv4, server string, kind dhcpv4.MessageType) (*dhcpv4.DHCPv4, error) {
-	return c.hearFor(ctx, 10*time.Second, m, server, kind)
+	for _, wait := range []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second} {
+		got, err := c.hearFor(ctx, wait, m, server, kind)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
+			return got, err
+		}
+		if err := c.send(m); err != nil {
+			return nil, err
+		}
+	}
+	return c.hearFor(ctx, 32*time.Second, m, server, kind)
 }
 
+// hearFor waits for server's answer to m, and no longer than limit.
 func (c *client) hearFor(ctx context.Context, limit time.Duration, m *dhcpv4.DHCPv4, server string, kind dhcpv4.MessageType) (*dhcpv4.DHCPv4, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
