@@ -48,6 +48,8 @@ type bench struct {
 	pin  job.KeyID
 	stop func()
 	wait time.Duration // for an approval; 0 is the daemon's own
+
+	whole func(context.Context, imaging.Digest) error // what the image store says of a manifest; nil is not asked
 }
 
 var manifest = imaging.Sum([]byte("a manifest"))
@@ -79,7 +81,7 @@ func (b *bench) start() {
 	must(b.t, err)
 	content := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") })
 	b.s, err = deploy.New(deploy.Config{DB: db, Signer: signer, Manifests: content, Chunks: content, Log: zerolog.Nop(), Now: b.clk.now,
-		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait})
+		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait, Whole: b.whole})
 	must(b.t, err)
 	ln, err := l.Listen("127.0.0.1:0")
 	must(b.t, err)
