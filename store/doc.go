@@ -34,6 +34,7 @@
 //	├── requests                       request id -> Request: acts that were done, for a day
 //	└── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy
 //
-// Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. A change of this tree raises Schema, adds a step to migrations and changes this
-// comment in one commit. Open refuses a newer schema, and copies the file before it migrates an older one.
+// Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. A change
+// that an older record or tree does not fit raises Schema, adds a step to migrations and changes this comment in one
+// commit. Open refuses a newer schema, and copies the file before it migrates an older one.
 package store

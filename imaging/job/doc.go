@@ -23,8 +23,7 @@
 // self-signed client certificate; its id is the SHA-256 of that SubjectPublicKeyInfo (KeyID), so possession is
 // proven by every handshake. All bodies are JSON, at most MaxBody bytes. A failure answers with a Refusal.
 //
-// Version 2. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no
-// renames; since 2 the
-// Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs, and what the
-// laptop found before its first write is a part of the record.
+// Version 2. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no renames;
+// since 2 the Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs, and
+// what the laptop found before its first write is a part of the record.
 package job
