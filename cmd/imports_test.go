@@ -20,6 +20,7 @@ var tiers = map[string]int{
 	"ingot/imaging/job":         1,
 	"ingot/imaging/fs":          1,
 	"ingot/imaging/wipe":        1,
+	"ingot/imaging/bundle":      1,
 	"ingot/imaging/chunkstore":  2,
 	"ingot/imaging/capture":     2,
 	"ingot/imaging/disk":        2,
@@ -34,8 +35,12 @@ var tiers = map[string]int{
 	"ingot/pxe":                 3,
 	"ingot/web":                 3,
 
-	"ingot/firmware/authenticode": -1,
-	"ingot/imaging/preflight":     2,
+	"ingot/firmware/authenticode":  -1,
+	"ingot/imaging/preflight":      2,
+	"ingot/imaging/inspect/hive":   1,
+	"ingot/imaging/inspect/sqlite": 1,
+
+	"ingot/imaging/inspect/hive/hivetest": 0,
 }
 
 // tierOf gives everything under cmd the top tier, and reports whether the package is in the house at all.

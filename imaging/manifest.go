@@ -20,7 +20,7 @@ const (
 	fixedSize     = 32 // magic to record count
 	windowEntry   = 40 // first offset and digest of one window
 	windowBytes   = WindowSize * RecordSize
-	heldWindows   = 2 // verified windows that an open Manifest keeps
+	heldWindows   = 2 // verified windows that an open Manifest keeps, if Keep says nothing else
 )
 
 // ErrManifest says that a manifest is damaged or is not one.
@@ -48,6 +48,7 @@ type Manifest struct {
 	sums    []Digest
 
 	mu   sync.Mutex
+	keep int
 	held []window // most recently used last
 }
 
@@ -76,7 +77,7 @@ func OpenManifest(r io.ReaderAt, size int64) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
 	}
-	m := &Manifest{r: r, header: header, digest: Sum(head), count: lay.count, records: lay.records}
+	m := &Manifest{r: r, header: header, digest: Sum(head), count: lay.count, records: lay.records, keep: heldWindows}
 	m.parseWindows(head[fixedSize+lay.header:])
 	return m, m.checkHead()
 }
@@ -170,6 +171,14 @@ func (m *Manifest) Digest() Digest { return m.digest }
 // Count is the number of extents, at least 1.
 func (m *Manifest) Count() uint64 { return m.count }
 
+// Keep sets how many windows, of 192 KiB each, are kept for who reads here and there instead of in order.
+func (m *Manifest) Keep(windows int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keep = max(windows, 1)
+	m.held = m.held[max(len(m.held)-m.keep, 0):]
+}
+
 // Close closes what the manifest reads from, where that can be closed.
 func (m *Manifest) Close() error {
 	if c, ok := m.r.(io.Closer); ok {
@@ -249,7 +258,7 @@ func (m *Manifest) window(n int) (window, error) {
 	if err != nil {
 		return window{}, err
 	}
-	if len(m.held) == heldWindows {
+	if len(m.held) >= m.keep {
 		m.held = m.held[:copy(m.held, m.held[1:])]
 	}
 	m.held = append(m.held, w)
@@ -334,4 +343,9 @@ func appendRecord(b []byte, e Extent) []byte {
 	b = binary.LittleEndian.AppendUint64(b, e.Offset)
 	b = binary.LittleEndian.AppendUint64(b, e.Length|uint64(e.Kind)<<56)
 	return append(b, e.Digest[:]...)
+}
+
+// Bytes reads the whole manifest from its start, as it is stored.
+func (m *Manifest) Bytes() io.Reader {
+	return io.NewSectionReader(m.r, 0, m.records+int64(m.count)*RecordSize)
 }

@@ -66,7 +66,7 @@ func dropOldest[T any](tx *Tx, bucket string, max int, when func(T) time.Time) e
 	if err != nil || oldest == nil {
 		return err
 	}
-	return tx.bucket(bucket).Delete(oldest)
+	return tx.remove(bucket, oldest)
 }
 
 // count counts the keys of a bucket, those of this transaction too (bbolt's own statistics leave them out).

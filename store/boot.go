@@ -31,7 +31,7 @@ func (tx *Tx) PutToken(t BootToken) error {
 		}
 		if tx.count(bTokenOf) >= maxTokens {
 			k, _ := tx.bucket(bTokenOf).Cursor().First()
-			if err := tx.bucket(bTokenOf).Delete(k); err != nil {
+			if err := tx.remove(bTokenOf, k); err != nil {
 				return err
 			}
 		}
@@ -91,7 +91,7 @@ func (tx *Tx) Guard(machine string) (Guard, error) {
 // PutGuard writes a guard; one that holds nothing is forgotten.
 func (tx *Tx) PutGuard(g Guard) error {
 	if len(g.Starts) == 0 && g.RefusedUntil.IsZero() && g.Unapproved.IsZero() {
-		return tx.bucket(bGuards).Delete([]byte(g.Machine))
+		return tx.remove(bGuards, []byte(g.Machine))
 	}
 	if err := dropOldest(tx, bGuards, maxGuards, Guard.last); err != nil {
 		return err
@@ -199,7 +199,7 @@ func (tx *Tx) trimBoots() error {
 	}
 	slices.SortFunc(all, func(a, b seen) int { return a.last.Compare(b.last) })
 	for _, s := range all[:many] {
-		if err := tx.bucket(bBoots).Delete(s.mac); err != nil {
+		if err := tx.remove(bBoots, s.mac); err != nil {
 			return err
 		}
 	}

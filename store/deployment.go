@@ -60,6 +60,9 @@ type Deployment struct {
 	Renamings    []Renaming   `json:"renamings,omitempty"`   // newest last
 	SecretHash   string       `json:"secret_hash,omitempty"` // of the call-home secret; removed when it was used
 	SecretUntil  time.Time    `json:"secret_until"`
+
+	Trial bool   `json:"trial,omitempty"` // the Version was a draft
+	Stale string `json:"stale,omitempty"` // how the Version was older than its cadence allows, and why it was used
 }
 
 // Seen is the newest call home of the system, under whatever name; nil when there was none.

@@ -19,6 +19,7 @@
 //	├── device-by-name                 Name in lower case -> device id: the reservation of the Name
 //	├── images                         image name -> Image
 //	├── versions                       image name NUL 4-byte big-endian number -> Version
+//	├── contents                       version key -> Content: what is installed in it
 //	├── roles                          role name -> Role
 //	├── jobs                           job id -> Job
 //	├── job-active                     device id -> job id of the one job that has not ended
@@ -32,9 +33,14 @@
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
-//	└── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy
+//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "signed-since" -> time from which each Version is signed
+//	├── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
+//	├── statements                     image name NUL 4-byte big-endian number -> Signed: what this server signed about the Version
+//	├── trusted-keys                   fingerprint -> TrustedKey: another server whose signed versions are taken
+//	└── peers                          name -> Peer: another server that may ask here, or that is asked from here
 //
-// Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. A change
-// that an older record or tree does not fit raises Schema, adds a step to migrations and changes this comment in one
-// commit. Open refuses a newer schema, and copies the file before it migrates an older one.
+// Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
+// lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a
+// step to migrations and changes this comment in one commit; a new bucket, and a field whose zero value says the truth,
+// need neither. Open refuses a newer schema, and copies the file before it migrates an older one.
 package store

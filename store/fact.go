@@ -150,7 +150,7 @@ func (tx *Tx) index(old, d Device) error {
 	now := d.indexed()
 	for _, f := range old.indexed() {
 		if !slices.Contains(now, f) {
-			if err := tx.bucket(bByFact).Delete(factKey(f, d.ID)); err != nil {
+			if err := tx.remove(bByFact, factKey(f, d.ID)); err != nil {
 				return err
 			}
 		}
@@ -189,7 +189,7 @@ func factKey(f Fact, device string) []byte { return append(append(f.key(), 0), d
 // unindex forgets what a device is found by.
 func (tx *Tx) unindex(d Device) error {
 	for _, f := range d.indexed() {
-		if err := tx.bucket(bByFact).Delete(factKey(f, d.ID)); err != nil {
+		if err := tx.remove(bByFact, factKey(f, d.ID)); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (tx *Tx) Share(f Fact, why string, devices ...string) error {
 		if f.Kind != FactDrive { // the drive is still in it
 			d.Lose(f)
 		}
-		if err := errors.Join(tx.PutDevice(d), tx.bucket(bByFact).Delete(factKey(f, id))); err != nil {
+		if err := errors.Join(tx.PutDevice(d), tx.remove(bByFact, factKey(f, id))); err != nil {
 			return err
 		}
 		if !slices.Contains(holders, id) {

@@ -18,12 +18,16 @@ type Image struct {
 	Created time.Time `json:"created"`
 	By      string    `json:"by"`
 	Last    int       `json:"last"` // number of the newest Version
+
+	Current     int          `json:"current,omitempty"`      // number of the Version that laptops receive; 0: none was released
+	CadenceDays int          `json:"cadence_days,omitempty"` // renew it every so many days; 0: nobody said
+	Acts        []VersionAct `json:"acts,omitempty"`         // which Version became current when; oldest first
 }
 
 // VersionState is how far a Version may be used.
 type VersionState string
 
-// A released Version may be deployed, a draft too; a retired or withdrawn one may not.
+// A released Version may be deployed, a draft on trial; a retired one no more, a withdrawn one never again.
 const (
 	Draft     VersionState = "draft"
 	Released  VersionState = "released"
@@ -63,10 +67,15 @@ type Version struct {
 	MemoryBytes uint64         `json:"memory_bytes,omitempty"` // installed memory that it needs; 0 when nobody said
 	GrowWhy     string         `json:"grow_why,omitempty"`     // one sentence: why no larger drive than the imaged disk is taken; empty when one is
 	Kind        VersionKind    `json:"kind,omitempty"`
-	Device      string         `json:"device,omitempty"`    // id of the device that it was captured from; empty for an imported disk file
-	Expires     time.Time      `json:"expires,omitzero"`    // when a backup may go; zero for a golden version
-	Patched     time.Time      `json:"patched,omitzero"`    // the date of the newest update in it; zero when unknown
-	Checklist   []Finding      `json:"checklist,omitempty"` // what the look inside found; see package inspect
+	Device      string         `json:"device,omitempty"`     // id of the device that it was captured from; empty for an imported disk file
+	Expires     time.Time      `json:"expires,omitzero"`     // when a backup may go; zero for a golden version
+	Patched     time.Time      `json:"patched,omitzero"`     // the date of the newest update in it; zero when unknown
+	Checklist   []Finding      `json:"checklist,omitempty"`  // what the look inside found; see package inspect
+	DraftNote   string         `json:"draft_note,omitempty"` // what Ingot would write as the change note
+	Override    string         `json:"override,omitempty"`   // why it was released in spite of red findings
+	Acts        []VersionAct   `json:"acts,omitempty"`       // its life, oldest first
+	Deleted     bool           `json:"deleted,omitempty"`    // its content was given up; the record stays
+	Origin      string         `json:"origin,omitempty"`     // "NAME@NUMBER of KEY": the version of another server that this one is a copy of
 }
 
 // VersionKind is what a Version is for.
@@ -141,16 +150,19 @@ func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
 		return v, false, err
 	}
 	for _, o := range old {
-		if o.Manifest == v.Manifest {
+		if o.Manifest == v.Manifest && o.Kind == v.Kind && o.State != Withdrawn && !o.Deleted {
 			return o, false, nil
 		}
 	}
 	img.Last++
 	v.Number, v.Created = img.Last, tx.now
+	if v.State == Released {
+		img.Current = v.Number
+	}
 	if err := put(tx, bImages, []byte(img.Name), img); err != nil {
 		return v, false, err
 	}
-	return v, true, put(tx, bVersions, versionKey(v.Image, v.Number), v)
+	return v, true, errors.Join(put(tx, bVersions, versionKey(v.Image, v.Number), v), tx.state(v))
 }
 
 // Images lists every image.
@@ -175,28 +187,52 @@ func (tx *Tx) Version(image string, number int) (Version, error) {
 	return get[Version](tx, bVersions, versionKey(image, number))
 }
 
-// FindVersion finds what a person means by NAME or NAME@NUMBER or NAME@LABEL; without a version it is the
-// newest that may be deployed.
+// Image reads one image.
+func (tx *Tx) Image(name string) (Image, error) {
+	img, err := get[Image](tx, bImages, []byte(name))
+	if errors.Is(err, ErrNotFound) {
+		return img, job.Faultf(job.CodeNotFound, "No image %.60q.", name)
+	}
+	return img, err
+}
+
+// FindVersion finds what a person means by NAME or NAME@NUMBER or NAME@LABEL; without a version it is the current
+// one. Whether the version may be deployed is for the caller to ask.
 func (tx *Tx) FindVersion(ref string) (Version, error) {
 	name, want, pinned := strings.Cut(ref, "@")
 	if CheckLabel("an image", name) != nil { // a name with a NUL would reach into the middle of a key
 		return Version{}, job.Faultf(job.CodeNotFound, "No image %.60q.", name)
 	}
+	img, err := tx.Image(name)
+	if err != nil {
+		return Version{}, err
+	}
 	all, err := tx.Versions(name)
 	if err != nil {
 		return Version{}, err
 	}
-	if len(all) == 0 {
-		return Version{}, job.Faultf(job.CodeNotFound, "No image %.60q.", name)
-	}
 	for i := len(all) - 1; i >= 0; i-- {
 		v := all[i]
-		if pinned && want != "" && (strconv.Itoa(v.Number) == want || v.Label == want) || !pinned && v.Usable() {
+		if pinned && want != "" && (strconv.Itoa(v.Number) == want || v.Label == want) || !pinned && v.Number == img.Current && v.Deployable() {
 			return v, nil
 		}
 	}
-	return Version{}, job.Faultf(job.CodeNotFound, "No version %.60q that may be used.", ref)
+	if !pinned {
+		return Version{}, job.Faultf(job.CodeNotReleased, "%s has no released version.", name)
+	}
+	return Version{}, job.Faultf(job.CodeNotFound, "No version %.60q.", ref)
 }
 
-// Usable reports whether the version may be deployed.
-func (v Version) Usable() bool { return v.State == Released || v.State == Draft }
+// Deployable reports whether the version may be put on any laptop without a further word.
+func (v Version) Deployable() bool { return v.State == Released && v.Kind == Golden && !v.Deleted }
+
+// Word is the version's state for people.
+func (v Version) Word() string {
+	switch {
+	case v.Deleted:
+		return "deleted"
+	case v.Kind == Backup:
+		return "a backup"
+	}
+	return string(v.State)
+}

@@ -21,6 +21,9 @@ type Order struct {
 	After         job.After `json:"after,omitempty"`
 
 	DespiteHealth bool `json:"despite_health,omitempty"` // the drive reports that it is failing, and is to be used
+
+	Trial       bool   `json:"trial,omitempty"`        // a draft is wanted, to try it
+	StaleReason string `json:"stale_reason,omitempty"` // why a version is used that is older than its cadence allows
 }
 
 // Rename asks for another Name for a deployed device: one that is given, or one that a role's pattern makes.
@@ -97,12 +100,18 @@ type Job struct {
 	Needs job.Needs     `json:"needs"`
 	Rule  job.DriveRule `json:"rule"`            // how Target was chosen
 	Found *job.Found    `json:"found,omitempty"` // by the laptop, before its first write or instead of it
+
+	Trial bool   `json:"trial,omitempty"` // the Version was a draft when it was ordered
+	Stale string `json:"stale,omitempty"` // how the Version is older than its cadence allows, and why it is used
 }
 
 // What says in a few words what the job does.
 func (j Job) What() string {
 	if j.Kind == job.Rename {
 		return fmt.Sprintf("rename %s to %s", j.Former, j.DeviceName)
+	}
+	if j.Trial {
+		return fmt.Sprintf("%s on trial as %s", j.Image, j.DeviceName)
 	}
 	return fmt.Sprintf("%s as %s", j.Image, j.DeviceName)
 }
@@ -132,7 +141,7 @@ func (tx *Tx) PutJob(j Job) error {
 	}
 	switch {
 	case j.State.Final() && active == j.ID:
-		if err := tx.bucket(bActive).Delete([]byte(j.Device)); err != nil {
+		if err := tx.remove(bActive, []byte(j.Device)); err != nil {
 			return err
 		}
 	case j.State.Final():

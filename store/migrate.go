@@ -101,3 +101,28 @@ func sharedOf1(tx *Tx, devices []Device) (map[Fact][]string, error) {
 	}
 	return holders, nil
 }
+
+// currentOf2 is the step from schema 2 to 3: until then the newest released version was the one that laptops received,
+// and now an Image says which one it is.
+func currentOf2(b *bbolt.Tx) error {
+	tx := &Tx{b: b, now: time.Now().UTC()}
+	images, err := tx.Images()
+	if err != nil {
+		return err
+	}
+	for _, img := range images {
+		versions, err := tx.Versions(img.Name)
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			if v.State == Released {
+				img.Current = v.Number
+			}
+		}
+		if err := put(tx, bImages, []byte(img.Name), img); err != nil {
+			return err
+		}
+	}
+	return nil
+}

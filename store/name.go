@@ -217,7 +217,7 @@ func (tx *Tx) freeName(d Device, name string) error {
 	if name == "" || strings.EqualFold(name, d.Name) || strings.EqualFold(name, d.NextName) {
 		return nil
 	}
-	return tx.bucket(bByName).Delete([]byte(strings.ToLower(name)))
+	return tx.remove(bByName, []byte(strings.ToLower(name)))
 }
 
 // ReservePattern gives the device the pattern's Name. A pattern that counts takes the next free number; any

@@ -66,7 +66,7 @@ func (tx *Tx) ForgetRequests() error {
 		return nil
 	})
 	for _, k := range old {
-		err = errors.Join(err, tx.bucket(bRequests).Delete(k))
+		err = errors.Join(err, tx.remove(bRequests, k))
 	}
 	return err
 }
@@ -75,6 +75,8 @@ func (tx *Tx) ForgetRequests() error {
 type Stamp struct {
 	Request  string // the id that it made; empty: it may be done as often as it comes
 	Revision uint64 // of the device as it saw it; 0: it did not look
+
+	Untouched bool // a job is stopped only while its laptop's disk is as it was
 }
 
 type stampKey struct{}

@@ -33,8 +33,8 @@ func (tx *Tx) PutRole(r Role) (Role, error) {
 	default:
 		return r, job.Faultf(job.CodeBadRequest, "Unknown drive rule %.20q; known are largest, smallest, nvme.", string(r.Drive))
 	}
-	if _, err := tx.FindVersion(r.Image); err != nil {
-		return r, err
+	if _, err := tx.FindVersion(r.Image); err != nil && job.FaultOf(err).Code != job.CodeNotReleased {
+		return r, err // a role may be made ready before its image's first release
 	}
 	old, err := tx.Role(r.Name)
 	if err != nil && !isNotFound(err) {

@@ -14,20 +14,21 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"ingot/imaging/job"
+	"ingot/imaging/sign"
 )
 
 // Schema is the number of the bucket tree that doc.go draws.
-const Schema = 2
+const Schema = 3
 
 // migration turns a tree of one schema into the next one's.
 type migration func(*bbolt.Tx) error
 
 // migrations holds under n the step from schema n to n+1.
-var migrations = map[int]migration{1: factsFromKeys}
+var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 
 // buckets are all top-level buckets.
-var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings}
+var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers}
 
 const (
 	bMeta        = "meta"
@@ -38,6 +39,7 @@ const (
 	bByName      = "device-by-name"
 	bImages      = "images"
 	bVersions    = "versions"
+	bContents    = "contents"
 	bRoles       = "roles"
 	bJobs        = "jobs"
 	bActive      = "job-active"
@@ -52,25 +54,36 @@ const (
 	bSequences   = "sequences"
 	bRequests    = "requests"
 	bSettings    = "settings"
+	bTallies     = "tallies"
+	bStatements  = "statements"
+	bTrusted     = "trusted-keys"
+	bPeers       = "peers"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.
 type Options struct {
 	Timeout time.Duration    // how long to wait for another process to let go; 0 means one second
 	Now     func() time.Time // the clock of records; nil means time.Now
+	Signer  *sign.Signer     // signs what is said about each Version; nil leaves them unsigned
 }
 
 // DB is the open database. Its methods may be called from any goroutine.
 type DB struct {
 	b    *bbolt.DB
 	now  func() time.Time
+	sign *sign.Signer
 	full atomic.Bool // the last write found no room
+
+	lostHead bool // when it was opened, one of the file's two heads did not hold
 }
 
 // Tx is one transaction. It must not be used after the function that received it has returned.
 type Tx struct {
-	b   *bbolt.Tx
-	now time.Time
+	b    *bbolt.Tx
+	now  time.Time
+	sign *sign.Signer
+
+	tallies map[string]*tally // of the buckets that it changed; nil where nothing may be changed
 }
 
 // Open opens or makes the database at path. It returns ErrLocked when another process holds it, and ErrNewer
@@ -84,7 +97,8 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if err := checkWhole(path); err != nil {
+	lostHead, err := checkBefore(path, opts.Timeout)
+	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: opts.Timeout})
@@ -97,7 +111,7 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 	if err := prepare(b, path, schema, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, full(err)), b.Close())
 	}
-	return &DB{b: b, now: opts.Now}, nil
+	return &DB{b: b, now: opts.Now, sign: opts.Signer, lostHead: lostHead}, nil
 }
 
 // prepare brings the file to the wanted schema and makes missing buckets. A file that has them is not written to: a
@@ -119,6 +133,7 @@ func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) erro
 		return nil
 	}
 	return b.Update(func(tx *bbolt.Tx) error {
+		counted := tx.Bucket([]byte(bTallies)) != nil && have == schema
 		for n := have; n != 0 && n < schema; n++ {
 			step, ok := steps[n]
 			if !ok {
@@ -133,7 +148,10 @@ func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) erro
 				return err
 			}
 		}
-		return tx.Bucket([]byte(bMeta)).Put([]byte("schema"), []byte(strconv.Itoa(schema)))
+		if err := tx.Bucket([]byte(bMeta)).Put([]byte("schema"), []byte(strconv.Itoa(schema))); err != nil || counted {
+			return err
+		}
+		return recount(tx)
 	})
 }
 
@@ -160,6 +178,12 @@ func schemaOf(b *bbolt.DB) (n int, err error) {
 		if err != nil {
 			return fmt.Errorf("read schema: %w", ErrDamaged)
 		}
+		if tx.Bucket([]byte(bTallies)) == nil {
+			return nil
+		}
+		if ok, _, _, err := (&Tx{b: tx}).holds(bMeta); err != nil || !ok {
+			return errors.Join(fmt.Errorf("read schema: %w", ErrDamaged), err) // a wrong number would migrate what needs none
+		}
 		return nil
 	})
 	return n, err
@@ -184,14 +208,20 @@ func (db *DB) Close() error { return db.b.Close() }
 
 // View runs f in a transaction that reads one consistent state.
 func (db *DB) View(f func(*Tx) error) error {
-	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC()}) })
+	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC(), sign: db.sign}) })
 }
 
 // Update runs f in the one writing transaction; when f returns an error nothing of it is kept. It returns
 // after the records are on disk. When the disk has no room the error holds a *job.Fault of job.CodeFull.
 func (db *DB) Update(f func(*Tx) error) error {
 	var own error // f's, which is no word about the disk
-	err := db.b.Update(func(tx *bbolt.Tx) error { own = f(&Tx{b: tx, now: db.now().UTC()}); return own })
+	err := db.b.Update(func(b *bbolt.Tx) error {
+		tx := &Tx{b: b, now: db.now().UTC(), sign: db.sign, tallies: map[string]*tally{}}
+		if own = f(tx); own != nil {
+			return own
+		}
+		return tx.flush()
+	})
 	if own != nil {
 		return own
 	}

@@ -33,18 +33,23 @@ func (tx *Tx) bucket(name string) *bbolt.Bucket { return tx.b.Bucket([]byte(name
 
 // put writes one record.
 func put[T any](tx *Tx, bucket string, key []byte, record T) error {
-	data, err := json.Marshal(record)
-	if err != nil {
-		return fmt.Errorf("write %s/%q: %w", bucket, key, err)
+	b, err := envelope(bucket, key, record)
+	if err == nil {
+		err = tx.set(bucket, key, b)
 	}
-	b, err := json.Marshal(value{V: valueVersion, Sum: checksum(bucket, key, data), Data: data})
 	if err != nil {
-		return fmt.Errorf("write %s/%q: %w", bucket, key, err)
-	}
-	if err := tx.bucket(bucket).Put(key, b); err != nil {
 		return fmt.Errorf("write %s/%q: %w", bucket, key, err)
 	}
 	return nil
+}
+
+// envelope is a record as it lies in the file.
+func envelope(bucket string, key []byte, record any) ([]byte, error) {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(value{V: valueVersion, Sum: checksum(bucket, key, data), Data: data})
 }
 
 // get reads one record, or ErrNotFound.

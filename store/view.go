@@ -93,6 +93,7 @@ type Import struct {
 	Grow  int    `json:"grow,omitempty"` // partition that takes the room of a larger drive; 0 lets Ingot find it, -1 is none
 
 	MemoryBytes uint64 `json:"memory_bytes,omitempty"` // installed memory that the image needs; 0 says nothing
+	Release     bool   `json:"release,omitempty"`      // release it in the same act, when nothing stands against it
 
 	Opened *os.File `json:"-"` // File as the asker opened it, with his rights; nil lets Ingot open it. It is closed
 }
@@ -118,6 +119,8 @@ type Work struct {
 type Imported struct {
 	Version Version `json:"version"`
 	Known   bool    `json:"known"` // the image held exactly this already; nothing was added
+
+	Unreleased *job.Fault `json:"unreleased,omitempty"` // why it stayed a draft although its release was wished
 }
 
 // Exported is the outcome of an Export.
@@ -130,17 +133,21 @@ type Exported struct {
 
 // Damage is one thing wrong in the image store.
 type Damage struct {
-	What     string   `json:"what"`     // one sentence: pack, offset, digest
-	Versions []string `json:"versions"` // NAME@NUMBER that it hits
+	What     string   `json:"what"`              // one sentence: pack, offset, digest
+	Versions []string `json:"versions"`          // NAME@NUMBER that it hits
+	Devices  []string `json:"devices,omitempty"` // that hold one of these versions now: Name, or serial
 }
 
 // Checked is the outcome of a check of the image store.
 type Checked struct {
-	Versions int      `json:"versions"`
-	Chunks   uint64   `json:"chunks"`
-	Bytes    uint64   `json:"bytes"` // read and compared
-	Damage   []Damage `json:"damage"`
-	More     uint64   `json:"more,omitempty"` // damaged things beyond those listed
+	Versions  int      `json:"versions"`
+	Records   uint64   `json:"records"`
+	Packs     int      `json:"packs"`
+	PacksRead int      `json:"packs_read"` // every byte of them
+	Chunks    uint64   `json:"chunks"`
+	Bytes     uint64   `json:"bytes"` // read and compared
+	Damage    []Damage `json:"damage"`
+	More      uint64   `json:"more,omitempty"` // damaged things beyond those listed
 }
 
 // BundleUse says what still refers to a boot bundle: unfinished jobs, and starts so young that their laptop may still

@@ -7,6 +7,9 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The head of a bbolt file: two pages, each a header of 16 bytes and a meta record of 64, of which the newer valid one
@@ -45,6 +48,36 @@ func checkWhole(path string) error {
 		return fmt.Errorf("%w: the file has %d of at least %d bytes", ErrDamaged, info.Size(), need)
 	}
 	return nil
+}
+
+// checkBefore proves the file before the engine maps it, and while nobody writes to it. It says whether one of the two
+// heads is lost.
+func checkBefore(path string, timeout time.Duration) (lostHead bool, err error) {
+	if err := checkWhole(path); err != nil {
+		return false, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false, nil // the engine says it better
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return false, nil
+	}
+	for end := time.Now().Add(timeout); ; time.Sleep(20 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			return false, ErrLocked
+		}
+	}
+	if info, err = f.Stat(); err != nil { // whoever had it may have made it longer
+		return false, err
+	}
+	return walkPages(f, info.Size())
 }
 
 // metas finds the valid meta records: the first page's, and the second's, which lies one page further.

@@ -45,10 +45,21 @@ type Bench interface {
 
 // Shelf is the operator's side of images; library.Library is one. tell is called from one goroutine at a time.
 type Shelf interface {
-	Images(ctx context.Context) ([]store.Version, error)
+	Images(ctx context.Context) ([]store.VersionView, error)
+	History(ctx context.Context, image string) (store.ImageView, error)
+	Recipients(ctx context.Context, ref string) ([]store.Recipient, error)
+	Release(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Retire(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Withdraw(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Rollback(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	Delete(ctx context.Context, operator string, o store.VersionOrder) (store.Version, error)
+	SetCadence(ctx context.Context, operator string, o store.VersionOrder) (store.Image, error)
 	Import(ctx context.Context, operator string, i store.Import, tell func(store.Work)) (store.Imported, error)
 	Export(ctx context.Context, operator string, e store.Export, tell func(store.Work)) (store.Exported, error)
-	Check(ctx context.Context, readData bool, tell func(store.Work)) (store.Checked, error)
+	Check(ctx context.Context, c store.Check, tell func(store.Work)) (store.Checked, error)
+	Sweep(ctx context.Context, operator string, s store.Sweep, tell func(store.Work)) (store.Swept, error)
+	Keeping(ctx context.Context) (store.Keeping, error)
+	Contents
 }
 
 // API is the JSON API over its two sides.
@@ -56,6 +67,9 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
+
+	Exchange Exchange // versions that travel; nil leaves its paths out
+
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
@@ -96,6 +110,11 @@ func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	if a.Shelf != nil {
 		a.imageRoutes(mux)
+		a.houseRoutes(mux)
+		a.contentRoutes(mux)
+	}
+	if a.Exchange != nil {
+		a.exchangeRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)
@@ -199,7 +218,9 @@ func (a *API) jobRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/jobs/{id}/cancel", func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.Bench.Cancel(r.Context(), operatorOf(r), job.ID(r.PathValue("id")))
+		stamp := store.StampOf(r.Context())
+		stamp.Untouched = r.URL.Query().Has("untouched")
+		out, err := a.Bench.Cancel(store.WithStamp(r.Context(), stamp), operatorOf(r), job.ID(r.PathValue("id")))
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("GET /api/v1/jobs/{id}/watch", func(w http.ResponseWriter, r *http.Request) {
@@ -320,6 +341,8 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
+	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld:
+		return http.StatusConflict
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}

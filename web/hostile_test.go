@@ -196,7 +196,7 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*out*")); len(left) > 0 {
 		t.Errorf("refused exports left %v", left)
 	}
-	check, err := a.Shelf.Check(context.Background(), true, func(store.Work) {})
+	check, err := a.Shelf.Check(context.Background(), store.Check{ReadData: true}, func(store.Work) {})
 	if err != nil || len(check.Damage) > 0 {
 		t.Errorf("the image store afterwards: %+v, %v", check, err)
 	}
@@ -206,7 +206,7 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 func TestBodiesThatNoActTakes(t *testing.T) {
 	a, _ := shop(t)
 	before := state(t, a)
-	for _, path := range []string{"devices/adopt", "devices/x/settle", "devices/x/set", "devices/import", "devices/LT-1/lost", "devices/LT-1/return", "deploys", "renames", "roles", "bench", "auto-deploy", "images/import", "images/export"} {
+	for _, path := range []string{"devices/adopt", "devices/x/settle", "devices/x/set", "devices/import", "devices/LT-1/lost", "devices/LT-1/return", "deploys", "renames", "roles", "bench", "auto-deploy", "images/import", "images/export", "images/gc"} {
 		for name, body := range map[string]string{
 			"nothing": "", "a word": "yes", "a list": "[]", "a number": "7", "half": `{"`, "an unknown field": `{"root":"x"}`,
 			"two values": "{}{}", "bytes that are no text": "\xff\xfe{}", "a deep nest": strings.Repeat(`{"x":`, 20_000), "2 MB": `{"` + strings.Repeat("x", 2<<20),

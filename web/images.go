@@ -21,6 +21,20 @@ func (a *API) imageRoutes(mux *http.ServeMux) {
 		out, err := a.Shelf.Images(r.Context())
 		a.reply(w, list(out), err)
 	})
+	mux.HandleFunc("GET /api/v1/images/{image}/history", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Shelf.History(r.Context(), r.PathValue("image"))
+		a.reply(w, out, err)
+	})
+	mux.HandleFunc("GET /api/v1/images/{ref}/devices", func(w http.ResponseWriter, r *http.Request) {
+		out, err := a.Shelf.Recipients(r.Context(), r.PathValue("ref"))
+		a.reply(w, list(out), err)
+	})
+	mux.HandleFunc("POST /api/v1/images/release", act(a, a.Shelf.Release))
+	mux.HandleFunc("POST /api/v1/images/retire", act(a, a.Shelf.Retire))
+	mux.HandleFunc("POST /api/v1/images/withdraw", act(a, a.Shelf.Withdraw))
+	mux.HandleFunc("POST /api/v1/images/rollback", act(a, a.Shelf.Rollback))
+	mux.HandleFunc("POST /api/v1/images/delete", act(a, a.Shelf.Delete))
+	mux.HandleFunc("POST /api/v1/images/cadence", act(a, a.Shelf.SetCadence))
 	mux.HandleFunc("POST /api/v1/images/import", func(w http.ResponseWriter, r *http.Request) {
 		var in store.Import
 		if err := readBody(r, &in); err != nil {
@@ -41,11 +55,6 @@ func (a *API) imageRoutes(mux *http.ServeMux) {
 		in.Opened = fileOf(r)
 		out := newLines[store.Work, store.Exported](a, w)
 		done, err := a.Shelf.Export(r.Context(), operatorOf(r), in, out.work)
-		out.end(done, err)
-	})
-	mux.HandleFunc("POST /api/v1/images/check", func(w http.ResponseWriter, r *http.Request) {
-		out := newLines[store.Work, store.Checked](a, w)
-		done, err := a.Shelf.Check(r.Context(), r.URL.Query().Get("read-data") != "", out.work)
 		out.end(done, err)
 	})
 }

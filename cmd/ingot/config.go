@@ -40,6 +40,12 @@ type config struct {
 		RestartWithin time.Duration `toml:"restart_within"` // a silence longer than any restart takes: 30s to 30m, default 5m
 		Countdown     time.Duration `toml:"countdown"`      // on a laptop's screen before its first write: 3s to 1m, default 10s
 	} `toml:"bench"`
+	Images struct {
+		Scrub int `toml:"scrub"` // MB a second that the scrub reads; default 8, -1 turns it off
+	} `toml:"images"`
+	Image struct {
+		MustHave []mustHave `toml:"must_have"` // software that this site wants in its images
+	} `toml:"image"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
@@ -121,6 +127,12 @@ func (c config) check() error {
 	}
 	if t := c.Bench.RestartWithin; t != 0 && (t < 30*time.Second || t > 30*time.Minute) {
 		return bad("bench.restart_within: %s is not between 30s and 30m.", t)
+	}
+	if n := c.Images.Scrub; n < -1 || n > 10_000 {
+		return bad("images.scrub: %d is neither -1 nor 1 to 10000 MB a second.", n)
+	}
+	if err := checkMustHave(c.Image.MustHave); err != nil {
+		return err
 	}
 	boot := c.Boot
 	boot.AgentPort, boot.AgentPin = c.Agent.Port, "sha256:"+strings.Repeat("0", 64) // the key is read later

@@ -101,6 +101,19 @@ func (c config) text() string {
 		setting{"approve_within", span(c.Bench.ApproveWithin), `"10m"`, "then an unknown laptop goes back to its own disk (1m to 1h)"},
 		setting{"restart_within", span(c.Bench.RestartWithin), `"5m"`, "a silence longer than any restart takes (30s to 30m)"},
 		setting{"countdown", span(c.Bench.Countdown), `"10s"`, "on a laptop's screen before its first write (3s to 1m)"})
+	scrub := ""
+	if c.Images.Scrub != 0 {
+		scrub = strconv.Itoa(c.Images.Scrub)
+	}
+	part("\n[images]\n", setting{"scrub", scrub, "8", "MB a second in which all packs are read, once a week; -1 for not at all"})
+	for _, m := range c.Image.MustHave {
+		part("\n[[image.must_have]]\n", setting{"name", quoted(m.Name), "", "of a package; * stands for any letters"},
+			setting{"version", quoted(m.Version), `"1.0"`, "the oldest that will do"},
+			setting{"image", quoted(m.Image), `"sales"`, "only in versions of this image"})
+	}
+	if len(c.Image.MustHave) == 0 {
+		b.WriteString(mustHaveHint)
+	}
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
 }

@@ -26,11 +26,15 @@ func TestAConfigurationIsReadAsItWasWritten(t *testing.T) {
 		c.Data = "/" + text.Draw(t, "data")
 		c.Agent.Port = rapid.IntRange(1, 65535).Draw(t, "port")
 		c.Agent.Advertise, c.Pages.URL, c.Log.Level = text.Draw(t, "advertise"), text.Draw(t, "url"), text.Draw(t, "level")
+		c.Images.Scrub = rapid.IntRange(-1, 100).Draw(t, "scrub")
 		c.Boot.Mode = pxe.Mode(rapid.SampledFrom([]string{"", "proxy", "dhcp"}).Draw(t, "mode"))
 		c.Boot.Interfaces = rapid.SliceOfN(rapid.StringMatching(`[a-z0-9."\\]{1,15}`), 0, 3).Draw(t, "interfaces")
 		c.Boot.AllowForeign = rapid.Bool().Draw(t, "foreign")
 		c.Boot.ProbeTime = time.Duration(rapid.IntRange(0, 100).Draw(t, "probe")) * time.Second
 		c.Boot.Ports = pxe.Ports{DHCP: rapid.IntRange(0, 65535).Draw(t, "p1"), Client: rapid.IntRange(0, 65535).Draw(t, "p2"), HTTP: rapid.IntRange(0, 65535).Draw(t, "p3")}
+		for range rapid.IntRange(0, 2).Draw(t, "must have") {
+			c.Image.MustHave = append(c.Image.MustHave, mustHave{text.Draw(t, "software"), text.Draw(t, "oldest"), text.Draw(t, "image")})
+		}
 		for range rapid.IntRange(0, 2).Draw(t, "subnets") {
 			s := pxe.Subnet{Prefix: netip.PrefixFrom(addr.Draw(t, "prefix"), 24), Domain: text.Draw(t, "domain"),
 				LeaseTime: time.Duration(rapid.IntRange(0, 100).Draw(t, "lease")) * time.Minute, DNS: rapid.SliceOfN(addr, 0, 3).Draw(t, "dns")}

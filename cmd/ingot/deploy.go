@@ -45,6 +45,8 @@ ingot deploy PF3ABCDE --image sales --data-saved --yes`,
 	c.Flags().StringVar(&o.Confirm, "confirm", "", "the name or serial of a device in use, typed out")
 	yesFlag(c, &yes, "image a device in use without asking; it is named by its serial, and --data-saved given")
 	c.Flags().BoolVar(&o.DespiteHealth, "despite-health", false, "use the drive although it reports that it is failing; goes on record")
+	c.Flags().BoolVar(&o.Trial, "trial", false, "a draft may be named, to try it; goes on record")
+	c.Flags().StringVar(&o.StaleReason, "stale-reason", "", "why a version is used that is older than its image's cadence allows; goes on record")
 	c.Flags().BoolVar(&powerOff, "power-off", false, "switch the laptop off when done")
 	a.completes(c, "image", (*app).versionNames)
 	a.completes(c, "role", (*app).roleNames)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,7 +19,10 @@ import (
 )
 
 func (a *app) imageCommand() *cobra.Command {
-	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.imageCheck())
+	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.checkCommand("ingot image check"),
+		a.imageRelease(), a.imageRetire(), a.imageWithdraw(), a.imageRollback(), a.imageDelete(), a.imageCadence(), a.imageHistory(), a.imageDevices(),
+		a.imageSoftware(), a.imageDiff(), a.imageNote(), a.imageLook(),
+		a.imagePush(), a.imagePull(), a.imageKeys())
 }
 
 // teller prints progress to stderr, at most twice a second.
@@ -68,9 +70,13 @@ func (a *app) imageImport() *cobra.Command {
 				if got.Known {
 					fmt.Fprintf(a.err, "%s holds exactly this already; nothing was added\n", got.Version.Ref())
 				}
-				return a.showVersions([]store.Version{got.Version})
+				if err := a.showVersions([]store.Version{got.Version}); err != nil {
+					return err
+				}
+				return a.unreleased(got)
 			})
 		}}
+	c.Flags().BoolVar(&in.Release, "release", false, "release it at once, when nothing red is found in it")
 	c.Flags().StringVar(&in.Image, "image", "", "name of the image")
 	c.Flags().StringVar(&in.Label, "label", "", "label of the version, such as 2026-11")
 	c.Flags().StringVar(&in.Note, "note", "", "what changed")
@@ -78,7 +84,16 @@ func (a *app) imageImport() *cobra.Command {
 	c.Flags().StringVar(&grow, "grow-partition", "", "number of the partition that takes the room of a larger drive, or none (default: the root partition)")
 	c.Flags().IntVar(&memory, "needs-memory", 0, "installed memory in GB below which a laptop is refused")
 	must(c, "image")
-	return a.outputFlag(c)
+	return a.outputFlag(a.orBundle(c))
+}
+
+// unreleased ends a command partly done: the version is there, and stayed a draft.
+func (a *app) unreleased(got store.Imported) error {
+	if got.Unreleased == nil {
+		return nil
+	}
+	fmt.Fprintf(a.err, "%s stays a draft.\n", got.Version.Ref())
+	return partly{got.Unreleased}
 }
 
 // growChoice reads --grow-partition.
@@ -100,20 +115,43 @@ func (a *app) imageList() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "list", Short: "List the versions of all images", Example: "ingot image list", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(false, func(cl *client) error {
-				all, err := get[[]store.Version](c.Context(), cl, "images")
+				all, err := get[[]store.VersionView](c.Context(), cl, "images")
 				if err != nil {
 					return err
 				}
-				return a.showVersions(all)
+				return a.showShelf(all)
 			})
 		}})
+}
+
+// showShelf lists versions with what they mean now: which one is current, which is stale, how many devices carry it.
+func (a *app) showShelf(all []store.VersionView) error {
+	return show(a, all, func(v store.VersionView) string { return v.Ref().String() },
+		column[store.VersionView]{head: "IMAGE", cell: func(v store.VersionView) string { return v.Ref().String() }},
+		column[store.VersionView]{head: "LABEL", cell: func(v store.VersionView) string { return v.Label }},
+		column[store.VersionView]{head: "STATE", cell: func(v store.VersionView) string {
+			if v.Current {
+				return v.Word() + ", current"
+			}
+			return v.Word()
+		}},
+		column[store.VersionView]{head: "CARRIED BY", cell: func(v store.VersionView) string { return strconv.Itoa(v.Held) }},
+		column[store.VersionView]{head: "SYSTEM", cell: func(v store.VersionView) string { return v.OS }},
+		column[store.VersionView]{head: "DISK", cell: func(v store.VersionView) string { return size(v.DiskSize) }},
+		column[store.VersionView]{head: "DATA", cell: func(v store.VersionView) string { return size(v.DataBytes) }},
+		column[store.VersionView]{head: "ADDED", cell: func(v store.VersionView) string { return size(v.StoredBytes) }},
+		column[store.VersionView]{head: "CREATED", cell: func(v store.VersionView) string { return when(v.Created) }},
+		column[store.VersionView]{head: "STALE", cell: func(v store.VersionView) string { return v.Stale }},
+		column[store.VersionView]{head: "CONTENT", wide: true, cell: func(v store.VersionView) string { return v.Manifest.String() }},
+		column[store.VersionView]{head: "BY", wide: true, cell: func(v store.VersionView) string { return v.By }},
+		column[store.VersionView]{head: "NOTE", wide: true, cell: func(v store.VersionView) string { return v.Note }})
 }
 
 func (a *app) showVersions(all []store.Version) error {
 	return show(a, all, func(v store.Version) string { return v.Ref().String() },
 		column[store.Version]{head: "IMAGE", cell: func(v store.Version) string { return v.Ref().String() }},
 		column[store.Version]{head: "LABEL", cell: func(v store.Version) string { return v.Label }},
-		column[store.Version]{head: "STATE", cell: func(v store.Version) string { return string(v.State) }},
+		column[store.Version]{head: "STATE", cell: func(v store.Version) string { return v.Word() }},
 		column[store.Version]{head: "SYSTEM", cell: func(v store.Version) string { return v.OS }},
 		column[store.Version]{head: "DISK", cell: func(v store.Version) string { return size(v.DiskSize) }},
 		column[store.Version]{head: "DATA", cell: func(v store.Version) string { return size(v.DataBytes) }},
@@ -179,8 +217,8 @@ func partitionsWord(v store.Version) string {
 func (a *app) describe(found []store.Version) error {
 	for _, v := range found {
 		for _, row := range [][2]string{
-			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", string(v.State)}, {"Content", v.Manifest.String()},
-			{"Imported", when(v.Created) + " by " + v.By + " from " + v.Source}, {"System", v.OS},
+			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", v.Word()}, {"Override", v.Override}, {"Content", v.Manifest.String()},
+			{"Imported", when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
 			{"Disk", fmt.Sprintf("%s (%d bytes), sectors of %d, table %s", size(v.DiskSize), v.DiskSize, v.SectorSize, v.Table)},
 			{"Needs", fmt.Sprintf("a drive of at least %d bytes", v.NeedBytes)},
 			{"Data", fmt.Sprintf("%s in %d extents", size(v.DataBytes), v.DataExtents)},
@@ -194,6 +232,9 @@ func (a *app) describe(found []store.Version) error {
 			if _, err := fmt.Fprintf(a.out, "%-12s%s\n", row[0], orDash(printable(row[1]))); err != nil {
 				return err
 			}
+		}
+		if err := a.describeInside(v); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -216,7 +257,7 @@ func memoryWord(n uint64) string {
 }
 
 func (a *app) imageExport() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file and prove it", Args: args(cobra.ExactArgs(2)),
+	return a.outputFlag(a.toBundle(&cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file, or as one signed bundle, and prove it", Args: args(cobra.ExactArgs(2)),
 		Example: "ingot image export sales@3 sales.raw", ValidArgsFunction: a.completing((*app).versionNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			path, err := filepath.Abs(given[1])
@@ -231,46 +272,5 @@ func (a *app) imageExport() *cobra.Command {
 				return a.tell(got, got.Version.Ref().String(), a.sayf("%s: %d data bytes proven by digest, %d zero bytes read back, %d free bytes written as zeros (no part of the image)",
 					got.Version.Ref(), got.DataBytes, got.ZeroBytes, got.FreeBytes))
 			})
-		}})
-}
-
-func (a *app) imageCheck() *cobra.Command {
-	var readData bool
-	c := &cobra.Command{Use: "check", Short: "Check the image store; exit code 3 names damage", Example: "ingot image check --read-data", Args: args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			path := "images/check"
-			if readData {
-				path += "?read-data=1"
-			}
-			return a.with(false, func(cl *client) error {
-				got, err := stream[store.Work, store.Checked](c.Context(), cl, http.MethodPost, path, nil, a.teller())
-				if err != nil {
-					return err
-				}
-				return a.tellCheck(got)
-			})
-		}}
-	c.Flags().BoolVar(&readData, "read-data", false, "read every stored byte and compare digests")
-	return a.outputFlag(c)
-}
-
-func (a *app) tellCheck(got store.Checked) error {
-	err := a.tell(got, fmt.Sprint(uint64(len(got.Damage))+got.More), func() error {
-		for _, d := range got.Damage {
-			hit := "no version"
-			if len(d.Versions) > 0 {
-				hit = fmt.Sprint(d.Versions)
-			}
-			fmt.Fprintf(a.out, "damage: %s; hits %s\n", printable(d.What), hit)
-		}
-		fmt.Fprintf(a.out, "%d versions, %d chunks, %s read, %d faults\n", got.Versions, got.Chunks, size(got.Bytes), uint64(len(got.Damage))+got.More)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if len(got.Damage) > 0 {
-		return partly{fmt.Errorf("the image store is damaged")}
-	}
-	return nil
+		}}))
 }

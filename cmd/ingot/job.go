@@ -180,10 +180,15 @@ laptop's serial; without a terminal, give --yes and --serial.`,
 		Args:    args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).jobNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
-				if err := a.confirmCancel(c, cl, given[0], agreed); err != nil {
+				path := "jobs/" + url.PathEscape(given[0]) + "/cancel"
+				written, err := a.confirmCancel(c, cl, given[0], agreed)
+				if err != nil {
 					return err
 				}
-				j, err := post[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(given[0])+"/cancel", nil)
+				if !written {
+					path += "?untouched=1" // the laptop may begin to write before this arrives
+				}
+				j, err := post[store.JobView](c.Context(), cl, path, nil)
 				if err != nil {
 					return err
 				}
@@ -198,16 +203,17 @@ laptop's serial; without a terminal, give --yes and --serial.`,
 	return a.outputFlag(c)
 }
 
-// confirmCancel asks when the laptop's disk no longer is what it was: from invalidating on.
-func (a *app) confirmCancel(c *cobra.Command, cl *client, id string, agreed consent) error {
+// confirmCancel asks when the laptop's disk no longer is what it was: from invalidating on. written says that it is so,
+// and that somebody agreed.
+func (a *app) confirmCancel(c *cobra.Command, cl *client, id string, agreed consent) (written bool, err error) {
 	j, err := get[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(id))
 	if err != nil || j.State.Final() || !j.Kind.Started(j.Reached) {
-		return err
+		return false, err
 	}
 	d, err := get[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(j.Device))
 	if err != nil {
-		return err
+		return false, err
 	}
-	return a.confirm(destruction{name: d.Label(), serial: d.Serial,
+	return true, a.confirm(destruction{name: d.Label(), serial: d.Serial,
 		what: fmt.Sprintf("Its drive %s is half written (%s): stopped now, the laptop does not start until it is imaged again.", j.Target.Serial, j.State)}, agreed)
 }

@@ -44,6 +44,7 @@ func (a *app) look(ctx context.Context) doctor.Facts {
 	cfg.Data = cmp.Or(cfg.Data, a.data, defaultData)
 	f.Clock.Now = time.Now()
 	f.Daemon, f.Bench = lookDaemon(ctx, cfg)
+	f.Images = lookImages(ctx, cfg)
 	f.Folder, f.Disk = lookFolder(cfg.Data), lookDisk(cfg.Data)
 	f.Bundle = lookBundle(filepath.Join(cfg.Data, "boot"))
 	f.Keys, f.Pin = lookKeys(ctx, cfg, f.Daemon)
@@ -75,6 +76,20 @@ func lookDaemon(ctx context.Context, cfg config) (d doctor.Daemon, b doctor.Benc
 		cl.close()
 	}
 	return d, b
+}
+
+// lookImages asks the daemon how the image store is kept.
+func lookImages(ctx context.Context, cfg config) (i doctor.Images) {
+	cl, err := dialDaemon(filepath.Join(cfg.Data, socketName))
+	if err != nil || cl == nil {
+		return i
+	}
+	defer cl.close()
+	k, err := get[store.Keeping](ctx, cl, "images/keeping")
+	if err != nil {
+		return i
+	}
+	return doctor.Images{Known: true, Last: k.Scrub.Last, Done: k.Scrub.Done, Total: k.Scrub.Total, Locked: k.Locked}
 }
 
 // daemonPid is the process that listens on the socket; 0 when it is not known.

@@ -9,6 +9,9 @@ import (
 // outputs are the forms in which every answer can be had.
 var outputs = []string{"table", "wide", "json", "name"}
 
+// ownOutput is the annotation of a command that has one more form.
+const ownOutput = "output"
+
 // outputFlag gives a command its -o flag.
 func (a *app) outputFlag(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVarP(&a.output, "output", "o", "table", "table, wide, json or name")
@@ -31,7 +34,10 @@ func must1(err error) {
 }
 
 // checkOutput refuses an unknown form before anything was done.
-func (a *app) checkOutput() error {
+func (a *app) checkOutput(c *cobra.Command) error {
+	if own := c.Annotations[ownOutput]; own != "" && a.output == own {
+		return nil
+	}
 	for _, o := range append(outputs, "") {
 		if a.output == o {
 			return nil

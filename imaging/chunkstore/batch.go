@@ -28,9 +28,13 @@ type Stats struct {
 
 // Batch stores chunks. Put may be called by many goroutines; coding and writing go on behind it. Each pack is
 // safe and findable as soon as it is full, so an import that was killed starts again where it was; everything
-// is, when Commit returns nil. Exactly one Commit or Abort must follow; an Abort behind it does nothing.
+// is, when Commit returns nil. Exactly one Commit or Abort must follow.
+//
+// What a batch stored, and what it found held, is safe from gc until the manifest that names it is put: to the Abort
+// behind the Commit, which does nothing else, or an hour after the Commit.
 type Batch struct {
 	s       *Store
+	pins    *pins
 	work    chan task
 	workers sync.WaitGroup
 	bufs    sync.Pool
@@ -54,19 +58,38 @@ type task struct {
 type openPack struct {
 	f       *os.File
 	w       *imaging.PackWriter
+	name    imaging.Digest // once it is finished
 	entries []entry
 }
 
 // NewBatch begins a batch.
 func (s *Store) NewBatch() *Batch {
 	n := min(runtime.GOMAXPROCS(0), 16)
-	b := &Batch{s: s, work: make(chan task, 2*n), pending: map[imaging.Digest]struct{}{}}
+	b := &Batch{s: s, pins: s.keep.begin(), work: make(chan task, 2*n), pending: map[imaging.Digest]struct{}{}}
 	b.bufs.New = func() any { p := make([]byte, 0, imaging.DefaultParams().Max); return &p }
 	b.workers.Add(n)
 	for range n {
 		go b.worker()
 	}
 	return b
+}
+
+// Has reports whether the store holds a chunk, or this batch stores it at this moment. A chunk that it reports as held
+// stays so for the batch, as if the batch had stored it.
+func (b *Batch) Has(d imaging.Digest) (bool, error) {
+	b.mu.Lock()
+	_, pending := b.pending[d]
+	b.mu.Unlock()
+	if pending {
+		return true, nil
+	}
+	return b.held(d)
+}
+
+// held pins a chunk before it looks for it.
+func (b *Batch) held(d imaging.Digest) (bool, error) {
+	b.pins.add(d)
+	return b.s.Has(d)
 }
 
 // Put stores a chunk that the store does not hold yet and returns its digest. The bytes are copied. An error
@@ -76,7 +99,7 @@ func (b *Batch) Put(plain []byte) (imaging.Digest, error) {
 		return imaging.Digest{}, fmt.Errorf("store chunk of %d bytes: want 1 to %d", len(plain), imaging.MaxChunk)
 	}
 	d := imaging.Sum(plain)
-	held, err := b.s.Has(d)
+	held, err := b.held(d)
 	if err != nil {
 		return d, fmt.Errorf("store chunk %s: %w", d.Short(), err)
 	}
@@ -158,17 +181,25 @@ func (b *Batch) appendOpen(d imaging.Digest, plain int, frame []byte) (full *ope
 			return nil, err
 		}
 	}
-	at, err := b.cur.w.Append(d, plain, frame)
-	if err != nil {
+	if err := b.cur.add(d, plain, frame); err != nil {
 		return nil, err
 	}
-	b.cur.entries = append(b.cur.entries, entry{digest: d, off: uint32(at), stored: uint32(len(frame)), plain: uint32(plain)})
-	if b.cur.w.Size() < packBytes && len(b.cur.entries) < packChunks {
+	if !b.cur.full() {
 		return nil, nil
 	}
 	full, b.cur = b.cur, nil
 	return full, nil
 }
+
+func (p *openPack) add(d imaging.Digest, plain int, frame []byte) error {
+	at, err := p.w.Append(d, plain, frame)
+	if err == nil {
+		p.entries = append(p.entries, entry{digest: d, off: uint32(at), stored: uint32(len(frame)), plain: uint32(plain)})
+	}
+	return err
+}
+
+func (p *openPack) full() bool { return p.w.Size() >= packBytes || len(p.entries) >= packChunks }
 
 func (s *Store) newPack() (*openPack, error) {
 	f, err := os.CreateTemp(filepath.Join(s.dir, "packs"), tmpPrefix+"*")
@@ -178,6 +209,7 @@ func (s *Store) newPack() (*openPack, error) {
 	w, err := imaging.NewPackWriter(f)
 	if err != nil {
 		f.Close()
+		os.Remove(f.Name()) // what remains is removed by the next Open
 		return nil, err
 	}
 	return &openPack{f: f, w: w}, nil
@@ -185,11 +217,14 @@ func (s *Store) newPack() (*openPack, error) {
 
 // seal makes a pack durable and findable, and only then forgets that its chunks are under way.
 func (b *Batch) seal(p *openPack) error {
+	lost := b.s.lost() // before the pack takes the place of a damaged one
 	size, err := b.s.adopt(p)
 	if err != nil {
 		p.discard()
 		return err
 	}
+	b.s.flushBad()
+	b.s.healed(lost, p.name, p.entries)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stats.NewPacks++
@@ -211,29 +246,36 @@ func (s *Store) adopt(p *openPack) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	p.name = name
+	if err := p.f.Sync(); err != nil { // the long part of publish, before the lock
+		return 0, err
+	}
+	s.mergeMu.Lock() // a sweep that removes a pack of this name is waited for
+	defer s.mergeMu.Unlock()
 	if err := publish(p.f, s.packPath(name)); err != nil {
 		return 0, err
 	}
 	if err := p.f.Close(); err != nil {
 		return 0, err
 	}
-	return size, s.enter(name, size, p.entries)
+	if err := s.enter(name, size, p.entries); err != nil {
+		return 0, err
+	}
+	return size, nil
 }
 
 // enter puts a pack that has its final name into the index. Two imports of one disk at once may write the same
-// pack; the second waits here until the first has indexed it.
+// pack; the second waits until the first has indexed it. The caller holds mergeMu.
 func (s *Store) enter(name imaging.Digest, size int64, entries []entry) error {
-	s.mergeMu.Lock()
-	defer s.mergeMu.Unlock()
 	p, known := s.register(name, size)
 	if known {
 		return s.reenter(p, entries)
 	}
 	if err := s.addRun(p, entries); err != nil {
 		s.mu.Lock()
-		delete(s.packs, name) // the next Open indexes it
+		delete(s.packs, name)
 		s.mu.Unlock()
-		return err
+		return errors.Join(err, os.Remove(p.path)) // nobody relies on it, and it may be the disk that is full
 	}
 	return nil
 }
@@ -287,13 +329,9 @@ func (s *Store) register(name imaging.Digest, size int64) (p *packFile, known bo
 		s.packs[name] = p
 		return p, false
 	}
-	p.size, p.have, p.bad, p.distrusted = size, size, 0, false
+	p.size, p.have, p.condemned = size, size, false
 	s.handles.drop(p)
-	for k := range s.bad {
-		if k.pack == p {
-			delete(s.bad, k)
-		}
-	}
+	s.forget(p)
 	return p, true
 }
 
@@ -309,6 +347,7 @@ func (b *Batch) Commit() error {
 	if !b.end() {
 		return errors.New("commit chunks: the batch has ended")
 	}
+	defer b.s.keep.expire(b.pins)
 	if err := b.failed(); err != nil {
 		b.dropOpen()
 		return err
@@ -322,11 +361,12 @@ func (b *Batch) Commit() error {
 	return b.failed()
 }
 
-// Abort ends the batch. Packs that were full by then stay; they hold whole chunks that a next import finds.
+// Abort ends the batch, and what it holds against gc. Packs that were full by then stay; they hold whole chunks that a next import finds.
 func (b *Batch) Abort() {
 	if b.end() {
 		b.dropOpen()
 	}
+	b.s.keep.drop(b.pins)
 }
 
 func (b *Batch) dropOpen() {

@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,6 +24,8 @@ type CheckOptions struct {
 	// ReadData reads every pack, and decodes and digests every chunk. Without it only sizes, both ends of each
 	// pack, the index and the manifests are proven, and that each chunk of a manifest is held.
 	ReadData bool
+	// Percent has ReadData read only so many of a hundred packs, chosen at random, and at least one; 0 and 100 are all.
+	Percent int
 	// Versions gives the names that people know a manifest by. A manifest that is named here and missing is a
 	// problem.
 	Versions map[imaging.Digest][]string
@@ -57,6 +60,7 @@ func (p Problem) String() string {
 // Report is what a Check found.
 type Report struct {
 	Packs, Manifests int
+	Read             int    // packs of which every byte was read
 	Chunks           uint64 // read with ReadData, otherwise looked up
 	Bytes            uint64 // read of packs
 	Problems         []Problem
@@ -86,6 +90,8 @@ type checker struct {
 	s     *Store
 	o     CheckOptions
 	limit *rate.Limiter
+
+	subset map[*packFile]bool // of the packs to read; nil for all
 
 	mu          sync.Mutex // guards what follows
 	report      Report
@@ -118,34 +124,44 @@ func (c *checker) progress(n uint64) {
 
 // index proves every run and remakes those that are damaged.
 func (c *checker) index(ctx context.Context) error {
-	s, dir := c.s, filepath.Join(c.s.dir, "index")
+	remade, err := c.s.mendIndex(ctx)
+	for _, name := range remade {
+		c.add(Problem{File: filepath.Join("index", name), Offset: -1, What: "the index was damaged and has been remade from the packs"})
+	}
+	return err
+}
+
+// mendIndex proves every run, remakes those that are damaged, and names them.
+func (s *Store) mendIndex(ctx context.Context) (remade []string, err error) {
+	dir := filepath.Join(s.dir, "index")
 	s.mergeMu.Lock()
 	defer s.mergeMu.Unlock()
 	s.mu.RLock()
 	runs := append([]*run(nil), s.runs...)
 	s.mu.RUnlock()
 	for _, r := range runs {
-		err := r.verify()
-		if err == nil {
+		if r.verify() == nil {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return remade, err
 		}
 		if err := s.remake(dir, r); err != nil {
-			return full(err)
+			return remade, full(err)
 		}
-		c.add(Problem{File: filepath.Join("index", filepath.Base(r.path)), Offset: -1, What: "the index was damaged and has been remade from the packs"})
+		remade = append(remade, filepath.Base(r.path))
 	}
-	return s.mergeAll(dir)
+	return remade, s.mergeAll(dir)
 }
 
 // allPacks looks at every pack, several at once.
 func (c *checker) allPacks(ctx context.Context) error {
 	list := c.s.refreshPacks()
+	c.choose(list)
 	for _, p := range list {
-		if c.o.ReadData && p.have > 0 {
+		if c.o.ReadData && c.chosen(p) && p.have > 0 {
 			c.total += uint64(p.have)
+			c.report.Read++
 		}
 	}
 	c.report.Packs = len(list)
@@ -156,6 +172,19 @@ func (c *checker) allPacks(ctx context.Context) error {
 	}
 	return g.Wait()
 }
+
+// choose draws the packs of which every byte is read.
+func (c *checker) choose(list []packState) {
+	if c.o.Percent <= 0 || c.o.Percent >= 100 || len(list) == 0 {
+		return
+	}
+	c.subset = map[*packFile]bool{}
+	for _, i := range rand.Perm(len(list))[:max(1, len(list)*c.o.Percent/100)] {
+		c.subset[list[i].packFile] = true
+	}
+}
+
+func (c *checker) chosen(p packState) bool { return c.subset == nil || c.subset[p.packFile] }
 
 // packState is a pack as it was when the check began.
 type packState struct {

@@ -31,18 +31,28 @@ func (c *checker) pack(ctx context.Context, p packState) error {
 		c.whole(p.packFile, Problem{File: name, Offset: p.size, What: fmt.Sprintf("the pack has grown: %d bytes instead of %d", p.have, p.size)})
 	}
 	f, err := os.Open(p.path)
+	if errors.Is(err, os.ErrNotExist) && c.s.isGone(p.packFile) {
+		return nil // a sweep has removed it meanwhile
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	k := &packCheck{c: c, ctx: ctx, p: p, name: name, f: f}
-	if c.o.ReadData {
+	if c.o.ReadData && c.chosen(p) {
+		defer c.s.flushBad()
 		return k.readAll()
 	}
 	if _, err := imaging.CheckPackEnds(f, p.have); err != nil && p.have == p.size {
 		k.problem(0, imaging.Digest{}, err)
 	}
 	return nil
+}
+
+func (s *Store) isGone(p *packFile) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return p.gone
 }
 
 // whole notes a problem of a pack as a whole.
@@ -115,6 +125,8 @@ func (k *packCheck) chunk(at int64, h imaging.ChunkHead) error {
 	}
 	if err != nil {
 		k.problem(at, h.Digest, err)
+	} else {
+		k.c.s.lift(place{k.p.packFile, uint32(at)})
 	}
 	k.c.mu.Lock()
 	k.c.report.Chunks++
@@ -158,7 +170,7 @@ func (k *packCheck) problem(at int64, chunk imaging.Digest, err error) {
 		return // no chunk lies there
 	}
 	pl := place{k.p.packFile, uint32(at)}
-	k.c.s.markBad(pl)
+	k.c.s.markBad(pl, chunk, errors.New(what))
 	k.c.mu.Lock()
 	defer k.c.mu.Unlock()
 	k.c.places[pl] = pr

@@ -8,6 +8,26 @@
 //	DIR/packs/DIGEST.pack       frames (package imaging), named by the BLAKE3 of the file
 //	DIR/manifests/DIGEST.manifest
 //	DIR/index/DIGEST.idx        where each chunk lies; made from the packs, and remade when absent or damaged
+//	DIR/quarantine              places in packs that were found damaged: not served, not counted as held (quarantine.go)
+//
+// # Keeping house
+//
+// Sweep is gc. It marks what the wanted manifests need, one bit for each entry of the index, and then removes packs
+// without a needed chunk, and moves the needed ones out of packs that are badly used:
+//
+//	take the index as it is, the manifests that no record names yet, and then what the records want
+//	mark
+//	remove unwanted manifests, durably
+//	for each group of packs that go:
+//		condemn them: they are read still, and nobody relies on them any more
+//		prove and copy to a new pack what is marked or pinned; make it durable and findable
+//		remove them
+//	write the index anew without them
+//
+// It takes no lock that an import, a capture or a deployment would wait for longer than for one write of the index. A
+// batch pins each chunk before it looks for it (pins.go), so it either finds a condemned chunk gone and stores it
+// anew, or has its pin seen. A reader whose pack has gone finds the chunk in the new one. No copy is given up before
+// the one that stays was proven by its digest.
 //
 // # Index
 //

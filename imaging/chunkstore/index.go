@@ -176,10 +176,17 @@ func (r *run) readBucket(n int, buf []byte) ([]byte, error) {
 
 // find calls fn for each place of a chunk until fn says that it suffices.
 func (r *run) find(d imaging.Digest, buf []byte, fn func(entry) (enough bool)) (bool, error) {
-	b, err := r.readBucket(bucketOf(d, r.fanout), buf)
+	return r.findAt(d, buf, func(_ uint64, e entry) bool { return fn(e) })
+}
+
+// findAt is find with the number of each entry in the run.
+func (r *run) findAt(d imaging.Digest, buf []byte, fn func(at uint64, e entry) (enough bool)) (bool, error) {
+	bucket := bucketOf(d, r.fanout)
+	b, err := r.readBucket(bucket, buf)
 	if err != nil {
 		return false, err
 	}
+	start, _ := r.bounds(bucket)
 	n := len(b) / entrySize
 	i := sort.Search(n, func(i int) bool { return bytes.Compare(b[i*entrySize:][:32], d[:]) >= 0 })
 	for ; i < n; i++ {
@@ -190,7 +197,7 @@ func (r *run) find(d imaging.Digest, buf []byte, fn func(entry) (enough bool)) (
 		if int(e.pack) >= len(r.packs) {
 			return false, fmt.Errorf("%w: %s: pack %d", errIndex, r.path, e.pack)
 		}
-		if fn(e) {
+		if fn(uint64(start)+uint64(i), e) {
 			return true, nil
 		}
 	}

@@ -193,3 +193,52 @@ func mergeRuns(dir string, a, b *run) (*run, error) {
 	}
 	return w.done()
 }
+
+// pruneRun writes a run with the entries of a run's packs that are not gone; nil when none is left.
+func pruneRun(dir string, r *run) (*run, error) {
+	number := make([]int64, len(r.packs)) // in the new run; -1 for gone
+	var packs []*packFile
+	for i, p := range r.packs {
+		number[i] = -1
+		if !p.gone {
+			number[i] = int64(len(packs))
+			packs = append(packs, p)
+		}
+	}
+	if len(packs) == 0 {
+		return nil, nil
+	}
+	count := uint64(0)
+	if err := r.kept(number, func(entry) error { count++; return nil }); err != nil {
+		return nil, fmt.Errorf("prune index: %w", err)
+	}
+	w, err := newRunWriter(dir, packs, count)
+	if err != nil {
+		return nil, fmt.Errorf("prune index: %w", err)
+	}
+	if err := r.kept(number, w.add); err != nil {
+		w.abort()
+		return nil, fmt.Errorf("prune index: %w", err)
+	}
+	return w.done()
+}
+
+// kept calls fn for the entries whose pack has a new number, with it.
+func (r *run) kept(number []int64, fn func(entry) error) error {
+	c := &cursor{r: r}
+	err := c.next()
+	for err == nil && !c.ended {
+		if int(c.entry.pack) >= len(number) {
+			return fmt.Errorf("%w: %s: pack %d", errIndex, r.path, c.entry.pack)
+		}
+		if n := number[c.entry.pack]; n >= 0 {
+			e := c.entry
+			e.pack = uint32(n)
+			err = fn(e)
+		}
+		if err == nil {
+			err = c.next()
+		}
+	}
+	return err
+}

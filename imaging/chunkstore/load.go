@@ -39,7 +39,7 @@ func (s *Store) load() error {
 			return err
 		}
 	}
-	return nil
+	return s.loadQuarantine()
 }
 
 type loaded struct {
@@ -156,14 +156,38 @@ func (s *Store) addRun(p *packFile, entries []entry) error {
 	if err != nil {
 		return full(err)
 	}
-	s.mu.Lock()
-	s.runs = append(s.runs, r)
-	s.sortRuns()
-	s.mu.Unlock()
+	if err := s.replace(nil, r); err != nil {
+		return err
+	}
 	return s.mergeAll(dir)
 }
 
-// mergeAll merges until each run is at least twice as large as the next. The caller holds mergeMu.
+// replace puts fresh, which may be nil, into the place of old, which may be nil, and of any run that had fresh's file
+// name. The caller holds mergeMu, or is load.
+func (s *Store) replace(old, fresh *run) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	kept := s.runs[:0]
+	for _, r := range s.runs {
+		switch {
+		case fresh != nil && r.path == fresh.path:
+			errs = append(errs, r.f.Close()) // its file has been replaced
+		case r == old:
+			errs = append(errs, r.f.Close(), os.Remove(r.path))
+		default:
+			kept = append(kept, r)
+		}
+	}
+	if s.runs = kept; fresh != nil {
+		s.runs = append(s.runs, fresh)
+	}
+	s.sortRuns()
+	return errors.Join(errs...)
+}
+
+// mergeAll merges until each run is at least twice as large as the next, or until the disk has no room for it: then
+// the index is as good as before. The caller holds mergeMu.
 func (s *Store) mergeAll(dir string) error {
 	for {
 		a, b := s.mergePair()
@@ -174,8 +198,11 @@ func (s *Store) mergeAll(dir string) error {
 		if errors.Is(err, errIndex) {
 			err = errors.Join(s.remake(dir, a), s.remake(dir, b))
 		}
+		if noRoom(err) {
+			return nil
+		}
 		if err != nil {
-			return full(err)
+			return err
 		}
 	}
 }

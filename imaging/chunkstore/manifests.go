@@ -27,10 +27,14 @@ func (s *Store) DropManifest(f *os.File) error {
 
 // PutManifest takes a finished file of CreateManifest into the store, once every record of it is proven and
 // every chunk that it names is held with the length that it says. The file is closed in any case, and removed
-// when it is refused. A manifest that the store has already is accepted again.
+// when it is refused. A manifest that the store has already is accepted again. It is safe from gc until Named tells
+// that a record names it.
 func (s *Store) PutManifest(f *os.File) (imaging.Digest, error) {
-	d, err := s.acceptable(f)
+	p := s.keep.begin()
+	defer s.keep.drop(p)
+	d, err := s.acceptable(f, p)
 	if err == nil {
+		s.keep.put(d)
 		err = full(publish(f, s.manifestPath(d)))
 	}
 	if err != nil {
@@ -39,7 +43,8 @@ func (s *Store) PutManifest(f *os.File) (imaging.Digest, error) {
 	return d, f.Close()
 }
 
-func (s *Store) acceptable(f *os.File) (imaging.Digest, error) {
+// acceptable pins every chunk of a manifest, and then looks for it.
+func (s *Store) acceptable(f *os.File, p *pins) (imaging.Digest, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return imaging.Digest{}, err
@@ -58,6 +63,7 @@ func (s *Store) acceptable(f *os.File) (imaging.Digest, error) {
 		if e.Kind != imaging.Data {
 			continue
 		}
+		p.add(e.Digest)
 		if err := s.holds(e.Extent); err != nil {
 			return imaging.Digest{}, fmt.Errorf("extent %d: %w", e.N, err)
 		}
@@ -65,23 +71,42 @@ func (s *Store) acceptable(f *os.File) (imaging.Digest, error) {
 	return m.Digest(), nil
 }
 
-// holds checks that some copy of an extent's chunk has the extent's length.
+// Named tells that a record names a manifest, or that none ever will: from the next gc on the records decide about it.
+func (s *Store) Named(d imaging.Digest) { s.keep.named(d) }
+
+// holds checks that some copy of an extent's chunk has the extent's length and will stay. While a sweep decides about
+// the pack that holds the only one, it waits.
 func (s *Store) holds(e imaging.Extent) error {
-	_, err := s.copyOf(e)
-	return err
+	for {
+		l, err := s.copyOf(e)
+		if err != nil {
+			return err
+		}
+		s.mu.RLock()
+		stays, decided := !l.pack.condemned && !l.pack.gone, s.decided
+		s.mu.RUnlock()
+		if stays {
+			return nil
+		}
+		if decided != nil {
+			<-decided
+		}
+	}
 }
 
-// copyOf gives a copy of an extent's chunk that has the extent's length.
+// copyOf gives a copy of an extent's chunk that has the extent's length, if there is one of a pack that stays.
 func (s *Store) copyOf(e imaging.Extent) (l location, err error) {
 	right := false
 	if _, err := s.locate(e.Digest, func(c location) bool {
-		l, right = c, uint64(c.plain) == e.Length
-		return right
+		if uint64(c.plain) == e.Length && (!right || l.pack.condemned) {
+			l, right = c, true
+		}
+		return right && !l.pack.condemned
 	}); err != nil {
 		return l, err
 	}
 	if !right {
-		return l, fmt.Errorf("chunk %s of %d bytes: %w", e.Digest, e.Length, ErrMissing)
+		return l, errors.Join(s.locked(e.Digest), fmt.Errorf("chunk %s of %d bytes: %w", e.Digest, e.Length, ErrMissing))
 	}
 	return l, nil
 }

@@ -15,8 +15,10 @@ type packFile struct {
 	size int64 // as the index tells it
 	have int64 // as the folder tells it; -1 when the file is missing. Guarded by Store.mu, as what follows
 
-	bad        int  // damaged places found since Open
+	bad        int  // damaged places known
 	distrusted bool // too many of them
+	condemned  bool // a sweep is removing it: read still, and no longer relied on
+	gone       bool // a sweep has removed it
 }
 
 // holds reports whether the file reaches as far as a chunk.

@@ -3,6 +3,7 @@ package chunkstore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"ingot/imaging"
@@ -55,10 +56,11 @@ func (s *Store) usable(l location) bool {
 	return !bad && !l.pack.distrusted && l.pack.holds(l.entry)
 }
 
-// Has reports whether the store holds a chunk. One that was found damaged since Open is not held, so that
-// importing its image again mends the store.
-func (s *Store) Has(d imaging.Digest) (bool, error) {
-	return s.locate(d, func(location) bool { return true })
+// Has reports whether the store holds a chunk. One that was found damaged is not held, so that importing its image
+// again mends the store; nor is one whose pack a sweep is removing.
+func (s *Store) Has(d imaging.Digest) (lasting bool, err error) {
+	_, err = s.locate(d, func(l location) bool { lasting = !l.pack.condemned; return lasting })
+	return lasting, err
 }
 
 // Frame reads the stored frame of a chunk and checks its CRC. Where a copy is damaged it takes another; when
@@ -68,14 +70,30 @@ func (s *Store) Frame(d imaging.Digest) ([]byte, error) {
 	return frame, err
 }
 
+// frame looks again when a sweep removed a pack between its finding a copy and its reading it: the chunk has moved.
 func (s *Store) frame(d imaging.Digest) (frame []byte, plain int, err error) {
-	var copies []location
-	if _, err := s.locate(d, func(l location) bool { copies = append(copies, l); return false }); err != nil {
-		return nil, 0, err
+	for {
+		var copies []location
+		if _, err := s.locate(d, func(l location) bool { copies = append(copies, l); return false }); err != nil {
+			return nil, 0, err
+		}
+		if frame, plain, err = s.frameOf(d, copies); err == nil || !s.anyGone(copies) {
+			return frame, plain, err
+		}
 	}
+}
+
+// anyGone reports whether a sweep has removed one of these copies.
+func (s *Store) anyGone(copies []location) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.ContainsFunc(copies, func(l location) bool { return l.pack.gone })
+}
+
+func (s *Store) frameOf(d imaging.Digest, copies []location) (frame []byte, plain int, err error) {
 	errs := []error{job.Faultf(job.CodeChunk, "Chunk %s.", d.Short())}
 	if len(copies) == 0 {
-		errs = append(errs, fmt.Errorf("chunk %s: %w", d, ErrMissing))
+		errs = []error{s.locked(d), errs[0], fmt.Errorf("chunk %s: %w", d, ErrMissing)}
 	}
 	for _, l := range copies {
 		b := make([]byte, imaging.ChunkHeadSize+int(l.stored))
@@ -84,11 +102,15 @@ func (s *Store) frame(d imaging.Digest) (frame []byte, plain int, err error) {
 			err = l.check(b)
 		}
 		if err == nil {
+			if len(errs) > 1 {
+				s.flushBad()
+			}
 			return b[imaging.ChunkHeadSize:], int(l.plain), nil
 		}
-		s.markBad(place{l.pack, l.off})
+		s.markBad(place{l.pack, l.off}, d, err)
 		errs = append(errs, l.wrap(err))
 	}
+	s.flushBad()
 	return nil, 0, errors.Join(errs...)
 }
 
@@ -106,19 +128,6 @@ func (l location) check(b []byte) error {
 		return fmt.Errorf("%w: another chunk lies there", imaging.ErrPack)
 	}
 	return h.CheckFrame(b[imaging.ChunkHeadSize : imaging.ChunkHeadSize+int(h.Stored)])
-}
-
-// markBad remembers a damaged place. A pack with too many of them is distrusted as a whole.
-func (s *Store) markBad(p place) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, known := s.bad[p]; known {
-		return
-	}
-	s.bad[p] = struct{}{}
-	if p.pack.bad++; p.pack.bad > maxBad {
-		p.pack.distrusted = true
-	}
 }
 
 // ReadChunk reads a chunk's plain bytes and proves them by its digest.

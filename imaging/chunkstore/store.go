@@ -36,9 +36,19 @@ type Store struct {
 	mu    sync.RWMutex
 	runs  []*run // largest first
 	packs map[imaging.Digest]*packFile
-	bad   map[place]struct{} // found damaged since Open; Has no longer counts them
+	bad   map[place]flaw // in quarantine: not served, and not counted as held
+
+	badDirty  []place // put there since the last flush
+	badLifted bool    // the list on disk is no longer right
+
+	decided chan struct{} // closed when the sweep that condemned packs has decided about them; nil when none has
 
 	mergeMu sync.Mutex // one change of the index files at a time
+
+	keep    keep        // what gc must spare
+	badMu   sync.Mutex  // one flush of the quarantine at a time
+	observe func(Event) // may be nil
+	sweepMu sync.Mutex  // one sweep at a time
 }
 
 // place is where a chunk's head lies.
@@ -60,7 +70,7 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, lock: lock, packs: map[imaging.Digest]*packFile{}, bad: map[place]struct{}{}}
+	s := &Store{dir: dir, lock: lock, packs: map[imaging.Digest]*packFile{}, bad: map[place]flaw{}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open image store %s: %w", dir, full(err)), s.Close())
 	}
@@ -157,8 +167,10 @@ func syncDir(path string) error {
 
 // full turns "no space" into the words for it and leaves other errors alone.
 func full(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if noRoom(err) {
 		return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeFull, ""))
 	}
 	return err
 }
+
+func noRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }

@@ -141,3 +141,28 @@ func TestAManifestWithoutItsChunksIsRefused(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+func TestABatchHasWhatItHoldsAndWhatItStores(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	b := s.NewBatch()
+	defer b.Abort()
+	plain := []byte("a chunk under way")
+	for _, c := range []struct {
+		when string
+		want bool
+	}{{"before", false}, {"under way", true}, {"committed", true}} {
+		switch c.when {
+		case "under way":
+			if _, err := b.Put(plain); err != nil {
+				t.Fatal(err)
+			}
+		case "committed":
+			if err := b.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := b.Has(imaging.Sum(plain)); err != nil || got != c.want {
+			t.Errorf("%s: Has = %v, %v; want %v", c.when, got, err, c.want)
+		}
+	}
+}

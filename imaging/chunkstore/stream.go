@@ -183,11 +183,13 @@ func (t *sender) closeGroup() error {
 // replaced by another one.
 func (t *sender) record(g wanted, stored []byte, end int, err error) error {
 	if err == nil {
-		err = g.l.check(stored)
+		if err = g.l.check(stored); err != nil {
+			t.s.markBad(place{g.l.pack, g.l.off}, g.l.digest, err)
+			t.s.flushBad()
+		}
 	}
 	frame := stored[imaging.ChunkHeadSize:]
-	if err != nil {
-		t.s.markBad(place{g.l.pack, g.l.off})
+	if err != nil { // where the group could not be read, its chunks are read one by one
 		if frame, err = t.s.Frame(g.l.digest); err != nil {
 			return fmt.Errorf("extent %d: %w: %w", g.n, job.Faultf(job.CodeChunk, "Extent %d, chunk %s, pack %s at %d.",
 				g.n, g.l.digest.Short(), g.l.pack.name.Short(), g.l.off), err)

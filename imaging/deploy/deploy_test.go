@@ -590,7 +590,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		{"other sectors", store.Order{Device: "PC-1", Image: "4kn"}, job.CodeSectorSize},
 		{"another firmware", store.Order{Device: "PC-1", Image: "bios"}, job.CodeFirmwareMode},
 		{"a larger drive for what cannot grow", store.Order{Device: "PC-1", Image: "xfs"}, job.CodeLayout},
-		{"a withdrawn version", store.Order{Device: "PC-1", Image: "old@1"}, job.CodePolicy},
+		{"a withdrawn version", store.Order{Device: "PC-1", Image: "old@1"}, job.CodeWithdrawn},
 		{"a name that is taken", store.Order{Device: "PC-1", Image: "sales", Name: "pc-2"}, job.CodeNameTaken},
 		{"a name too long", store.Order{Device: "PC-1", Image: "sales", Name: "ABCDEFGHIJKLMNOP"}, job.CodeNameInvalid},
 		{"another end", store.Order{Device: "PC-1", Image: "sales", After: "explode"}, job.CodeBadRequest},
@@ -698,6 +698,20 @@ func TestCancel(t *testing.T) {
 		must(t, err)
 		if d := b.device("PC-1"); d.State != store.Failed || d.Name != "PC-1" {
 			t.Errorf("device is %s, name %q; want failed with its name", d.State, d.Name)
+		}
+	})
+	t.Run("not when it has written meanwhile and nobody agreed to that", func(t *testing.T) {
+		b := newBench(t)
+		l := b.adopted("ABC1234", "PC-1")
+		b.order("PC-1")
+		j := l.work()
+		untouched := store.WithStamp(ctx, store.Stamp{Untouched: true})
+		l.reach(j, job.Invalidated)
+		_, err := b.s.Cancel(untouched, "ben", j.ID)
+		wantCode(t, "Cancel", err, job.CodeStale)
+		ack, err := l.c.Progress(ctx, j.ID, job.Progress{Phase: "writing"})
+		if err != nil || ack.Cancel {
+			t.Errorf("the refused wish to stop reached the laptop: %+v, %v", ack, err)
 		}
 	})
 	t.Run("not while the disk is being committed", func(t *testing.T) {

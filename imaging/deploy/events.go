@@ -73,6 +73,13 @@ func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel boo
 	if err != nil {
 		return false, err
 	}
+	if e.State == job.Invalidated {
+		if f, err := forbidden(tx, *j); err != nil {
+			return false, err
+		} else if f != nil {
+			return false, f // the agent ends the job with it
+		}
+	}
 	if e.State == job.Invalidated && d.State != store.Deploying {
 		if err := d.Become(store.Deploying, tx.Now()); err != nil {
 			return false, err
@@ -245,7 +252,7 @@ func (s *Service) record(tx *store.Tx, j store.Job, d *store.Device, r job.Resul
 		ID: j.Deployment, Device: d.ID, Serial: d.Serial, Job: j.ID, Image: j.Image, Target: j.Target, Role: j.Role,
 		RoleRevision: j.RoleRevision, Name: j.DeviceName, NameWritten: j.Personalise, Operator: j.Operator, Approved: j.Created,
 		Started: j.Bound, Finished: tx.Now(), FetchedBytes: r.FetchedBytes, WrittenBytes: r.WrittenBytes, KeptBytes: r.KeptBytes,
-		Seconds: r.Seconds, Proof: r.Proof, Observed: j.Observed, SecretHash: j.SecretHash, SecretUntil: tx.Now().Add(secretLife),
+		Seconds: r.Seconds, Trial: j.Trial, Stale: j.Stale, Proof: r.Proof, Observed: j.Observed, SecretHash: j.SecretHash, SecretUntil: tx.Now().Add(secretLife),
 	}
 	if dep.Observed != nil {
 		dep.SecretHash = ""

@@ -82,8 +82,9 @@ func (s *Service) look(tx *store.Tx, key job.KeyID) (sc scene, err error) {
 	}
 	sc.bench, sc.approve = b.Open(sc.now), s.cfg.ApproveWithin
 	j, ok, err := tx.ActiveJob(sc.device.ID)
-	if ok {
+	if ok && err == nil {
 		sc.job, sc.oldHeard = &j, s.lastHeard(j.AgentKey)
+		sc.forbidden, err = forbidden(tx, j)
 	}
 	return sc, err
 }

@@ -204,8 +204,12 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 	if err != nil {
 		return store.Job{}, err
 	}
-	if !v.Usable() {
-		return store.Job{}, job.Faultf(job.CodePolicy, "%s is %s.", v.Ref(), v.State)
+	stale, err := deployable(tx, d, v, o)
+	if err != nil {
+		return store.Job{}, err
+	}
+	if err := s.whole(v); err != nil {
+		return store.Job{}, err
 	}
 	if v.Personalise == "" && !o.NoPersonalise {
 		return store.Job{}, job.Faultf(job.CodeUnknownOS, "%s holds %s.", v.Ref(), orUnknown(v.OS))
@@ -236,11 +240,11 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 		ProvenBytes: v.DataBytes + v.ZeroBytes, Table: v.Table,
 		DeviceName: d.Name, Personalise: !o.NoPersonalise, Role: role.Name, RoleRevision: role.Revision, RootPart: v.RootPart,
 		Grow: job.Grow{Partition: v.GrowPart, SwapLast: v.SwapPart}, After: o.After, Deployment: newID(16),
-		Needs: v.Needs(), Rule: rule,
+		Needs: v.Needs(), Rule: rule, Trial: v.State == store.Draft && v.Kind == store.Golden, Stale: stale,
 	}
 	j.Enter(job.Approved, tx.Now())
 	return j, errors.Join(tx.PutDevice(d), tx.PutJob(j), clearGuard(tx, d), tx.Audit(operator, "deploy", d.ID,
-		fmt.Sprintf("%s onto %s, drive %s%s, job %s.", v.Ref(), d.Label(), target.Serial, despite(o, drive), j.ID)))
+		fmt.Sprintf("%s onto %s, drive %s%s%s, job %s.", v.Ref(), d.Label(), target.Serial, despite(o, drive), aside(j), j.ID)))
 }
 
 // despite is what an order for a drive that reports failing leaves in the audit trail.
@@ -259,29 +263,6 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 	}
 	j, err := lastWriter(tx, d)
 	return j.Observed != nil || j.Reached == job.Committing || j.Reached == job.Committed, err
-}
-
-// saved refuses a drive that is known from another device in use: what lies on it is that one's. It is overwritten when
-// the operator says that it was saved and types whose it was.
-func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
-	var facts []store.Fact
-	for _, id := range store.DriveIDs([]job.Drive{{WWN: t.WWN}}) {
-		facts = append(facts, store.Fact{Kind: store.FactDrive, Value: id.WWN})
-	}
-	others, err := firmHolders(tx, d.ID, facts...)
-	if err != nil {
-		return err
-	}
-	for _, other := range others {
-		used, err := inUse(tx, other)
-		if err != nil {
-			return err
-		}
-		if used && !confirmed(other, o) {
-			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is in use: its data is lost. Say --data-saved --confirm %s.", t.Serial, other.Label(), other.Name)
-		}
-	}
-	return nil
 }
 
 // allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator
@@ -349,6 +330,17 @@ func wanted(tx *store.Tx, d store.Device, o store.Order) (role store.Role, v sto
 	return role, v, err
 }
 
+// whole refuses an image of which a piece is known to be damaged, before anything on a laptop is overwritten.
+func (s *Service) whole(v store.Version) error {
+	if s.cfg.Whole == nil {
+		return nil
+	}
+	if err := s.cfg.Whole(context.Background(), v.Manifest); err != nil {
+		return fmt.Errorf("deploy %s: %w", v.Ref(), err)
+	}
+	return nil
+}
+
 func orUnknown(s string) string {
 	if s == "" {
 		return "an unknown system"
@@ -356,7 +348,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word.
+// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word. Whoever asked for no consent
+// to a half-written disk stamps it so, and is refused when the laptop has begun to write meanwhile.
 func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store.JobView, error) {
 	err := s.update(func(tx *store.Tx) error {
 		j, err := tx.Job(id)
@@ -365,6 +358,9 @@ func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store
 		}
 		if !j.Kind.MayFollow(j.State, job.Cancelled) {
 			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
+		}
+		if store.StampOf(ctx).Untouched && j.Kind.Started(j.Reached) {
+			return job.Faultf(job.CodeStale, "Job %s is %s by now: stopped, its laptop does not start until it is imaged again.", id, j.State)
 		}
 		j.CancelBy = operator
 		if err := tx.Audit(operator, "cancel", j.Device, fmt.Sprintf("Job %s in state %s.", id, j.State)); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"ingot/imaging"
 	"ingot/imaging/job"
 	"ingot/imaging/sign"
 	"ingot/store"
@@ -35,6 +36,10 @@ type Config struct {
 	Boot      Boot
 	Manifests http.Handler // GET /v1/manifests/{digest}; called only for the key whose running job names the digest
 	Chunks    http.Handler // GET /v1/chunks/{digest}; likewise
+
+	// Whole says in words why a manifest cannot be deployed as the image store is; nil does not ask.
+	Whole func(context.Context, imaging.Digest) error
+
 	Log       zerolog.Logger
 	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home, until AdvertiseAt
 	AgentPin  job.KeyID        // of the agent listener's key

@@ -34,6 +34,8 @@ type scene struct {
 	bench    bool          // open
 	oldHeard time.Time     // the last request of the key that the job is bound to
 	approve  time.Duration // how long a new laptop waits for its approval
+
+	forbidden *job.Fault // the job's Version was withdrawn before the first write
 }
 
 // verdict is the answer: an order, and whether a job has to be bound, or ended, first.
@@ -71,6 +73,9 @@ func decide(s scene) verdict {
 }
 
 func decideJob(s scene, j store.Job) verdict {
+	if s.forbidden != nil && (j.AgentKey == "" || j.AgentKey == s.agent.Key) {
+		return verdict{order: job.Leave, say: s.forbidden.Error(), fail: s.forbidden}
+	}
 	if j.AgentKey == s.agent.Key {
 		return verdict{order: job.Work}
 	}

@@ -4,7 +4,7 @@
 //
 //	Identify  what is it? (type, label, UUID; also what must not be imaged, like an encrypted volume)
 //	Used      which bytes does it use? Free space that the file system's own map proves is never read
-//	Open      what does a file in it say? (os-release, fstab, the loader on the EFI partition)
+//	Open      what does a file in it say? (os-release, fstab, the loader on the EFI partition, registry hives)
 //
 // Used is careful in one direction only. Calling a free block used costs a few bytes; calling a used block free
 // loses data. So a map is given only for a file system that was closed cleanly, whose features all stand on a

@@ -20,6 +20,9 @@ const (
 	extentMagic  = 0xF30A
 	maxDepth     = 5
 	maxInitBlock = 32768 // longer extents are unwritten ones
+	inodeOld     = 128   // the size of an inode of ext2; what lies behind it is younger
+	inodeMtime   = 0x10
+	inodeMtimeHi = 0x88 // two bits of the seconds since 1970, and the nanoseconds
 )
 
 // ext4Volume reads files of ext2/3/4.
@@ -64,13 +67,16 @@ func (v *ext4Volume) inode(number uint32, name string) (*inode, error) {
 	}
 	i := uint64(number-1) / v.s.inodesPerGroup
 	at := int64(v.groups[i].inodeTable)*v.s.block + int64(uint64(number-1)%v.s.inodesPerGroup)*v.s.inodeSize
-	b := make([]byte, 128)
+	b := make([]byte, min(v.s.inodeSize, inodeMtimeHi+4))
 	if err := readFull(v.r, b, at); err != nil {
 		return nil, err
 	}
 	le := binary.LittleEndian
 	n := &inode{flags: le.Uint32(b[0x20:]), block: [inlineBytes]byte(b[0x28:])}
-	n.Name, n.Size = name, int64(le.Uint32(b[0x04:]))
+	n.Name, n.Size, n.Changed = name, int64(le.Uint32(b[0x04:])), int64(int32(le.Uint32(b[inodeMtime:])))
+	if len(b) > inodeMtimeHi && int(le.Uint16(b[inodeOld:])) >= inodeMtimeHi+4-inodeOld {
+		n.Changed += int64(le.Uint32(b[inodeMtimeHi:])&3) << 32
+	}
 	switch le.Uint16(b[0:]) & modeMask {
 	case modeDir:
 		n.Mode = Dir
@@ -102,19 +108,22 @@ func (v *ext4Volume) lookup(dir node, name string) (node, error) {
 	return v.inode(found, name)
 }
 
-func (v *ext4Volume) list(dir node) ([]Stat, error) {
-	var out []Stat
+func (v *ext4Volume) list(dir node) ([]node, error) {
+	var out []node
 	var failed error
 	err := v.eachEntry(dir.(*inode), func(name string, number uint32) bool {
 		if name == "." || name == ".." {
 			return true
 		}
 		n, err := v.inode(number, name)
+		if err == nil && len(out) == maxEntries {
+			err = errEntries
+		}
 		if err != nil {
 			failed = err
 			return false
 		}
-		out = append(out, n.Stat)
+		out = append(out, n)
 		return true
 	})
 	if err == nil {
@@ -198,7 +207,7 @@ func (v *ext4Volume) read(n node, b []byte, off int64) error {
 	for len(b) > 0 {
 		in := off % v.s.block
 		k := min(int64(len(b)), v.s.block-in)
-		at, err := v.place(i, uint64(off/v.s.block))
+		at, err := v.blockOf(i, uint64(off/v.s.block))
 		if err != nil {
 			return err
 		}
@@ -212,8 +221,22 @@ func (v *ext4Volume) read(n node, b []byte, off int64) error {
 	return nil
 }
 
-// place finds the block of the volume that holds block k of a file, 0 for none.
-func (v *ext4Volume) place(i *inode, k uint64) (uint64, error) {
+// place implements volume, a block at a time.
+func (v *ext4Volume) place(n node, off int64) (at, run int64, err error) {
+	i := n.(*inode)
+	if i.flags&(flagEncrypt|flagInline) != 0 {
+		return NotPlaced, i.Size - off, nil
+	}
+	in := off % v.s.block
+	k, err := v.blockOf(i, uint64(off/v.s.block))
+	if err != nil || k == 0 {
+		return Hole, v.s.block - in, err
+	}
+	return int64(k)*v.s.block + in, v.s.block - in, nil
+}
+
+// blockOf finds the block of the volume that holds block k of a file, 0 for none.
+func (v *ext4Volume) blockOf(i *inode, k uint64) (uint64, error) {
 	at, err := uint64(0), error(nil)
 	if i.flags&flagExtents != 0 {
 		at, err = v.extent(i.block[:], k, maxDepth)

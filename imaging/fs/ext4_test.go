@@ -421,6 +421,40 @@ func walkAll(t *testing.T, r io.ReaderAt, size int64) {
 			_, _ = v.ReadFile(p, 1<<20)
 		}
 		_, _ = v.ReadDir("/")
+		if root, err := v.Root(); err == nil {
+			left := 300
+			walkEntries(root, &left)
+		}
+	}
+}
+
+// walkEntries opens what a folder lists, and what the folders in it list, and asks the files for their places.
+func walkEntries(e fs.Entry, left *int) {
+	all, err := e.List()
+	if err != nil {
+		return
+	}
+	for _, c := range all {
+		if *left--; *left < 0 {
+			return
+		}
+		switch c.Mode {
+		case fs.Dir:
+			walkEntries(c, left)
+		case fs.Symlink:
+			_, _ = c.Link()
+		case fs.Regular:
+			f, err := c.Open()
+			if err != nil {
+				continue
+			}
+			for _, off := range []int64{0, c.Size / 2, c.Size - 1} {
+				if off >= 0 && off < c.Size {
+					_, _ = f.ReadAt(make([]byte, 4096), off)
+					_, _, _ = f.Place(off)
+				}
+			}
+		}
 	}
 }
 

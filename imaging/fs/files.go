@@ -33,12 +33,14 @@ const (
 
 // Stat describes one file.
 type Stat struct {
-	Name string
-	Mode Mode
-	Size int64 // bytes
+	Name    string
+	Mode    Mode
+	Size    int64 // bytes
+	Changed int64 // when its content was last written, in seconds of unix time; 0 when that is not told
 }
 
-// Volume reads files of an ext2/3/4 or FAT file system. Symbolic links stay inside the volume.
+// Volume reads files of an ext2/3/4, FAT or NTFS file system. Symbolic links stay inside the volume; those of
+// Windows (reparse points) are not followed.
 type Volume struct{ v volume }
 
 // node is a file in the terms of its file system: an inode, or a folder entry.
@@ -48,8 +50,9 @@ type node interface{ stat() Stat }
 type volume interface {
 	root() (node, error)
 	lookup(dir node, name string) (node, error) // ErrNotExist
-	list(dir node) ([]Stat, error)
+	list(dir node) ([]node, error)
 	read(n node, b []byte, off int64) error // all of b, which lies inside the file
+	place(n node, off int64) (at, run int64, err error)
 	readlink(n node) (string, error)
 }
 
@@ -81,6 +84,12 @@ func Open(r io.ReaderAt, size int64) (*Volume, error) {
 			return nil, err
 		}
 		return &Volume{v}, nil
+	case NTFS:
+		n, err := openNTFS(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return &Volume{ntfsVolume{n}}, nil
 	}
 	return nil, unmappedf("files of %q volumes are not read", string(info.Type))
 }
@@ -117,18 +126,15 @@ func (v *Volume) ReadFile(path string, max int64) ([]byte, error) {
 
 // ReadDir lists the folder at path without "." and "..", in the order of the disk.
 func (v *Volume) ReadDir(path string) ([]Stat, error) {
-	n, err := v.walk(path)
+	l, err := v.Entries(path)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", path, err)
+		return nil, err
 	}
-	if n.stat().Mode != Dir {
-		return nil, fmt.Errorf("list %s: not a folder", path)
+	var out []Stat
+	for _, e := range l {
+		out = append(out, e.Stat)
 	}
-	l, err := v.v.list(n)
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", path, err)
-	}
-	return l, nil
+	return out, nil
 }
 
 // walk follows path from the root. The folders passed stay on a stack, so that ".." needs no help of the disk

@@ -6,85 +6,106 @@ import (
 )
 
 const (
-	maxNTFSIndex = 64 << 20 // bytes of the root folder that are looked at
+	maxNTFSIndex = 64 << 20 // bytes of a folder that are looked at
 	indexEntry   = 16       // head of an entry
 	fileName     = 66       // head of a $FILE_NAME
 )
 
+// ntfsName is one entry of a folder.
+type ntfsName struct {
+	num   int64
+	name  string
+	space byte // namespace
+}
+
 // lookupRoot finds a file of the root folder by its name, whatever its case; -1 when there is none. It reads
 // all blocks that the folder uses, so it needs no order of names.
 func (n *ntfs) lookupRoot(name string) (int64, error) {
-	root, err := n.stream(rootRecord, ntfsIndexRoot, "$I30")
-	if err != nil {
-		return 0, err
-	}
-	if len(root.value) < 32 {
-		return 0, damagedf("NTFS is damaged: its root folder has no index")
-	}
-	num, err := searchIndex(root.value[16:], name)
-	if err != nil || num >= 0 {
-		return num, err
-	}
-	all, err := n.pieces(rootRecord, ntfsIndexAlloc, "$I30")
-	if err != nil || len(all) == 0 {
-		return -1, err
-	}
-	blocks, err := n.assemble(rootRecord, all)
-	if err != nil {
-		return 0, err
-	}
-	used, err := n.stream(rootRecord, ntfsBitmapAttr, "$I30")
-	if err != nil {
-		return 0, err
-	}
-	return n.searchBlocks(blocks, used, name)
+	found := int64(-1)
+	err := n.eachName(rootRecord, func(e ntfsName) bool {
+		if strings.EqualFold(e.name, name) {
+			found = e.num
+		}
+		return found < 0
+	})
+	return found, err
 }
 
-func (n *ntfs) searchBlocks(blocks, used *ntfsStream, name string) (int64, error) {
+// eachName calls fn with every name of a folder, until fn says that it suffices.
+func (n *ntfs) eachName(dir int64, fn func(ntfsName) (more bool)) error {
+	root, err := n.stream(dir, ntfsIndexRoot, "$I30")
+	if err != nil {
+		return err
+	}
+	if len(root.value) < 32 {
+		return damagedf("NTFS is damaged: a folder (record %d) has no index", dir)
+	}
+	more, err := scanIndex(root.value[16:], fn)
+	if err != nil || !more {
+		return err
+	}
+	all, err := n.pieces(dir, ntfsIndexAlloc, "$I30")
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	blocks, err := n.assemble(dir, all)
+	if err != nil {
+		return err
+	}
+	used, err := n.stream(dir, ntfsBitmapAttr, "$I30")
+	if err != nil {
+		return err
+	}
+	return n.eachBlock(dir, blocks, used, fn)
+}
+
+func (n *ntfs) eachBlock(dir int64, blocks, used *ntfsStream, fn func(ntfsName) bool) error {
 	count := blocks.size / n.g.index
 	if blocks.size > maxNTFSIndex || used.size*8 < count {
-		return 0, damagedf("NTFS is damaged: its root folder has %d bytes", blocks.size)
+		return damagedf("NTFS is damaged: a folder (record %d) has %d bytes", dir, blocks.size)
 	}
 	bits := newBitStream(used, count)
 	b := make([]byte, n.g.index)
 	for i := int64(0); ; i++ {
-		i, err := bits.find(i, count, true)
-		if err != nil || i == count {
-			return -1, err
+		var err error
+		if i, err = bits.find(i, count, true); err != nil || i == count {
+			return err
 		}
 		if err := blocks.readAt(b, i*n.g.index); err != nil {
-			return 0, err
+			return err
 		}
 		if !fixup(b, "INDX") {
-			return 0, damagedf("NTFS is damaged: a block of its root folder is not whole")
+			return damagedf("NTFS is damaged: a block of a folder (record %d) is not whole", dir)
 		}
-		if num, err := searchIndex(b[24:], name); err != nil || num >= 0 {
-			return num, err
+		if more, err := scanIndex(b[24:], fn); err != nil || !more {
+			return err
 		}
 	}
 }
 
-// searchIndex looks through the entries behind an index header; -1 when the name is not among them.
-func searchIndex(b []byte, name string) (int64, error) {
+// scanIndex goes through the entries behind an index header.
+func scanIndex(b []byte, fn func(ntfsName) bool) (more bool, err error) {
 	le := binary.LittleEndian
-	malformed := damagedf("NTFS is damaged: its root folder is malformed")
+	malformed := damagedf("NTFS is damaged: a folder is malformed")
 	at, end := int64(le.Uint32(b)), int64(le.Uint32(b[4:]))
 	if at < 16 || end > int64(len(b)) {
-		return 0, malformed
+		return false, malformed
 	}
 	for at+indexEntry <= end {
 		e := b[at:end]
 		length, key := int64(le.Uint16(e[8:])), int64(le.Uint16(e[10:]))
 		if le.Uint16(e[12:])&2 != 0 { // the last entry has no name
-			return -1, nil
+			return true, nil
 		}
 		if length < indexEntry+fileName || length%8 != 0 || length > int64(len(e)) || key < fileName || indexEntry+key > length {
-			return 0, malformed
+			return false, malformed
 		}
-		if s, ok := utf16Text(e[indexEntry:indexEntry+key], fileName, int(e[indexEntry+64])); ok && strings.EqualFold(s, name) {
-			return int64(le.Uint64(e) & ntfsRefMask), nil
+		if s, ok := utf16Text(e[indexEntry:indexEntry+key], fileName, int(e[indexEntry+64])); ok {
+			if !fn(ntfsName{int64(le.Uint64(e) & ntfsRefMask), s, e[indexEntry+65]}) {
+				return false, nil
+			}
 		}
 		at += length
 	}
-	return 0, malformed
+	return false, malformed
 }

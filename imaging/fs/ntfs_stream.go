@@ -123,7 +123,7 @@ func (s *ntfsStream) readAt(b []byte, off int64) error {
 		b = b[:max(real, 0)]
 	}
 	c := s.n.g.cluster
-	i := sort.Search(len(s.runs), func(i int) bool { return s.runs[i].vcn+s.runs[i].count > off/c })
+	i := s.search(off / c)
 	for ; len(b) > 0; i++ {
 		if i == len(s.runs) {
 			return damagedf("NTFS is damaged: content ends at %d", off)
@@ -138,6 +138,19 @@ func (s *ntfsStream) readAt(b []byte, off int64) error {
 		b, off = b[k:], off+k
 	}
 	return nil
+}
+
+// search finds the first run that reaches behind a cluster of the content.
+func (s *ntfsStream) search(vcn int64) int {
+	return sort.Search(len(s.runs), func(i int) bool { return s.runs[i].vcn+s.runs[i].count > vcn })
+}
+
+// runAt finds the run that holds a cluster of the content.
+func (s *ntfsStream) runAt(vcn int64) (ntfsRun, bool) {
+	if i := s.search(vcn); i < len(s.runs) {
+		return s.runs[i], true
+	}
+	return ntfsRun{}, false
 }
 
 const (

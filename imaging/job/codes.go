@@ -106,10 +106,35 @@ const (
 	CodeStale    Code = "E660"
 	CodeReturned Code = "E661"
 
+	// Versions and what may be done with them
+	CodeNotReleased Code = "E690"
+	CodeRed         Code = "E691"
+	CodeNoNote      Code = "E692"
+	CodeOutdated    Code = "E693"
+	CodeBackup      Code = "E694"
+	CodeWithdrawn   Code = "E695"
+	CodeHeld        Code = "E696"
+
 	// A reference machine's disk that must be put right first
 	CodeAsleep    Code = "E671"
 	CodeUnclean   Code = "E672"
 	CodeEncrypted Code = "E673"
+
+	// The image store keeps house
+	CodeSweep  Code = "E710"
+	CodeLocked Code = "E711"
+	// What is inside a version
+	CodeNotLooked Code = "E700"
+	CodeNoteFixed Code = "E701"
+	// Versions that travel between servers
+	CodeImageBundle  Code = "E720"
+	CodeBundleShort  Code = "E721"
+	CodeUntrustedKey Code = "E722"
+	CodeStatement    Code = "E723"
+	CodePeerRefused  Code = "E724"
+	CodePeerPin      Code = "E725"
+	CodePeerAnswer   Code = "E726"
+	CodePeerSilent   Code = "E727"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -207,7 +232,28 @@ var words = map[Code]Words{
 	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 
+	CodeNotReleased: {"This image has no released version, or the one named is a draft.", "Look at it with \"ingot image show\" and release it with \"ingot image release\"; to try a draft on one laptop, add --trial."},
+	CodeRed:         {"The version is not fit for release: what was found inside would be on every laptop.", "Put it right on the reference machine and make the version anew; or release it with --override and the reason."},
+	CodeNoNote:      {"A version is released only with a change note.", "Write one with \"ingot image note\", or give --note when it is made."},
+	CodeOutdated:    {"The version is older than this image may be.", "Make a new version; or give --stale-reason, which goes on record."},
+	CodeBackup:      {"A backup goes back only onto the laptop that it was made of.", "Name that laptop, or another version."},
+	CodeWithdrawn:   {"This version may not be deployed any more.", "Name another version; \"ingot image history\" shows which are released."},
+	CodeHeld:        {"The version is still needed.", "Wait, or re-image the devices that carry it (\"ingot image devices\"); to give up its content all the same, add --force and --reason."},
+
 	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
 	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
 	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
+
+	CodeLocked:       {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
+	CodeSweep:        {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
+	CodeNotLooked:    {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
+	CodeNoteFixed:    {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
+	CodeImageBundle:  {"The bundle is damaged, or the file is no bundle; nothing was imported.", "Copy it again, or export it again on the server that it comes from: \"ingot image export NAME@N --bundle FILE\"."},
+	CodeBundleShort:  {"The bundle ends too early; nothing was imported.", "A part of the file is missing: copy it again and compare the sizes."},
+	CodeUntrustedKey: {"The image is signed by a key that this server does not trust.", "Compare the fingerprint with \"ingot image keys\" on the server that it comes from; if they are equal, repeat with --trust FINGERPRINT."},
+	CodeStatement:    {"What was signed about the image does not hold.", "Do not use it. Run \"ingot image check\" on the server that it comes from."},
+	CodePeerRefused:  {"The other Ingot server does not let this one in.", "Run \"ingot peer allow NAME\" there and \"ingot peer add\" here with what it prints."},
+	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
+	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
+	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
 }

@@ -26,8 +26,11 @@ func (l *Library) Export(ctx context.Context, operator string, e store.Export, t
 		defer e.Opened.Close() // closed below when all went well
 	}
 	var v store.Version
-	if err := l.DB.View(func(tx *store.Tx) (err error) { v, err = tx.FindVersion(e.Image); return err }); err != nil {
+	if err := l.DB.View(func(tx *store.Tx) (err error) { v, err = named(tx, e.Image); return err }); err != nil {
 		return store.Exported{}, err
+	}
+	if v.Deleted {
+		return store.Exported{}, job.Faultf(job.CodeWithdrawn, "The content of %s was given up.", v.Ref())
 	}
 	if !filepath.IsAbs(e.File) {
 		return store.Exported{}, job.Faultf(job.CodeBadRequest, "The file must be named by its whole path.")

@@ -7,26 +7,39 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rs/zerolog"
 
 	"ingot/imaging"
 	"ingot/imaging/capture"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/diskfile"
+	"ingot/imaging/inspect"
 	"ingot/imaging/job"
 	"ingot/store"
 )
 
 // Library joins the records and the chunks. Its methods may be called from any goroutine.
 type Library struct {
-	DB    *store.DB
-	Store *chunkstore.Store
+	DB       *store.DB
+	Store    *chunkstore.Store
+	MustHave []inspect.Need // what this site wants in its images
+
+	// For other servers; see peers.go.
+	Pin     string         // of the agent listener, under which they ask
+	Address func() string  // of that listener at this moment, as told to their operators; nil tells none
+	Log     zerolog.Logger // is told who was refused
+
+	pushes pushes
+	pause  time.Duration // before a transfer that was cut off is tried again, doubled each time; 0 means a second
 }
 
 // Images lists the versions of all images.
-func (l *Library) Images(context.Context) (out []store.Version, err error) {
-	err = l.DB.View(func(tx *store.Tx) error { out, err = tx.Versions(""); return err })
+func (l *Library) Images(context.Context) (out []store.VersionView, err error) {
+	err = l.DB.View(func(tx *store.Tx) error { out, err = tx.VersionViews(); return err })
 	return out, err
 }
 
@@ -48,17 +61,14 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 		return store.Imported{}, err
 	}
 	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
-	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Released
-	var out store.Imported
-	err = l.DB.Update(func(tx *store.Tx) error {
-		added, isNew, err := tx.AddVersion(v)
-		out = store.Imported{Version: added, Known: !isNew}
-		if err != nil || !isNew {
-			return err
-		}
-		return tx.Audit(operator, "import", added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short()))
-	})
-	return out, err
+	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Draft
+	seen, err := l.Look(ctx, v, tell)
+	if err != nil {
+		return store.Imported{}, err
+	}
+	seen.Describe(&v)
+	defer l.Store.Named(res.Manifest)
+	return l.shelve(operator, "import", v, seen.Content, in.Release)
 }
 
 // closeOpened closes what an asker opened and nobody needs.

@@ -113,7 +113,7 @@ func TestTheSameDiskIsStoredOnce(t *testing.T) {
 	if err != nil || other.Known || other.Version.StoredBytes != 0 {
 		t.Errorf("another image: %+v, %v; want a version that adds no bytes", other, err)
 	}
-	c, err := l.Check(ctx, true, quiet)
+	c, err := l.Check(ctx, store.Check{ReadData: true}, quiet)
 	if err != nil || len(c.Damage) != 0 || c.Versions != 2 {
 		t.Errorf("check %+v, %v", c, err)
 	}
@@ -157,7 +157,7 @@ func TestCheckNamesPackOffsetAndVersions(t *testing.T) {
 		if err := os.WriteFile(packs[0], damage(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := l.Check(ctx, true, quiet)
+		c, err := l.Check(ctx, store.Check{ReadData: true}, quiet)
 		if err != nil || len(c.Damage) == 0 {
 			t.Fatalf("%s: check %+v, %v; want damage", name, c, err)
 		}

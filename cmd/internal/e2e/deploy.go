@@ -20,7 +20,7 @@ func importGolden(ctx context.Context, e *Env, d *Daemon, f golden.Flavour) (sto
 	}
 	e.Say("import the golden image")
 	var got []store.Version
-	if err := d.Read(ctx, &got, "image", "import", file, "--image", "sales", "--label", string(f), "--note", "made by the lab"); err != nil {
+	if err := d.Read(ctx, &got, "image", "import", file, "--image", "sales", "--label", string(f), "--note", "made by the lab", "--release"); err != nil {
 		return store.Version{}, err
 	}
 	if len(got) != 1 {

@@ -132,7 +132,7 @@ func importRenumbered(ctx context.Context, e *Env, d *Daemon) (store.Version, er
 		}
 	}
 	var got []store.Version
-	if err := d.Read(ctx, &got, "image", "import", file, "--image", "sales", "--label", "renumbered"); err != nil {
+	if err := d.Read(ctx, &got, "image", "import", file, "--image", "sales", "--label", "renumbered", "--note", "partitions in another order", "--release"); err != nil {
 		return store.Version{}, err
 	}
 	if len(got) != 1 {

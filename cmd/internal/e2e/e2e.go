@@ -46,6 +46,7 @@ func Cases() []Case {
 		renameCases(),
 		serviceCases(),
 		installCases(),
+		inspectCases(),
 		setupCases(),
 		labCases(),
 	} {

@@ -77,7 +77,7 @@ func importUEFIOnly(ctx context.Context, e *Env, d *Daemon) (store.Version, erro
 		}
 	}
 	var got []store.Version
-	if err := d.Read(ctx, &got, "image", "import", file, "--image", "small", "--label", "uefi"); err != nil {
+	if err := d.Read(ctx, &got, "image", "import", file, "--image", "small", "--label", "uefi", "--note", "made by the lab", "--release"); err != nil {
 		return store.Version{}, err
 	}
 	if len(got) != 1 || len(got[0].Loaders) != 1 {

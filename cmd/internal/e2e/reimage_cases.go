@@ -65,7 +65,7 @@ func serviceGolden(ctx context.Context, e *Env, d *Daemon) (v store.Version, mar
 		return v, "", p, err
 	}
 	var got []store.Version
-	if err := d.Read(ctx, &got, "image", "import", l.Drives[0].Path(), "--image", "sales", "--label", "v2", "--note", "serviced"); err != nil {
+	if err := d.Read(ctx, &got, "image", "import", l.Drives[0].Path(), "--image", "sales", "--label", "v2", "--note", "serviced", "--release"); err != nil {
 		return v, "", p, err
 	}
 	if len(got) != 1 {

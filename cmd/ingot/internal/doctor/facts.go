@@ -20,6 +20,7 @@ type Facts struct {
 	Keys       []Key
 	Pin        Pin
 	Bench      Bench
+	Images     Images
 	Wired      string // the adapter that is likeliest the bench's; "" when there is none
 }
 
@@ -120,6 +121,15 @@ type Key struct {
 type Pin struct {
 	File, Served string // "" when not known
 	Err          error  // of asking the listener
+}
+
+// Images is how the image store is kept, as the daemon tells it.
+type Images struct {
+	Known  bool
+	Last   time.Time // when every pack had been read last; zero for never
+	Done   int       // packs of the pass that runs
+	Total  int
+	Locked int // damaged places that are locked away
 }
 
 // Bench is the time window for unknown machines.

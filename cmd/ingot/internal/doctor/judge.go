@@ -42,6 +42,7 @@ var checks = []struct {
 	{"daemon", judgeDaemon},
 	{"pin", judgePin},
 	{"bench", judgeBench},
+	{"images", judgeImages},
 }
 
 // Judge holds the facts against every check.
@@ -392,4 +393,24 @@ func judgeBench(f Facts) []Finding {
 		return ok("open until %s", day(f.Bench.OpenUntil.Local()))
 	}
 	return ok("closed: unknown laptops are refused; \"ingot bench open 4h\" lets them boot")
+}
+
+// scrubLate is when a full reading of the image store is overdue: it begins once a week and takes its time.
+const scrubLate = 30 * 24 * time.Hour
+
+func judgeImages(f Facts) []Finding {
+	i := f.Images
+	switch {
+	case !i.Known:
+		return nil
+	case i.Locked > 0:
+		return fail("\"ingot check\" names the versions that are hit. Import or capture them again: that heals them.", "%d damaged pieces of images are locked away.", i.Locked)
+	case i.Last.IsZero() && i.Total == 0:
+		return ok("no image is damaged as far as is known")
+	case i.Last.IsZero():
+		return ok("no damage as far as is known; %d of %d packs have been read for the first time", i.Done, i.Total)
+	case f.Clock.Now.Sub(i.Last) > scrubLate:
+		return warn("Run \"ingot check --read-data\"; is images.scrub turned off?", "The image store was read whole on %s last.", day(i.Last.Local()))
+	}
+	return ok("read whole on %s, no damage", day(i.Last.Local()))
 }
