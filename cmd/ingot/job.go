@@ -22,7 +22,10 @@ func imageWord(j store.JobView) string {
 	if j.Kind == job.Rename {
 		return "(name only)"
 	}
-	return j.Image.String()
+	if j.Kind == job.Capture && j.State != job.Done {
+		return "(captured into " + j.Image.Name + ")"
+	}
+	return j.ImageWord()
 }
 
 func jobColumns() []column[store.JobView] {
@@ -103,7 +106,9 @@ func (a *app) showJob(j store.JobView) error {
 	}
 	row("Job", "%s", j.ID)
 	row("Device", "%s (%s)", j.DeviceLabel, j.Device)
-	if j.Kind == job.Rename {
+	if j.Kind == job.Capture {
+		row("Capture", "of drive %s (%s) into %s; the drive is only read", j.Target.Serial, size(j.Target.SizeBytes), j.ImageWord())
+	} else if j.Kind == job.Rename {
 		row("Rename", "%s to %s, on drive %s; everything else stays", j.Former, j.DeviceName, j.Target.Serial)
 	} else {
 		row("Image", "%s onto drive %s (%s)", j.Image, j.Target.Serial, size(j.Target.SizeBytes))
@@ -120,10 +125,26 @@ func (a *app) showJob(j store.JobView) error {
 	for _, s := range j.Steps {
 		row("Step", "%s  %s", when(s.Time), s.State)
 	}
-	if r := j.Result; r != nil {
+	if r := j.Result; r != nil && r.Captured != nil {
+		capturedRows(row, j, *r.Captured)
+	} else if r != nil {
 		row("Result", "%s in %.0f s; fetched %s (%d bytes), wrote %s, kept %s", r.State, r.Seconds, size(r.FetchedBytes), r.FetchedBytes, size(r.WrittenBytes), size(r.KeptBytes))
 	}
 	return w.Flush()
+}
+
+// capturedRows tells what a capture did.
+func capturedRows(row func(string, string, ...any), j store.JobView, c job.Captured) {
+	row("Result", "%s in %.0f s; read %s, sent %s (%d bytes), the library held %s already", j.Result.State, j.Result.Seconds, size(c.ReadBytes), size(c.SentBytes), c.SentBytes, size(c.HeldBytes))
+	if j.Known {
+		row("Version", "%s was exactly this already; nothing was added", j.Image)
+	}
+	if j.Unreleased != nil {
+		row("Draft", "not released: %s", j.Unreleased.Error())
+	}
+	for _, n := range c.Notes {
+		row("Note", "%s", n)
+	}
 }
 
 // foundRows tells what the laptop found before its first write.
@@ -159,6 +180,9 @@ func (a *app) jobWatch() *cobra.Command {
 				}
 				if err := show(a, []store.JobView{j}, func(j store.JobView) string { return string(j.ID) }, jobColumns()...); err != nil {
 					return err
+				}
+				if j.Unreleased != nil {
+					return partly{j.Unreleased}
 				}
 				if j.State != job.Done {
 					if j.Fault != nil {

@@ -274,7 +274,7 @@ func allowed(d store.Device, o store.Order, used bool) error {
 			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. To change it: ingot device rename.", d.Label())
 		}
 		if used && !confirmed(d, o) {
-			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
+			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. To keep a copy first: ingot capture %s --backup. To go on: --data-saved --confirm %s.", d.Label(), d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
