@@ -116,7 +116,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
-	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), d.UUID)
+	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), orDash(d.UUID))
 	if !d.Seen.IsZero() {
 		row("Firmware", "%s, secure boot %s, memory %s", strings.TrimSpace(d.Firmware+" "+d.Arch), onOff(d.SecureBoot), size(d.MemoryBytes))
 	}

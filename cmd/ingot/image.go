@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -190,9 +191,27 @@ func (a *app) findVersions(ctx context.Context, cl *client, ref string) ([]store
 		}
 	}
 	if len(found) == 0 {
-		return nil, job.Faultf(job.CodeNotFound, "No image is called %.60q.", ref)
+		name, _, _ := strings.Cut(ref, "@")
+		if slices.ContainsFunc(all, func(v store.Version) bool { return v.Image == name }) {
+			return nil, job.Faultf(job.CodeNotFound, "The image %s has no version %.60q.", name, ref)
+		}
+		return nil, job.Faultf(job.CodeNotFound, "No image is called %.60q.", name)
 	}
 	return found, nil
+}
+
+// partitionsWord says which partitions a deploy uses; a disk on which none was found has none.
+func partitionsWord(v store.Version) string {
+	var out []string
+	for _, p := range []struct {
+		what   string
+		number int
+	}{{"root", v.RootPart}, {"grows", v.GrowPart}, {"swap behind it", v.SwapPart}} {
+		if p.number > 0 {
+			out = append(out, fmt.Sprintf("%s %d", p.what, p.number))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func (a *app) describe(found []store.Version) error {
@@ -206,7 +225,7 @@ func (a *app) describe(found []store.Version) error {
 			{"Zero", fmt.Sprintf("%s in %d extents", size(v.ZeroBytes), v.ZeroExtents)},
 			{"Free", fmt.Sprintf("%s in %d extents", size(v.FreeBytes), v.FreeExtents)},
 			{"Added", size(v.StoredBytes) + " to the store"},
-			{"Partitions", fmt.Sprintf("root %d, grows %d, swap behind it %d", v.RootPart, v.GrowPart, v.SwapPart)},
+			{"Partitions", partitionsWord(v)},
 			{"Starts by", startsWord(v)}, {"Memory", memoryWord(v.MemoryBytes)},
 			{"Larger", cmp.Or(v.GrowWhy, "a larger drive is taken")},
 		} {
