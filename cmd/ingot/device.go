@@ -180,6 +180,12 @@ func holdsRows(row func(string, string, ...any), d store.DeviceView) {
 	} else {
 		row("Holds", "%s, content %s", dep.Image, dep.Image.Manifest.Short())
 	}
+	if dep.Trial {
+		row("On trial", "%s was a draft when it was put there", dep.Image)
+	}
+	if dep.Stale != "" {
+		row("Old image", "%s", dep.Stale)
+	}
 	row("Since", "%s", when(dep.Finished))
 	row("Put there by", "%s, approved %s", dep.Operator, when(dep.Approved))
 	if dep.NameWritten {

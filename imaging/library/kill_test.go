@@ -137,7 +137,7 @@ func victimDrops(t *testing.T, l *library.Library, rng *rand.Rand) {
 	v := all[rng.IntN(len(all))]
 	fmt.Printf("dropping %s\n", v.Ref())
 	o := store.VersionOrder{Version: v.Ref().String(), Reason: "replaced", Override: "a test"}
-	acts := []func(context.Context, string, store.VersionOrder) (store.Version, error){l.Release, l.Retire, l.Delete}
+	acts := []func(context.Context, string, store.VersionOrder) (store.VersionView, error){l.Release, l.Retire, l.Delete}
 	switch v.State {
 	case store.Released:
 		acts = acts[1:]
