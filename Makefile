@@ -4,6 +4,7 @@
 #   make demo              a laptop on a virtual bench, from power-on to its recorded name
 #   make test              unit tests, then the end-to-end cases of CASES
 #   make e2e CASE=x        one end-to-end case, or several, or "all"; "make cases" names them
+#   make kill-200          kill -9 of a working library, 200 times, with a proof of everything after each; KILLS=n
 #   make fuzz TIME=5m      each fuzz target for that long
 #   make bench             Ingot beside the imaging programs of today, in one run and one table; SET=small for a slow mirror
 #   make lint build clean
@@ -14,6 +15,7 @@
 CASES ?= uefi deploy-secureboot-nvme resume-agent
 CASE  ?= uefi
 TIME  ?= 1m
+KILLS ?= 200
 SET   ?= office
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -29,7 +31,7 @@ LAB  = $(SUDO) bin/ingot-lab
 # HTTP/2 is left out: nothing of ours speaks it, and the laptops' first stage is bounded.
 GOBUILD = CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags="-s -w"
 
-.PHONY: all build demo test unit e2e cases fuzz bench lint clean fresh install uninstall tools gotools
+.PHONY: all build demo test unit e2e cases kill-200 fuzz bench lint clean fresh install uninstall tools gotools
 
 all: build
 
@@ -63,6 +65,9 @@ e2e: tools build
 
 cases: build
 	@bin/ingot-lab list
+
+kill-200: gotools
+	go test ./imaging/library -run '^TestAKillAtAnyMoment' -v -timeout 60m -kills $(KILLS)
 
 fuzz: tools
 	scripts/fuzz $(TIME)

@@ -154,5 +154,8 @@ func (tx *Tx) SetNote(image string, number int, note string) (Version, error) {
 		return v, job.Faultf(job.CodeNoteFixed, "%s is %s.", v.Ref(), v.State)
 	}
 	v.Note = note
-	return v, put(tx, bVersions, versionKey(image, number), v)
+	if err := put(tx, bVersions, versionKey(image, number), v); err != nil {
+		return v, err
+	}
+	return v, tx.Restate(v)
 }

@@ -40,6 +40,7 @@
 //	└── peers                          name -> Peer: another server that may ask here, or that is asked from here
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
-// lets an Image say which of its versions is current. A change of this tree raises Schema, adds a step to migrations and changes this
-// comment in one commit. Open refuses a newer schema, and copies the file before it migrates an older one.
+// lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a
+// step to migrations and changes this comment in one commit; a new bucket, and a field whose zero value says the truth,
+// need neither. Open refuses a newer schema, and copies the file before it migrates an older one.
 package store

@@ -21,7 +21,7 @@ import (
 func onSmallDisk(t *testing.T, f func(t *testing.T, dir string)) {
 	t.Helper()
 	if os.Getenv("STORE_TEST_MOUNTS") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m") // a busy machine may take minutes
 		cmd.Env = append(os.Environ(), "STORE_TEST_MOUNTS=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 		if os.Getuid() != 0 {

@@ -28,6 +28,7 @@ type Swept struct {
 // Check asks for a proof of records and image store.
 type Check struct {
 	ReadData bool `json:"read_data,omitempty"` // read every stored byte
+	Heal     bool `json:"heal,omitempty"`      // when it is done, fetch from other servers what is lost, and check again
 	Percent  int  `json:"percent,omitempty"`   // with ReadData: of the packs, chosen at random; 0 and 100 are all
 }
 

@@ -163,14 +163,15 @@ func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
 		return v, false, err
 	}
 	for _, o := range old {
-		if o.Manifest == v.Manifest && o.Kind == v.Kind && o.State != Withdrawn && !o.Deleted {
+		if o.Manifest == v.Manifest && o.Kind == v.Kind && (v.Kind == Golden || o.Device == v.Device) && o.State != Withdrawn && !o.Deleted {
 			return o, false, nil
 		}
 	}
 	img.Last++
 	v.Number, v.Created = img.Last, tx.now
-	if v.State == Released {
+	if v.Deployable() {
 		img.Current = v.Number
+		img.Acts = remember(img.Acts, VersionAct{tx.now, v.By, "current", v.Number, ""})
 	}
 	if err := put(tx, bImages, []byte(img.Name), img); err != nil {
 		return v, false, err
@@ -231,7 +232,7 @@ func (tx *Tx) FindVersion(ref string) (Version, error) {
 		}
 	}
 	if !pinned {
-		return Version{}, job.Faultf(job.CodeNotReleased, "%s has no released version.", name)
+		return Version{}, job.Faultf(job.CodeNotReleased, "%s has no current version.", name)
 	}
 	return Version{}, job.Faultf(job.CodeNotFound, "No version %.60q.", ref)
 }
@@ -244,7 +245,7 @@ func (v Version) Word() string {
 	switch {
 	case v.Deleted:
 		return "deleted"
-	case v.Kind == Backup:
+	case v.Kind == Backup && v.State == Draft:
 		return "a backup"
 	}
 	return string(v.State)

@@ -28,8 +28,8 @@ func (s VersionState) May(to VersionState) bool { return slices.Contains(version
 type VersionAct struct {
 	Time   time.Time `json:"time"`
 	By     string    `json:"by"`
-	Act    string    `json:"act"`              // import, capture, release, retire, withdraw, delete, current
-	Number int       `json:"number,omitempty"` // current: of which Version
+	Act    string    `json:"act"`              // of a Version: release, retire, withdraw, delete; of an Image: current, rollback
+	Number int       `json:"number,omitempty"` // of an Image's act: which Version became current
 	Reason string    `json:"reason,omitempty"`
 }
 
@@ -74,6 +74,30 @@ func (v Version) Reds() (out []Finding) {
 	return out
 }
 
+// against lists what speaks against a Version's release: its red findings, and the same content having been withdrawn.
+func (tx *Tx) against(v Version) (facts []string, err error) {
+	for _, f := range v.Reds() {
+		facts = append(facts, f.Fact)
+	}
+	all, err := tx.Versions("")
+	for _, o := range all {
+		if o.State == Withdrawn && o.Manifest == v.Manifest {
+			facts = append(facts, fmt.Sprintf("%s holds exactly this and was withdrawn: %s.", o.Ref(), strings.TrimSuffix(o.lastReason("withdraw"), ".")))
+		}
+	}
+	return facts, err
+}
+
+// lastReason is the reason of the newest act of a kind.
+func (v Version) lastReason(act string) string {
+	for i := len(v.Acts) - 1; i >= 0; i-- {
+		if v.Acts[i].Act == act {
+			return v.Acts[i].Reason
+		}
+	}
+	return ""
+}
+
 // Release makes a Version the one that its Image's laptops receive.
 func (tx *Tx) Release(by string, o VersionOrder) (Version, error) {
 	v, img, err := tx.movable(o, Released)
@@ -92,18 +116,17 @@ func (tx *Tx) Release(by string, o VersionOrder) (Version, error) {
 	if err := checkReason("The override", o.Override, false); err != nil {
 		return v, err
 	}
-	if reds := v.Reds(); len(reds) > 0 && strings.TrimSpace(o.Override) == "" {
-		var facts []string
-		for _, f := range reds {
-			facts = append(facts, f.Fact)
-		}
-		return v, job.Faultf(job.CodeRed, "%s: %s", v.Ref(), strings.Join(facts, " "))
-	} else if len(reds) > 0 {
-		v.Override = o.Override
+	against, err := tx.against(v)
+	if err != nil {
+		return v, err
 	}
 	text := "Released."
-	if v.Override != "" {
-		text = fmt.Sprintf("Released with %d red findings: %s", len(v.Reds()), v.Override)
+	if len(against) > 0 {
+		if strings.TrimSpace(o.Override) == "" {
+			return v, job.Faultf(job.CodeRed, "%s: %s", v.Ref(), strings.Join(against, " "))
+		}
+		v.Override = o.Override
+		text = fmt.Sprintf("Released although (%s): %s", strings.Join(against, " "), o.Override)
 	}
 	v.State = Released
 	img.Current = v.Number
@@ -143,43 +166,6 @@ func (tx *Tx) Withdraw(by string, o VersionOrder) (Version, error) {
 		return v, err
 	}
 	return tx.keep(by, v, img, "withdraw", o.Reason, "Withdrawn: "+o.Reason+" "+text)
-}
-
-// Rollback makes an earlier released Version the current one of its Image again.
-func (tx *Tx) Rollback(by string, o VersionOrder) (Version, error) {
-	img, err := tx.Image(o.Version)
-	if err == nil {
-		err = checkReason("The reason", o.Reason, true)
-	}
-	if err != nil {
-		return Version{}, err
-	}
-	to := o.To
-	for i := len(img.Acts) - 1; i >= 0 && to == 0; i-- {
-		if n := img.Acts[i].Number; n != img.Current {
-			if v, err := tx.Version(img.Name, n); err == nil && v.Deployable() {
-				to = n
-			}
-		}
-	}
-	if to == 0 {
-		return Version{}, job.Faultf(job.CodeState, "%s has no earlier released version to go back to.", img.Name)
-	}
-	v, err := tx.Version(img.Name, to)
-	switch {
-	case isNotFound(err):
-		return v, job.Faultf(job.CodeNotFound, "%s has no version %d.", img.Name, to)
-	case err != nil:
-		return v, err
-	case !v.Deployable():
-		return v, job.Faultf(job.CodeState, "%s is %s: only a released version becomes current.", v.Ref(), v.Word())
-	case v.Number == img.Current:
-		return v, job.Faultf(job.CodeState, "%s is current already.", v.Ref())
-	}
-	was := img.Current
-	img.Current = to
-	img.Acts = remember(img.Acts, VersionAct{tx.now, by, "current", to, o.Reason})
-	return tx.keep(by, v, img, "", "", fmt.Sprintf("Current again, after version %d: %s", was, o.Reason))
 }
 
 // Delete gives up a Version's content. Its record, and the record of who received it, stay.
@@ -265,28 +251,6 @@ func (tx *Tx) exactVersion(ref string) (Version, error) {
 		return Version{}, job.Faultf(job.CodeBadRequest, "Name the version, such as %.60s@3.", ref)
 	}
 	return tx.FindVersion(ref)
-}
-
-// stepDown finds another current Version when the one that was goes.
-func (tx *Tx) stepDown(by string, img *Image, gone Version) (string, error) {
-	if img.Current != gone.Number && img.Current != 0 {
-		return "", nil
-	}
-	all, err := tx.Versions(img.Name)
-	if err != nil {
-		return "", err
-	}
-	img.Current = 0
-	for _, v := range all {
-		if v.Number != gone.Number && v.Deployable() {
-			img.Current = v.Number
-		}
-	}
-	if img.Current == 0 {
-		return img.Name + " has no released version now.", nil
-	}
-	img.Acts = remember(img.Acts, VersionAct{tx.now, by, "current", img.Current, fmt.Sprintf("Version %d is %s.", gone.Number, gone.State)})
-	return fmt.Sprintf("Current is version %d now.", img.Current), nil
 }
 
 // keep writes what an act changed, with its audit event.

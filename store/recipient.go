@@ -63,12 +63,49 @@ type VersionView struct {
 	Version
 	Current bool   `json:"current,omitempty"`
 	Stale   string `json:"stale,omitempty"`
-	Held    int    `json:"held"` // devices that carry it now
+	Held    int    `json:"held"`           // devices that carry it now
+	Jobs    int    `json:"jobs,omitempty"` // jobs that put it on a device now
+}
+
+// ViewVersion tells what a Version means now.
+func (tx *Tx) ViewVersion(v Version) (VersionView, error) {
+	img, err := tx.Image(v.Image)
+	if err != nil {
+		return VersionView{}, err
+	}
+	held, err := tx.Recipients(v.Image, v.Number)
+	if err != nil {
+		return VersionView{}, err
+	}
+	jobs, err := tx.ActiveJobs()
+	return tx.viewVersion(img, v, held, jobs), err
+}
+
+func (tx *Tx) viewVersion(img Image, v Version, held []Recipient, jobs []Job) VersionView {
+	w := VersionView{Version: v, Current: img.Current == v.Number && v.Deployable()}
+	if v.Deployable() {
+		w.Stale = v.Stale(img, tx.now)
+	}
+	for _, h := range held {
+		if h.Holds && h.Number == v.Number {
+			w.Held++
+		}
+	}
+	for _, j := range jobs {
+		if j.Image == v.Ref() {
+			w.Jobs++
+		}
+	}
+	return w
 }
 
 // VersionViews lists the versions of every image, oldest first.
 func (tx *Tx) VersionViews() ([]VersionView, error) {
 	images, err := tx.Images()
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := tx.ActiveJobs()
 	if err != nil {
 		return nil, err
 	}
@@ -83,16 +120,7 @@ func (tx *Tx) VersionViews() ([]VersionView, error) {
 			return nil, err
 		}
 		for _, v := range all {
-			w := VersionView{Version: v, Current: img.Current == v.Number && v.Deployable()}
-			if v.Deployable() {
-				w.Stale = v.Stale(img, tx.now)
-			}
-			for _, h := range held {
-				if h.Holds && h.Number == v.Number {
-					w.Held++
-				}
-			}
-			out = append(out, w)
+			out = append(out, tx.viewVersion(img, v, held, jobs))
 		}
 	}
 	return out, nil

@@ -33,8 +33,12 @@ func (tx *Tx) PutRole(r Role) (Role, error) {
 	default:
 		return r, job.Faultf(job.CodeBadRequest, "Unknown drive rule %.20q; known are largest, smallest, nvme.", string(r.Drive))
 	}
-	if _, err := tx.FindVersion(r.Image); err != nil && job.FaultOf(err).Code != job.CodeNotReleased {
+	v, err := tx.FindVersion(r.Image)
+	if err != nil && job.FaultOf(err).Code != job.CodeNotReleased {
 		return r, err // a role may be made ready before its image's first release
+	}
+	if v.Kind == Backup {
+		return r, job.Faultf(job.CodeBackup, "%s is put back by a person, not by a role.", v.Ref())
 	}
 	old, err := tx.Role(r.Name)
 	if err != nil && !isNotFound(err) {

@@ -143,7 +143,8 @@ type Checked struct {
 	Versions  int      `json:"versions"`
 	Records   uint64   `json:"records"`
 	Packs     int      `json:"packs"`
-	PacksRead int      `json:"packs_read"` // every byte of them
+	PacksRead int      `json:"packs_read"`       // every byte of them
+	Healed    uint64   `json:"healed,omitempty"` // chunks that another server gave
 	Chunks    uint64   `json:"chunks"`
 	Bytes     uint64   `json:"bytes"` // read and compared
 	Damage    []Damage `json:"damage"`

@@ -12,7 +12,7 @@ import (
 func (a *API) houseRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/images/check", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		c := store.Check{ReadData: q.Get("read-data") != ""}
+		c := store.Check{ReadData: q.Get("read-data") != "", Heal: q.Get("heal") != ""}
 		if p := q.Get("percent"); p != "" {
 			var err error
 			if c.Percent, err = strconv.Atoi(p); err != nil || c.Percent < 1 || c.Percent > 100 {

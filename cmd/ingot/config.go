@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	defaultConfig = "/etc/ingot/ingot.toml"
-	defaultData   = "/var/lib/ingot"
+	defaultConfig    = "/etc/ingot/ingot.toml"
+	defaultData      = "/var/lib/ingot"
+	defaultAgentPort = 8443
 )
 
 // config is the configuration file. A key that is not listed here is refused: a typing mistake must not pass
@@ -78,7 +79,7 @@ func (a *app) loadConfig() (config, error) {
 		return c, fmt.Errorf("data folder: %w", err)
 	}
 	if c.Agent.Port == 0 {
-		c.Agent.Port = 8443
+		c.Agent.Port = defaultAgentPort
 	}
 	return c, nil
 }

@@ -90,7 +90,7 @@ func (c config) text() string {
 		b.WriteString(poolHint)
 	}
 	agentPort := c.Agent.Port
-	if agentPort == 8443 {
+	if agentPort == defaultAgentPort {
 		agentPort = 0
 	}
 	part("\n[agent]\n",

@@ -74,8 +74,11 @@ func (a *app) deploy(c *cobra.Command, cl *client, o store.Order, devices []stri
 			return err
 		}
 	}
-	if last != nil && len(done) > 0 {
+	switch {
+	case last != nil && len(done) > 0:
 		return partly{fmt.Errorf("%d of %d devices were refused", len(devices)-len(done), len(devices))}
+	case last != nil && len(devices) > 1:
+		return told{fmt.Errorf("none of the %d devices has an order; see above", len(devices))}
 	}
 	return last
 }

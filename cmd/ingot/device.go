@@ -116,7 +116,7 @@ func (a *app) showDevice(d store.DeviceView) error {
 	if d.Code != "" {
 		row("Code", "%s, until %s", d.Code, when(d.CodeUntil))
 	}
-	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), d.UUID)
+	row("Laptop", "%s %s, serial %s%s, UUID %s", d.Manufacturer, d.Model, d.Serial, stickerWord(d.Device), orDash(d.UUID))
 	if !d.Seen.IsZero() {
 		row("Firmware", "%s, secure boot %s, memory %s", strings.TrimSpace(d.Firmware+" "+d.Arch), onOff(d.SecureBoot), size(d.MemoryBytes))
 	}
@@ -179,6 +179,12 @@ func holdsRows(row func(string, string, ...any), d store.DeviceView) {
 		row("Held", "%s before; it is not known to be there any more", dep.Image)
 	} else {
 		row("Holds", "%s, content %s", dep.Image, dep.Image.Manifest.Short())
+	}
+	if dep.Trial {
+		row("On trial", "%s was a draft when it was put there", dep.Image)
+	}
+	if dep.Stale != "" {
+		row("Old image", "%s", dep.Stale)
 	}
 	row("Since", "%s", when(dep.Finished))
 	row("Put there by", "%s, approved %s", dep.Operator, when(dep.Approved))

@@ -26,17 +26,17 @@ func (a *app) doctor(ctx context.Context) error {
 	if err := a.showFindings(found); err != nil {
 		return err
 	}
-	bad := 0
+	n := map[doctor.Level]int{}
 	for _, f := range found {
-		if f.Level != doctor.OK {
-			bad++
-		}
+		n[f.Level]++
 	}
+	warnings := counted(n[doctor.Warn], "warning", "warnings")
 	switch doctor.Worst(found) {
 	case doctor.Fail:
-		return fmt.Errorf("%d things need you; see above", bad)
+		return told{fmt.Errorf("%s from being imaged; %s; see above",
+			counted(n[doctor.Fail], "thing keeps laptops", "things keep laptops"), warnings)}
 	case doctor.Warn:
-		return partly{fmt.Errorf("%d warnings", bad)}
+		return partly{fmt.Errorf("nothing keeps laptops from being imaged; %s, see above", warnings)}
 	}
 	return nil
 }

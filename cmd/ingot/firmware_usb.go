@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,7 +92,7 @@ func (a *app) makeStick(ctx context.Context, target string, urls []string, agree
 	if err != nil {
 		return err
 	}
-	return a.tell(made, target, a.sayf("%s is written and proven: %s. Laptops that start from it look for %v.", target, size(uint64(made.Bytes)), made.URLs))
+	return a.tell(made, target, a.sayf("%s is written and proven: %s. Laptops that start from it look for %s.", target, size(uint64(made.Bytes)), strings.Join(made.URLs, ", then ")))
 }
 
 // stickServers reads the addresses that the stick names.

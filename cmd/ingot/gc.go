@@ -57,18 +57,22 @@ func (a *app) tellSwept(got store.Swept) error {
 
 // checkCommand is "ingot check", and "ingot image check" for those who know it by that name.
 func (a *app) checkCommand(name string) *cobra.Command {
-	var readData bool
+	var readData, heal bool
 	var subset string
 	c := &cobra.Command{Use: "check", Short: "Prove records and image store; exit code 3 names damage",
 		Long: `Proves every record, and that every pack, content and chunk of every version is there. With --read-data every stored
 byte is read and compared by digest. What is damaged is named, with the versions that cannot be deployed because of it;
-a damaged chunk is locked away. Importing or capturing the same image again heals it.
+a damaged chunk is locked away. Importing or capturing the same image again heals it; so does --heal, when another
+server holds it.
 Exit codes: 0 whole, 1 the check could not be made, 3 damage.`,
 		Example: name + " --read-data\n" + name + " --read-data-subset 10%", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			q := url.Values{}
 			if readData || subset != "" {
 				q.Set("read-data", "1")
+			}
+			if heal {
+				q.Set("heal", "1")
 			}
 			if subset != "" {
 				n, err := percent(subset)
@@ -90,6 +94,7 @@ Exit codes: 0 whole, 1 the check could not be made, 3 damage.`,
 			return err
 		}}
 	c.Flags().BoolVar(&readData, "read-data", false, "read every stored byte and compare digests")
+	c.Flags().BoolVar(&heal, "heal", false, "fetch what is lost from the other servers that this one knows, then check again")
 	c.Flags().StringVar(&subset, "read-data-subset", "", "likewise, of so many percent of the packs, such as 10%, chosen at random")
 	return a.outputFlag(c)
 }
@@ -114,6 +119,9 @@ func (a *app) tellCheck(got store.Checked) error {
 			if len(d.Devices) > 0 {
 				fmt.Fprintf(a.out, "        on these devices now: %s\n", printable(strings.Join(d.Devices, ", ")))
 			}
+		}
+		if got.Healed > 0 {
+			fmt.Fprintf(a.out, "%d chunks came whole from another server\n", got.Healed)
 		}
 		_, err := fmt.Fprintf(a.out, "%d records, %d versions, %d of %d packs and %s read, %d chunks, %d faults\n",
 			got.Records, got.Versions, got.PacksRead, got.Packs, size(got.Bytes), got.Chunks, faults)

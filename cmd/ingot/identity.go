@@ -22,7 +22,7 @@ func claimRows(row func(string, string, ...any), d store.DeviceView) {
 	for _, r := range d.Rivals {
 		name := r.Label()
 		row("Other record", "%s (%s), %s since %s, seen %s", name, r.ID, r.State, when(r.Changed), orDash(when(r.Seen)))
-		row("  laptop", "%s %s, serial %s%s, UUID %s", r.Manufacturer, r.Model, r.Serial, stickerWord(r), r.UUID)
+		row("  laptop", "%s %s, serial %s%s, UUID %s", r.Manufacturer, r.Model, r.Serial, stickerWord(r), orDash(r.UUID))
 		row("  drives", "%s", drivesWord(r.Drives))
 		row("  adapters", "%s", strings.Join(r.BuiltIn, " "))
 	}
@@ -168,7 +168,7 @@ func (a *app) listed(out store.Listed) error {
 		if out.MoreBad > 0 {
 			fmt.Fprintf(a.err, "and %d more\n", out.MoreBad)
 		}
-		return job.Faultf(job.CodeListRefused, "%d lines are wrong.", len(out.Bad)+out.MoreBad)
+		return job.Faultf(job.CodeListRefused, "%s wrong.", counted(len(out.Bad)+out.MoreBad, "line is", "lines are"))
 	}
 	return show(a, []store.Listed{out}, func(l store.Listed) string { return fmt.Sprint(l.Added) },
 		column[store.Listed]{head: "NEW", cell: func(l store.Listed) string { return fmt.Sprint(l.Added) }},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,10 +130,7 @@ func (a *app) showShelf(all []store.VersionView) error {
 		column[store.VersionView]{head: "IMAGE", cell: func(v store.VersionView) string { return v.Ref().String() }},
 		column[store.VersionView]{head: "LABEL", cell: func(v store.VersionView) string { return v.Label }},
 		column[store.VersionView]{head: "STATE", cell: func(v store.VersionView) string {
-			if v.Current {
-				return v.Word() + ", current"
-			}
-			return v.Word()
+			return standing(v)
 		}},
 		column[store.VersionView]{head: "CARRIED BY", cell: func(v store.VersionView) string { return strconv.Itoa(v.Held) }},
 		column[store.VersionView]{head: "SYSTEM", cell: func(v store.VersionView) string { return v.OS }},
@@ -161,6 +159,17 @@ func (a *app) showVersions(all []store.Version) error {
 		column[store.Version]{head: "NOTE", wide: true, cell: func(v store.Version) string { return v.Note }})
 }
 
+// standing is a version's state for people, with what it means now.
+func standing(v store.VersionView) string {
+	switch {
+	case v.Current:
+		return v.Word() + ", current"
+	case v.Kind == store.Backup && !v.Deleted && !v.Expires.IsZero():
+		return v.Word() + ", kept until " + v.Expires.Local().Format(time.DateOnly)
+	}
+	return v.Word()
+}
+
 func (a *app) imageShow() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "show NAME[@VERSION]", Short: "Show one version, or all of an image", Example: "ingot image show sales@3",
 		ValidArgsFunction: a.completing((*app).versionNames), Args: args(cobra.ExactArgs(1)),
@@ -171,54 +180,80 @@ func (a *app) imageShow() *cobra.Command {
 					return err
 				}
 				if a.output == "json" || a.output == "name" {
-					return a.showVersions(found)
+					return a.showShelf(found)
 				}
 				return a.describe(found)
 			})
 		}})
 }
 
-func (a *app) findVersions(ctx context.Context, cl *client, ref string) ([]store.Version, error) {
-	all, err := get[[]store.Version](ctx, cl, "images")
+func (a *app) findVersions(ctx context.Context, cl *client, ref string) ([]store.VersionView, error) {
+	all, err := get[[]store.VersionView](ctx, cl, "images")
 	if err != nil {
 		return nil, err
 	}
-	var found []store.Version
+	var found []store.VersionView
 	for _, v := range all {
 		if ref == v.Image || ref == v.Ref().String() || v.Label != "" && ref == v.Image+"@"+v.Label {
 			found = append(found, v)
 		}
 	}
 	if len(found) == 0 {
-		return nil, job.Faultf(job.CodeNotFound, "No image is called %.60q.", ref)
+		name, _, _ := strings.Cut(ref, "@")
+		if slices.ContainsFunc(all, func(v store.VersionView) bool { return v.Image == name }) {
+			return nil, job.Faultf(job.CodeNotFound, "The image %s has no version %.60q.", name, ref)
+		}
+		return nil, job.Faultf(job.CodeNotFound, "No image is called %.60q.", name)
 	}
 	return found, nil
 }
 
-func (a *app) describe(found []store.Version) error {
+// partitionsWord says which partitions a deploy uses; a disk on which none was found has none.
+func partitionsWord(v store.Version) string {
+	var out []string
+	for _, p := range []struct {
+		what   string
+		number int
+	}{{"root", v.RootPart}, {"grows", v.GrowPart}, {"swap behind it", v.SwapPart}} {
+		if p.number > 0 {
+			out = append(out, fmt.Sprintf("%s %d", p.what, p.number))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (a *app) describe(found []store.VersionView) error {
 	for _, v := range found {
 		for _, row := range [][2]string{
-			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", v.Word()}, {"Override", v.Override}, {"Content", v.Manifest.String()},
-			{madeWord(v), when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
+			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", standing(v)}, {"Carried by", plural(v.Held, "device", "devices")}, {"Override", v.Override}, {"Stale", v.Stale}, {"Backup of", backupOf(v)}, {"Content", v.Manifest.String()},
+			{madeWord(v.Version), when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
 			{"Disk", fmt.Sprintf("%s (%d bytes), sectors of %d, table %s", size(v.DiskSize), v.DiskSize, v.SectorSize, v.Table)},
 			{"Needs", fmt.Sprintf("a drive of at least %d bytes", v.NeedBytes)},
 			{"Data", fmt.Sprintf("%s in %d extents", size(v.DataBytes), v.DataExtents)},
 			{"Zero", fmt.Sprintf("%s in %d extents", size(v.ZeroBytes), v.ZeroExtents)},
 			{"Free", fmt.Sprintf("%s in %d extents", size(v.FreeBytes), v.FreeExtents)},
 			{"Added", size(v.StoredBytes) + " to the store"},
-			{"Partitions", fmt.Sprintf("root %d, grows %d, swap behind it %d", v.RootPart, v.GrowPart, v.SwapPart)},
-			{"Starts by", startsWord(v)}, {"Memory", memoryWord(v.MemoryBytes)},
+			{"Partitions", partitionsWord(v.Version)},
+			{"Starts by", startsWord(v.Version)}, {"Memory", memoryWord(v.MemoryBytes)},
 			{"Larger", cmp.Or(v.GrowWhy, "a larger drive is taken")},
 		} {
 			if _, err := fmt.Fprintf(a.out, "%-12s%s\n", row[0], orDash(printable(row[1]))); err != nil {
 				return err
 			}
 		}
-		if err := a.describeInside(v); err != nil {
+		if err := a.describeInside(v.Version); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// backupOf is the device that a backup goes back onto.
+func backupOf(v store.VersionView) string {
+	if v.Kind != store.Backup {
+		return ""
+	}
+	return "device " + v.Device + ", and goes back only there"
 }
 
 // startsWord tells by which firmware a version starts, and who signed its loaders.

@@ -183,7 +183,7 @@ func (a *app) note(c *cobra.Command, cl *client, given []string, draft bool) (st
 	if len(found) > 1 {
 		return store.Version{}, usage{job.Faultf(job.CodeBadRequest, "%s has %d versions: name one, as in %s.", given[0], len(found), found[len(found)-1].Ref())}
 	}
-	v := found[0]
+	v := found[0].Version
 	switch {
 	case len(given) == 2:
 		return post[store.Version](c.Context(), cl, imagePath(v.Ref().String(), "note"), store.Note{Note: given[1]})

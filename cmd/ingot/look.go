@@ -273,7 +273,7 @@ func lookInterfaces(ctx context.Context, cfg config) []doctor.Interface {
 // portsOf lists what the daemon listens on. Without an interface it opens the agents' port only.
 func portsOf(cfg config) []doctor.Port {
 	p := cfg.Boot.Ports
-	out := []doctor.Port{{Proto: "tcp", Number: cfg.Agent.Port, What: "agents"}}
+	out := []doctor.Port{{Proto: "tcp", Number: cmp.Or(cfg.Agent.Port, defaultAgentPort), What: "agents"}}
 	if len(cfg.Boot.Interfaces) == 0 {
 		return out
 	}

@@ -80,6 +80,11 @@ type usage struct{ error }
 
 func (u usage) Unwrap() error { return u.error }
 
+// told is the error of a command that did its work and found what a person must mend: it has said what. Exit code 1.
+type told struct{ error }
+
+func (t told) Unwrap() error { return t.error }
+
 // run is the whole program but the process.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	a := &app{ctx: ctx, out: out, err: errs, in: in}
@@ -108,10 +113,11 @@ func words(err error) string {
 	var f *job.Fault
 	var u usage
 	var p partly
+	var t told
 	switch {
 	case errors.As(err, &f):
 		return f.Error()
-	case errors.As(err, &u), errors.As(err, &p):
+	case errors.As(err, &u), errors.As(err, &p), errors.As(err, &t):
 		return job.Reason(err)
 	}
 	return job.FaultOf(err).Error()
@@ -175,11 +181,11 @@ func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// args wraps a cobra check of arguments so that it ends in exit code 2.
+// args wraps a cobra check of arguments so that it ends in exit code 2, and says how the command is given.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, given []string) error {
 		if err := check(c, given); err != nil {
-			return usage{fmt.Errorf("%w; see \"%s --help\"", err, c.CommandPath())}
+			return usage{fmt.Errorf("give it as: %s; see \"%s --help\"", strings.TrimSuffix(c.UseLine(), " [flags]"), c.CommandPath())}
 		}
 		return nil
 	}

@@ -22,7 +22,7 @@ import (
 func onSmallDisk(t *testing.T) (dir string, inside bool) {
 	t.Helper()
 	if os.Getenv("INGOT_TEST_MOUNTS") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m") // a busy machine may take minutes
 		cmd.Env = append(os.Environ(), "INGOT_TEST_MOUNTS=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 		if os.Getuid() != 0 {

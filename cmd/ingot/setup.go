@@ -95,7 +95,7 @@ func (a *app) setup(ctx context.Context, f setupFlags) error {
 	if done.Changed, err = setup.Write(path, []byte(cfg.text()), 0o644); err != nil {
 		return errors.Join(err, setupFault("%s could not be written.", path))
 	}
-	a.step("wrote %s%s", path, map[bool]string{true: "", false: ": as it was"}[done.Changed])
+	a.step("%s: %s", path, map[bool]string{true: "written", false: "stays as it was"}[done.Changed])
 	a.config, a.data = path, ""
 	var late error
 	done.Bundle, late = a.setupBundle(ctx, cfg, f)
@@ -103,7 +103,7 @@ func (a *app) setup(ctx context.Context, f setupFlags) error {
 	if done.Service, startErr = a.startService(ctx, cfg, f, done.Changed); startErr != nil {
 		return errors.Join(startErr, late)
 	}
-	done.Next = nextSteps(cfg, nic, done)
+	done.Next = nextSteps(done)
 	if err := a.tell(done, path, func() error { return a.tellSetup(done) }); err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func number(s string) int {
 }
 
 // nextSteps are the commands that a person gives next.
-func nextSteps(cfg config, nic setup.NIC, done setupDone) []string {
+func nextSteps(done setupDone) []string {
 	var out []string
 	if done.Bundle == "failed" || done.Bundle == "skipped" {
 		out = append(out, "sudo ingot firmware build")

@@ -226,7 +226,7 @@ func TestStickTargetsAreRefusedInWords(t *testing.T) {
 		name, args, want string
 		code             int
 	}{
-		{"no target", "", "accepts 1 arg", 2},
+		{"no target", "", "give it as: ingot firmware usb FILE", 2},
 		{"no address", "x.img", "--url https://ADDRESS:8443", 2},
 		{"a host name", "x.img --url https://ingot.example", "needs an IPv4 address", 2},
 		{"a path in the address", "x.img --url https://10.0.0.1/x", "is not https://ADDRESS", 2},

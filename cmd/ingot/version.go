@@ -17,14 +17,36 @@ func (a *app) versionAct(use, short, example, path, done string, o *store.Versio
 		RunE: func(c *cobra.Command, given []string) error {
 			o.Version = given[0]
 			return a.with(false, func(cl *client) error {
-				v, err := post[store.Version](c.Context(), cl, "images/"+path, o)
+				v, err := post[store.VersionView](c.Context(), cl, "images/"+path, o)
 				if err != nil {
 					return err
 				}
-				return a.tell(v, v.Ref().String(), a.sayf("%s "+done, v.Ref()))
+				return a.tell(v, v.Ref().String(), a.sayf("%s "+done+"%s", v.Ref(), concerned(v)))
 			})
 		}}
 	return a.outputFlag(c)
+}
+
+// concerned counts the devices and jobs that an act on a version leaves with it.
+func concerned(v store.VersionView) string {
+	out := fmt.Sprintf("; %s", plural(v.Held, "device carries it", "devices carry it"))
+	if v.Held > 0 {
+		out += fmt.Sprintf(" (\"ingot image devices %s\" lists them)", v.Ref())
+	}
+	switch {
+	case v.Jobs > 0 && v.State == store.Withdrawn:
+		out += fmt.Sprintf("; %s refused unless the laptop writes already", plural(v.Jobs, "job for it is", "jobs for it are"))
+	case v.Jobs > 0:
+		out += fmt.Sprintf("; %s on", plural(v.Jobs, "job for it goes", "jobs for it go"))
+	}
+	return out
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func reasonFlag(c *cobra.Command, o *store.VersionOrder, needed bool) *cobra.Command {
@@ -58,7 +80,7 @@ func (a *app) imageWithdraw() *cobra.Command {
 func (a *app) imageRollback() *cobra.Command {
 	var o store.VersionOrder
 	c := a.versionAct("rollback NAME", "Make an earlier released version current again", "ingot image rollback sales --reason \"printing is broken\"", "rollback", "is current again", &o)
-	c.Flags().IntVar(&o.To, "to", 0, "number of the version (default: the one that was current before)")
+	c.Flags().IntVar(&o.To, "to", 0, "number of the version (default: the one that was current before; needed to go back a second time)")
 	return reasonFlag(c, &o, true)
 }
 
@@ -74,10 +96,10 @@ func (a *app) imageCadence() *cobra.Command {
 	return a.outputFlag(&cobra.Command{Use: "cadence NAME DAYS", Short: "Say how often an image is to be renewed", Args: args(cobra.ExactArgs(2)),
 		Long: `A version that was captured, or got its last updates, longer ago than this is stale: a deploy of it is refused without
 --stale-reason. 0 ends it.`,
-		Example: "ingot image cadence sales 90", ValidArgsFunction: a.completing((*app).versionNames),
+		Example: "ingot image cadence sales 90d", ValidArgsFunction: a.completing((*app).versionNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			o.Version = given[0]
-			if _, err := fmt.Sscanf(given[1]+"\n", "%d\n", &o.Days); err != nil {
+			if _, err := fmt.Sscanf(strings.TrimSuffix(given[1], "d")+"\n", "%d\n", &o.Days); err != nil {
 				return usage{fmt.Errorf("%q is no number of days", given[1])}
 			}
 			return a.with(false, func(cl *client) error {

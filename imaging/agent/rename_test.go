@@ -83,7 +83,6 @@ func TestARenameRunsOnTheSystemThatWasPutThere(t *testing.T) {
 	}
 }
 
-// TestARenameRefusesAnotherSystem: the same drive, written by somebody else since.
 // TestARenameNamesItsDriveAndErasesNothing gives the laptop a second drive, and its own an illness, after its deploy:
 // that is no reason to leave it its old name.
 func TestARenameNamesItsDriveAndErasesNothing(t *testing.T) {
@@ -99,6 +98,7 @@ func TestARenameNamesItsDriveAndErasesNothing(t *testing.T) {
 	must(t, wait())
 }
 
+// TestARenameRefusesAnotherSystem: the same drive, written by somebody else since.
 func TestARenameRefusesAnotherSystem(t *testing.T) {
 	for name, change := range map[string]func(b []byte){
 		"another machine-id": func(b []byte) {
@@ -134,5 +134,30 @@ func TestARenameRefusesAnotherSystem(t *testing.T) {
 				t.Errorf("the device is %s as %s, next %q", d.State, d.Name, d.NextName)
 			}
 		})
+	}
+}
+
+// TestARenameProvesThatTheFirstBlocksStayed: what lies there starts the laptop, and a rename has no business with it.
+func TestARenameProvesThatTheFirstBlocksStayed(t *testing.T) {
+	b := newBench(t, newGoldenSystem(t))
+	l := b.laptop(16)
+	l.runsItsSystem()
+	l.whileNaming = func() {
+		f, err := os.OpenFile(l.path, os.O_WRONLY, 0)
+		must(t, err)
+		_, err = f.WriteAt([]byte("boot code"), 0)
+		must(t, errors.Join(err, f.Close()))
+	}
+	j, err := b.service.Rename(context.Background(), "anna", store.Rename{Device: "SALES-01", Name: "SALES-02"})
+	must(t, err)
+	ctx, off := context.WithCancel(t.Context())
+	wait := l.boot(ctx)
+	awaitFailure(t, l, job.CodeCommit)
+	off()
+	if err := wait(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if got := view(t, b, j.ID); got.State == job.Done || got.Fault == nil || got.Fault.Code != job.CodeCommit {
+		t.Errorf("the job is %s, %v; want a failure", got.State, got.Fault)
 	}
 }

@@ -250,11 +250,12 @@ func (stage2) Stage2(string) (job.File, error) {
 
 // laptop is a machine that is made of a file and of what its parts were told.
 type laptop struct {
-	b      *bench
-	path   string
-	drive  job.Drive
-	facts  job.Facts
-	medium func(d *disk.Disk) *disk.Disk
+	whileNaming func() // what else happens to the drive then
+	b           *bench
+	path        string
+	drive       job.Drive
+	facts       job.Facts
+	medium      func(d *disk.Disk) *disk.Disk
 
 	mu       sync.Mutex
 	views    []agent.View
@@ -421,6 +422,9 @@ func (l *laptop) Rename(ctx context.Context, w agent.Written, p job.Personal, fo
 	l.mu.Lock()
 	l.former = append(l.former, former)
 	l.mu.Unlock()
+	if l.whileNaming != nil {
+		l.whileNaming()
+	}
 	return l.Personalise(ctx, w, p)
 }
 

@@ -9,40 +9,58 @@ import (
 	"ingot/imaging/job"
 )
 
-// Peer is another store that may hold what this one has lost.
-type Peer interface {
-	// Fetch gives the plain bytes of a chunk, or an error that wraps ErrMissing. They are proven here by the digest.
-	Fetch(ctx context.Context, d imaging.Digest) (plain []byte, err error)
+// Peers are other stores that may hold what this one has lost.
+type Peers interface {
+	// PeerChunks asks for chunks and gives fn the plain bytes of each that came; left are those that nobody holds. The
+	// bytes are proven here by their digest.
+	PeerChunks(ctx context.Context, want []imaging.Digest, fn func(d imaging.Digest, plain []byte) error) (left []imaging.Digest, err error)
 }
 
 // Healed is what a Heal did.
 type Healed struct {
 	Chunks uint64 // fetched, proven and stored
-	Left   uint64 // that the peer could not give either
+	Left   uint64 // that no peer could give
 }
 
-// Heal fetches from a peer each chunk of which no copy can be used, and that a manifest of the store names. What the
-// peer gives under a wrong digest counts as not given.
-func (s *Store) Heal(ctx context.Context, from Peer) (h Healed, err error) {
+// healAtOnce is how many chunks are asked for at once.
+const healAtOnce = 4096
+
+// Heal fetches each chunk of which no copy can be used, and that a manifest of the store names. What a peer gives under
+// a wrong digest counts as not given.
+func (s *Store) Heal(ctx context.Context, from Peers) (h Healed, err error) {
 	list, err := s.Manifests()
 	if err != nil {
 		return h, err
 	}
-	b := s.NewBatch()
-	defer b.Abort()
-	asked := map[imaging.Digest]bool{}
+	w := &healing{s: s, ctx: ctx, from: from, b: s.NewBatch(), asked: map[imaging.Digest]bool{}}
+	defer w.b.Abort()
 	for _, d := range list {
-		if err := s.healManifest(ctx, from, d, b, asked, &h); err != nil {
-			return h, fmt.Errorf("heal image store: %w", err)
+		if err := w.manifest(d); err != nil {
+			return w.out, fmt.Errorf("heal image store: %w", err)
 		}
 	}
-	return h, b.Commit()
+	if err := w.ask(); err != nil {
+		return w.out, fmt.Errorf("heal image store: %w", err)
+	}
+	return w.out, w.b.Commit()
 }
 
-func (s *Store) healManifest(ctx context.Context, from Peer, d imaging.Digest, b *Batch, asked map[imaging.Digest]bool, h *Healed) error {
-	m, err := s.openManifest(d)
+// healing is one run of Heal.
+type healing struct {
+	s     *Store
+	ctx   context.Context
+	from  Peers
+	b     *Batch
+	asked map[imaging.Digest]bool // lost chunks, of all manifests
+	want  []imaging.Digest        // those that were not asked for yet
+	out   Healed
+}
+
+// manifest asks for what one manifest lacks. A damaged one is left to Check.
+func (w *healing) manifest(d imaging.Digest) error {
+	m, err := w.s.openManifest(d)
 	if errors.Is(err, imaging.ErrManifest) {
-		return nil // Check names it
+		return nil
 	}
 	if err != nil {
 		return err
@@ -53,38 +71,47 @@ func (s *Store) healManifest(ctx context.Context, from Peer, d imaging.Digest, b
 			return nil
 		}
 		if err == nil {
-			err = ctx.Err()
+			err = w.ctx.Err()
+		}
+		if err == nil && e.Kind == imaging.Data && !w.asked[e.Digest] {
+			err = w.extent(e.Extent)
 		}
 		if err != nil {
-			return err
-		}
-		if e.Kind != imaging.Data || asked[e.Digest] {
-			continue
-		}
-		if _, err := s.copyOf(e.Extent); err == nil {
-			continue
-		} else if !errors.Is(err, ErrMissing) {
-			return err
-		}
-		asked[e.Digest] = true
-		if err := heal(ctx, from, e.Extent, b, h); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func heal(ctx context.Context, from Peer, e imaging.Extent, b *Batch, h *Healed) error {
-	plain, err := from.Fetch(ctx, e.Digest)
-	if err != nil && ctx.Err() != nil {
+func (w *healing) extent(e imaging.Extent) error {
+	_, err := w.s.copyOf(e)
+	if err == nil || !errors.Is(err, ErrMissing) {
 		return err
 	}
-	if err != nil || uint64(len(plain)) != e.Length || imaging.Sum(plain) != e.Digest {
-		h.Left++
+	w.asked[e.Digest] = true
+	if w.want = append(w.want, e.Digest); len(w.want) < healAtOnce {
 		return nil
 	}
-	h.Chunks++
-	_, err = b.Put(plain)
+	return w.ask()
+}
+
+// ask fetches what is wanted, proves it and stores it.
+func (w *healing) ask() error {
+	if len(w.want) == 0 {
+		return nil
+	}
+	got := uint64(0)
+	_, err := w.from.PeerChunks(w.ctx, w.want, func(d imaging.Digest, plain []byte) error {
+		if imaging.Sum(plain) != d {
+			return nil
+		}
+		got++
+		_, err := w.b.Put(plain)
+		return err
+	})
+	w.out.Chunks += got
+	w.out.Left += uint64(len(w.want)) - got
+	w.want = nil
 	return err
 }
 

@@ -28,11 +28,11 @@ func (w *sweep) group(packs []*usage) error {
 	if err != nil {
 		return err
 	}
-	packs = slices.DeleteFunc(packs, func(u *usage) bool { return stays[u.pack] })
-	freed, n, err := w.s.remove(packs)
+	going := slices.DeleteFunc(slices.Clone(packs), func(u *usage) bool { return stays[u.pack] })
+	freed, n, err := w.s.remove(going)
 	w.out.FreedBytes += freed
 	w.out.Packs += n
-	for _, u := range packs {
+	for _, u := range going {
 		w.out.DeadChunks += uint64(u.deadChunks)
 		w.done += uint64(max(0, u.have))
 	}

@@ -39,27 +39,35 @@ func (s *Service) stillThere(machine string) error {
 
 // leaveAlone sends a laptop away that nobody approved.
 func (s *Service) leaveAlone(tx *store.Tx, a *store.Agent) error {
+	own, err := letGo(tx, a, func(g *store.Guard) { g.Unapproved, g.Asked = tx.Now(), tx.Now() })
+	if err != nil || !own {
+		return err
+	}
+	text := fmt.Sprintf("%s It goes to its own disk and is left alone until it has been off for %s.", job.CodeNotApproved.Words().Sentence, s.cfg.RestartWithin)
+	return tx.AddBootEvents([]store.BootEvent{{Time: tx.Now(), MAC: fold(a.MAC), UUID: a.Hello.Facts.UUID, Leg: "refuse", Text: text}})
+}
+
+// letGo sends an agent away and changes the guard of its machine: one that the wire can tell from others. A dongle is in
+// another laptop a minute later, so nothing is held against it, and own is false.
+func letGo(tx *store.Tx, a *store.Agent, change func(*store.Guard)) (own bool, err error) {
 	if a.Released {
-		return nil
+		return false, nil
 	}
 	a.Released, a.Code = true, ""
 	t, err := tx.Token(a.Token)
 	if errors.Is(err, store.ErrNotFound) {
-		return tx.PutAgent(*a)
+		return false, tx.PutAgent(*a)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	own, err := ownMachine(tx, t, a.Device)
-	if err != nil || !own { // the next laptop on that dongle is another one
-		return errors.Join(err, tx.PutAgent(*a))
+	if own, err = ownMachine(tx, t, a.Device); err != nil || !own {
+		return false, errors.Join(err, tx.PutAgent(*a))
 	}
 	g, err := tx.Guard(t.Machine)
 	if err != nil {
-		return err
+		return false, err
 	}
-	g.Unapproved, g.Asked = tx.Now(), tx.Now()
-	text := fmt.Sprintf("%s It goes to its own disk and is left alone until it has been off for %s.", job.CodeNotApproved.Words().Sentence, s.cfg.RestartWithin)
-	return errors.Join(tx.PutGuard(g), tx.PutAgent(*a), tx.AddBootEvents([]store.BootEvent{{Time: tx.Now(), MAC: fold(a.MAC),
-		UUID: a.Hello.Facts.UUID, Leg: "refuse", Text: text}}))
+	change(&g)
+	return true, errors.Join(tx.PutGuard(g), tx.PutAgent(*a))
 }

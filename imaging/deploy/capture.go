@@ -133,5 +133,5 @@ func (s *Service) endCapture(tx *store.Tx, j store.Job, to job.State) error {
 	if err != nil {
 		return err
 	}
-	return s.release(tx, &a)
+	return release(tx, &a)
 }

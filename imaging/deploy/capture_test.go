@@ -306,7 +306,6 @@ func TestWhatMayBeCaptured(t *testing.T) {
 		change func(*store.Capture)
 		want   job.Code
 	}{
-		"without a note":          {"REF-1", func(o *store.Capture) { o.Note = " " }, job.CodeNotCapturable},
 		"with a date":             {"REF-1", func(o *store.Capture) { o.Days = 3 }, job.CodeNotCapturable},
 		"a backup with a name":    {"REF-1", func(o *store.Capture) { o.Backup = true }, job.CodeNotCapturable},
 		"a backup for ever":       {"REF-1", func(o *store.Capture) { o.Backup, o.Image, o.Days = true, "", 99999 }, job.CodeNotCapturable},

@@ -20,8 +20,8 @@
 //
 // A rename (rename.go) goes the same way; the device is deployed all the while, and holds both Names until it is known
 // which one it carries. Every act of an operator may be stamped with an id, so that it has one effect, and with the
-// revision that he saw (once.go). Where a device is, people say (whereabouts.go): a lost one gets no job and alarms. Who
-// is left alone after nobody approved it, stands in alone.go.
+// revision that he saw (once.go). Where a device is, people say (whereabouts.go): a lost one gets no job and alarms. How an
+// agent is sent away, and who is left alone since nobody approved it, stands in alone.go.
 //
 // What decides is pure and stands in files of its own (identity.go, list.go, target.go, verdict.go, proof.go); what
 // writes is one transaction each. Nothing is kept only in memory but progress and the time of the last

@@ -240,3 +240,29 @@ func TestAJoinedRecordKnowsWhatTheLaptopTold(t *testing.T) {
 		t.Errorf("the joined record tells arch %q, keys %+v, power %v", d.Arch, d.Keys, d.Power)
 	}
 }
+
+// TestAListIsOlderThanASettledBoard: the board of a laptop was replaced and a person settled that. The supplier's list
+// still names the old one: the same list again is nothing new, and puts nothing back.
+func TestAListIsOlderThanASettledBoard(t *testing.T) {
+	b := newBench(t)
+	csv := "serial,manufacturer,uuid,mac,asset\nABC1201,Dell Inc.,1b4e28ba-2fa1-11d2-883f-0016d3cca427,8c:16:45:00:00:01,A1\n"
+	if out := b.list(csv); out.Added != 1 {
+		t.Fatalf("%+v", out)
+	}
+	l := b.full(1).card("pci", "8c:16:45:00:00:77") // by its serial it is that laptop; adapter and UUID are of another board
+	l.boot()
+	d, err := b.s.Settle(context.Background(), "anna", l.sayHello().Device, store.Settlement{As: store.AsSame})
+	must(t, err)
+	if d.Asset != "A1" || len(d.BuiltIn) != 1 || d.BuiltIn[0] != "8c:16:45:00:00:77" {
+		t.Fatalf("settled: %s %v", d.Asset, d.BuiltIn)
+	}
+	if out := b.list(csv); len(out.Bad) != 0 || out.Known != 1 {
+		t.Errorf("the same list again: %+v; want nothing new", out)
+	}
+	if now := b.device(d.ID); now.UUIDKey != d.UUIDKey || now.BuiltIn[0] != "8c:16:45:00:00:77" {
+		t.Errorf("the list put back %s %v", now.UUIDKey, now.BuiltIn)
+	}
+	if out := b.list("serial,manufacturer,uuid\nABC1201,Dell Inc.,aaaa28ba-2fa1-11d2-883f-0016d3cca427\n"); len(out.Bad) != 1 {
+		t.Errorf("a list with a third UUID: %+v; want its line refused", out)
+	}
+}

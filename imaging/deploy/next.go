@@ -115,7 +115,7 @@ func (s *Service) act(tx *store.Tx, sc scene, v verdict) (job.Next, error) {
 	case v.alone:
 		return n, s.leaveAlone(tx, &sc.agent)
 	case v.order == job.Leave:
-		return n, s.release(tx, &sc.agent)
+		return n, release(tx, &sc.agent)
 	case v.order == job.Off:
 		return n, nil
 	case v.order == job.Work:
@@ -185,30 +185,10 @@ func (s *Service) pageOf(device string) string {
 	return s.cfg.PagesURL + "/devices/" + device
 }
 
-// release lets an agent with nothing to do go, and has its machine refused for a while: one that the wire can tell
-// from others. A dongle is in another laptop a minute later.
-func (s *Service) release(tx *store.Tx, a *store.Agent) error {
-	if a.Released {
-		return nil
-	}
-	a.Released, a.Code = true, ""
-	t, err := tx.Token(a.Token)
-	if errors.Is(err, store.ErrNotFound) {
-		return tx.PutAgent(*a)
-	}
-	if err != nil {
-		return err
-	}
-	own, err := ownMachine(tx, t, a.Device)
-	if err != nil || !own {
-		return errors.Join(err, tx.PutAgent(*a))
-	}
-	g, err := tx.Guard(t.Machine)
-	if err != nil {
-		return err
-	}
-	g.RefusedUntil = tx.Now().Add(refuseFor)
-	return errors.Join(tx.PutGuard(g), tx.PutAgent(*a))
+// release lets an agent with nothing to do go, and has its machine refused for a while.
+func release(tx *store.Tx, a *store.Agent) error {
+	_, err := letGo(tx, a, func(g *store.Guard) { g.RefusedUntil = tx.Now().Add(refuseFor) })
+	return err
 }
 
 // dismiss lets go of an agent that was told why it gets no work. It stays on its screen and does not reset, so

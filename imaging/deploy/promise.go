@@ -114,9 +114,12 @@ const (
 	rowFills        // gives a known one what it lacks
 )
 
-// corrected reports whether a person replaced just this entry: the list is older than that.
+// corrected reports whether a person replaced just this entry, or settled that another part took its place: the list
+// is older than that.
 func corrected(d store.Device, what, from string) bool {
-	return slices.ContainsFunc(d.History, func(c store.Change) bool { return c.What == what && c.Old == from })
+	return slices.ContainsFunc(d.History, func(c store.Change) bool {
+		return strings.EqualFold(c.What, what) && (c.Old == from || what == "adapter" && slices.Contains(strings.Fields(c.Old), from))
+	})
 }
 
 // place finds the device of a line and fills in what the line says; or says why it cannot be. What stands on a device
@@ -167,7 +170,7 @@ func (s shelf) place(r listRow) (d store.Device, what int, why string) {
 			}
 		}
 	}
-	if r.mac != "" && !slices.Contains(d.BuiltIn, r.mac) {
+	if r.mac != "" && !slices.Contains(d.BuiltIn, r.mac) && !corrected(d, "adapter", r.mac) {
 		if len(d.BuiltIn) > 0 {
 			return d, 0, fmt.Sprintf("%s has another built-in adapter, %s.", d.Label(), strings.Join(d.BuiltIn, " "))
 		}

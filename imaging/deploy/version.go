@@ -18,11 +18,13 @@ func deployable(tx *store.Tx, d store.Device, v store.Version, o store.Order) (s
 		return "", job.Faultf(job.CodeWithdrawn, "%s is %s.", v.Ref(), v.Word())
 	case v.Kind == store.Backup && v.Device != d.ID:
 		return "", job.Faultf(job.CodeBackup, "%s is of another laptop than %s.", v.Ref(), d.Label())
+	case v.Kind == store.Backup && o.Image == "":
+		return "", job.Faultf(job.CodeBackup, "%s is put back by a person, not by a role.", v.Ref())
 	case v.Kind == store.Backup:
 		return "", nil
 	case v.Kind != store.Golden:
 		return "", job.Faultf(job.CodeInternal, "%s is of an unknown kind.", v.Ref())
-	case v.State == store.Draft && !o.Trial:
+	case v.State == store.Draft && (!o.Trial || o.Image == ""): // a role's draft is nobody's trial
 		return "", job.Faultf(job.CodeNotReleased, "%s is a draft.", v.Ref())
 	}
 	img, err := tx.Image(v.Image)

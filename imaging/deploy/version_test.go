@@ -139,6 +139,33 @@ func TestABackupGoesBackOnlyOntoItsOwnLaptop(t *testing.T) {
 	}
 }
 
+func TestARoleBringsNoDraftAndNoBackup(t *testing.T) {
+	b := newBench(t)
+	b.adopted("ABC1234", "PC-1")
+	one, err := b.s.Device(context.Background(), "PC-1")
+	must(t, err)
+	draft := b.shelve(store.Version{Image: "next", Label: "one", State: store.Draft})
+	_, err = b.s.PutRole(context.Background(), "anna", store.Role{Name: "desk", Image: draft.Ref().String()})
+	must(t, err)
+	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Role: "desk", Trial: true})
+	wantCode(t, "a role's draft", err, job.CodeNotReleased)
+
+	back := store.Version{Image: "backups", Label: "b", State: store.Draft, Kind: store.Backup, Device: one.ID}
+	_, err = b.s.PutRole(context.Background(), "anna", store.Role{Name: "mine", Image: b.shelve(back).Ref().String()})
+	wantCode(t, "a role for a backup", err, job.CodeBackup)
+	b.shelve(store.Version{Image: "later", Label: "one", State: store.Draft})
+	_, err = b.s.PutRole(context.Background(), "anna", store.Role{Name: "label", Image: "later@one"})
+	must(t, err)
+	back.Image, back.Label = "later", "one" // the newest version of a label is the one that is found
+	b.update(func(tx *store.Tx) error {
+		back.SectorSize, back.NeedBytes, back.Personalise, back.Manifest = 512, 1, "linux", imaging.Sum([]byte("mine"))
+		_, _, err := tx.AddVersion(back)
+		return err
+	})
+	_, err = b.s.Deploy(context.Background(), "anna", store.Order{Device: "PC-1", Role: "label"})
+	wantCode(t, "a backup by its role", err, job.CodeBackup)
+}
+
 func TestAutoDeployTakesNoDraft(t *testing.T) {
 	b := newBench(t)
 	draft := b.shelve(store.Version{Image: "new", Label: "one", State: store.Draft})

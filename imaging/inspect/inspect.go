@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,8 @@ type Need struct {
 type Options struct {
 	Now      time.Time // the end of believable dates
 	MustHave []Need
+
+	limit int64 // of bytes read, for tests; 0 is maxRead
 }
 
 // Report is what was found.
@@ -89,7 +92,7 @@ const (
 // a Finding.
 func Look(ctx context.Context, d Disk, o Options) (Report, error) {
 	l := &look{ctx: ctx, now: o.Now, renewed: d.Header().OS.Personalise == "linux"}
-	l.tree = open(d)
+	l.tree = open(d, &budget{d, cmp.Or(o.limit, maxRead)})
 	switch {
 	case l.tree.isFile("/etc/os-release") || l.tree.isFile("/usr/lib/os-release"):
 		l.linux()

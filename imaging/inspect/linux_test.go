@@ -209,6 +209,34 @@ func TestVarOnAPartitionOfItsOwnIsLookedAt(t *testing.T) {
 	}
 }
 
+// endless counts what is read of it.
+type endless struct {
+	file
+	read *int64
+}
+
+func (e endless) ReadAt(b []byte, off int64) (int, error) {
+	*e.read += int64(len(b))
+	return e.file.ReadAt(b, off)
+}
+
+// TestALookReadsOnlySoMuch: a home of many people in folders of many names is asked for each trace again and again.
+func TestALookReadsOnlySoMuch(t *testing.T) {
+	texts := with(nil)
+	for i := range 250 {
+		texts[fmt.Sprintf("home/user%03d/x", i)] = "x"
+	}
+	d := ext4(t, files(t, texts))
+	var read int64
+	r := look(t, endless{d, &read})
+	if s, words := worst(r, "linux-homes"); s != inspect.Yellow || !strings.Contains(words, "and 197 more") {
+		t.Errorf("%s %s; want what one pattern may name", s, words)
+	}
+	if read > 400<<20 {
+		t.Errorf("%d bytes were read", read)
+	}
+}
+
 func TestVersionsAreOrdered(t *testing.T) {
 	order := []string{"1~rc1", "1", "1.9", "1.10", "2", "10", "1:0.1", "2:0"}
 	for i, a := range order {

@@ -22,7 +22,23 @@ const (
 	maxMatches = 200       // files that one pattern names
 	maxWhy     = 5         // failures that are told by name
 	maxMounts  = 16
+	maxRead    = 4 << 30 // bytes of the disk that one look reads; a large desktop needs some 100 MB
 )
+
+// budget lets a look read only so much, whatever loops of folders an image was made of.
+type budget struct {
+	r    io.ReaderAt
+	left int64
+}
+
+var errBudget = errors.New("there is too much to read")
+
+func (b *budget) ReadAt(p []byte, off int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, errBudget
+	}
+	return b.r.ReadAt(p, off)
+}
 
 // volume is one partition whose files can be read.
 type volume struct {
@@ -46,16 +62,17 @@ type tree struct {
 	damaged  error // of the manifest
 }
 
-// open opens every partition that imaging/fs reads, finds the root, and mounts what its fstab names.
-func open(d Disk) *tree {
+// open opens every partition that imaging/fs reads, finds the root, and mounts what its fstab names. All is read
+// through r, which reads d.
+func open(d Disk, r io.ReaderAt) *tree {
 	t := &tree{mounts: map[string]*volume{}}
 	h := d.Header()
 	if h.Table == "none" {
-		t.add(d, 0, d.Size(), imaging.Partition{})
+		t.add(r, 0, d.Size(), imaging.Partition{})
 	}
 	for _, p := range h.Partitions {
 		ss := int64(h.SectorSize)
-		t.add(d, int64(p.FirstLBA)*ss, int64(p.LastLBA-p.FirstLBA+1)*ss, p)
+		t.add(r, int64(p.FirstLBA)*ss, int64(p.LastLBA-p.FirstLBA+1)*ss, p)
 	}
 	t.findRoot(h.RootPartition)
 	t.mount()
@@ -300,7 +317,7 @@ func clean(s string) string {
 	if len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "")
 	}
-	return s
+	return strings.Clone(s) // what it was cut out of may be large
 }
 
 // join names the first few of n things.

@@ -238,7 +238,7 @@ var words = map[Code]Words{
 	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 
-	CodeNotReleased: {"This image has no released version, or the one named is a draft.", "Look at it with \"ingot image show\" and release it with \"ingot image release\"; to try a draft on one laptop, add --trial."},
+	CodeNotReleased: {"This image has no current version, or the one named is a draft.", "Look at it with \"ingot image show\" and release it with \"ingot image release\", or name a released one with \"ingot image rollback --to\"; to try a draft on one laptop, name it and add --trial."},
 	CodeRed:         {"The version is not fit for release: what was found inside would be on every laptop.", "Put it right on the reference machine and make the version anew; or release it with --override and the reason."},
 	CodeNoNote:      {"A version is released only with a change note.", "Write one with \"ingot image note\", or give --note when it is made."},
 	CodeOutdated:    {"The version is older than this image may be.", "Make a new version; or give --stale-reason, which goes on record."},

@@ -27,7 +27,7 @@
 // proven by every handshake. Bodies are JSON, at most MaxBody bytes, except those of want, chunks and manifest. A
 // failure answers with a Refusal.
 //
-// Version 3. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no
-// renames; since 2 the Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs,
-// and what the laptop found before its first write is a part of the record; 3 knows captures.
+// Version 3. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no renames;
+// since 2 the Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs, and
+// what the laptop found before its first write is a part of the record; 3 knows captures.
 package job

@@ -140,6 +140,9 @@ func TestABundleBecomesADraftOfTheSameDisk(t *testing.T) {
 		w.By != "bo" || w.Origin != "sales@1 of "+own || w.DiskSize != v.DiskSize || len(w.Loaders) != len(v.Loaders) {
 		t.Errorf("imported %+v; want a draft copy of %+v", w, v)
 	}
+	if in, err := b.Inside(ctx, "sales@1"); err != nil || len(in.Version.Checklist) == 0 {
+		t.Errorf("the copy was not looked into here: %+v, %v", in, err)
+	}
 	again, err := b.ImportBundle(ctx, "bo", store.BundleImport{File: path}, quiet) // the key is trusted from now on
 	if err != nil || !again.Known {
 		t.Errorf("again: %+v, %v; want the version that is there", again, err)

@@ -16,7 +16,25 @@ const toldEvery = 500 * time.Millisecond
 // length, and every Version's chunks are held; with ReadData every stored byte, or those of some packs, is read and
 // compared by digest. Each damaged thing is named by record, or by file, offset and chunk, with the Versions that it
 // hits. An error means that the check could not be made.
+//
+// With Heal, what is lost is then fetched from the other servers that this one knows, and all is proven again.
 func (l *Library) Check(ctx context.Context, o store.Check, tell func(store.Work)) (store.Checked, error) {
+	out, err := l.check(ctx, o, tell)
+	if err != nil || !o.Heal || len(out.Damage) == 0 {
+		return out, err
+	}
+	healed, err := l.Store.Heal(ctx, l)
+	if err != nil {
+		return store.Checked{}, err
+	}
+	if healed.Chunks > 0 {
+		out, err = l.check(ctx, o, tell)
+	}
+	out.Healed = healed.Chunks
+	return out, err
+}
+
+func (l *Library) check(ctx context.Context, o store.Check, tell func(store.Work)) (store.Checked, error) {
 	records, err := l.DB.CheckRecords()
 	if err != nil {
 		return store.Checked{}, err

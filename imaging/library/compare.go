@@ -22,7 +22,7 @@ func (l *Library) Compare(ctx context.Context, a, b string, tell func(store.Work
 	}
 	d.Packages = comparePackages(d.A.Content.Packages, d.B.Content.Packages)
 	d.A.Content.Packages, d.B.Content.Packages = nil, nil // told as a difference
-	files, err := l.compareFiles(ctx, d.A.Version, d.B.Version, tell)
+	files, err := l.compareFiles(ctx, d.A.Version, d.B.Version, false, tell)
 	if errors.Is(err, imaging.ErrManifest) {
 		err = errors.Join(err, job.Faultf(job.CodeManifest, "Of %s or %s.", d.A.Version.Ref(), d.B.Version.Ref()))
 	}
@@ -36,7 +36,7 @@ func (l *Library) Compare(ctx context.Context, a, b string, tell func(store.Work
 	return d, nil
 }
 
-func (l *Library) compareFiles(ctx context.Context, a, b store.Version, tell func(store.Work)) (c inspect.Comparison, err error) {
+func (l *Library) compareFiles(ctx context.Context, a, b store.Version, quick bool, tell func(store.Work)) (c inspect.Comparison, err error) {
 	one, err := l.Store.OpenDisk(a.Manifest)
 	if err != nil {
 		return c, err
@@ -48,7 +48,7 @@ func (l *Library) compareFiles(ctx context.Context, a, b store.Version, tell fun
 	}
 	defer two.Close()
 	started, told := time.Now(), time.Time{}
-	pair := inspect.Pair{A: one, B: two, Equal: func(x, y, limit int64) (int64, error) { return one.Equal(x, two, y, limit) }}
+	pair := inspect.Pair{A: one, B: two, Quick: quick, Equal: func(x, y, limit int64) (int64, error) { return one.Equal(x, two, y, limit) }}
 	return inspect.Diff(ctx, pair, func(done uint64) {
 		if now := time.Now(); now.Sub(told) >= toldEvery {
 			told = now

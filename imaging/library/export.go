@@ -73,7 +73,7 @@ func target(e store.Export) (*os.File, error) {
 // NewFile makes a file beside the one that it will become by NameNew; a name that is taken is refused.
 func NewFile(path string) (*os.File, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return nil, job.Faultf(job.CodeBadRequest, "%s exists already.", path)
+		return nil, job.Faultf(job.CodeFile, "%s exists already: name a file that is not there yet.", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".ingot-export-*")
 	if err != nil {

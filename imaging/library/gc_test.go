@@ -28,7 +28,7 @@ func rawDisk(t testing.TB, seed int64, n int) string {
 	return path
 }
 
-func mustImport(t testing.TB, l *library.Library, image, path string) store.Version {
+func importRaw(t testing.TB, l *library.Library, image, path string) store.Version {
 	t.Helper()
 	got, err := l.Import(context.Background(), "anna", store.Import{File: path, Image: image, Grow: -1}, quiet)
 	if err != nil {
@@ -41,7 +41,7 @@ func mustImport(t testing.TB, l *library.Library, image, path string) store.Vers
 func TestGCSparesEveryVersionAndTellsWhatItFreed(t *testing.T) {
 	dir := t.TempDir()
 	l, ctx := mustLibraryIn(t, dir), context.Background()
-	v := mustImport(t, l, "sales", rawDisk(t, 1, 4<<20))
+	v := importRaw(t, l, "sales", rawDisk(t, 1, 4<<20))
 	b := l.Store.NewBatch() // a capture that is given up
 	for i := range byte(20) {
 		if _, err := b.Put(bytes.Repeat([]byte{i, 1, 2}, 9999)); err != nil {
@@ -105,8 +105,8 @@ func TestGCRemovesNothingWhenARecordIsDamaged(t *testing.T) {
 	}
 	defer chunks.Close()
 	l := &library.Library{DB: db, Store: chunks}
-	mustImport(t, l, "sales", rawDisk(t, 2, 1<<20))
-	mustImport(t, l, "lab", rawDisk(t, 3, 1<<20))
+	importRaw(t, l, "sales", rawDisk(t, 2, 1<<20))
+	importRaw(t, l, "lab", rawDisk(t, 3, 1<<20))
 	db.Close()
 	path := filepath.Join(dir, "ingot.db")
 	raw, err := os.ReadFile(path)
@@ -150,7 +150,7 @@ func TestTheScrubGoesRoundAndRemembersHowFarItIs(t *testing.T) {
 	}
 	l, end := open()
 	for i := range int64(3) {
-		mustImport(t, l, "sales", rawDisk(t, 10+i, 1<<20))
+		importRaw(t, l, "sales", rawDisk(t, 10+i, 1<<20))
 	}
 	next := func(want int, last bool) {
 		t.Helper()

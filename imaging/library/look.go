@@ -39,7 +39,7 @@ func (l *Library) Look(ctx context.Context, v store.Version, tell func(store.Wor
 	for _, f := range report.Findings {
 		s.Checklist = append(s.Checklist, store.Finding{Check: f.Check, Severity: store.Severity(f.Severity), Fact: f.Fact, Next: f.Next})
 	}
-	s.DraftNote, err = l.draftNote(v, s.Content)
+	s.DraftNote, err = l.draftNote(ctx, v, s.Content)
 	return s, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 
@@ -21,10 +22,10 @@ import (
 // debianDisk makes a disk with a GPT and one root partition of the given texts.
 func debianDisk(t *testing.T, texts map[string]string) string {
 	t.Helper()
-	dir, files := t.TempDir(), t.TempDir()
+	dir, files, day := t.TempDir(), t.TempDir(), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, text := range texts {
 		p := filepath.Join(files, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o644), os.Chtimes(p, day, day)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,7 +95,7 @@ func TestAnImportIsLookedInto(t *testing.T) {
 	if one.DraftNote != "First build: Debian 12: 3 packages." {
 		t.Errorf("first draft note %q", one.DraftNote)
 	}
-	if two.DraftNote != "Since @1: 1 upgraded (openssl 3.0.15 -> 3.0.17); 1 added (firefox-esr 128.1); 1 removed (telnet)." {
+	if two.DraftNote != "Since @1: 1 upgraded (openssl 3.0.15 -> 3.0.17); 1 added (firefox-esr 128.1); 1 removed (telnet); files: /etc 1, /opt 1, /var 1." {
 		t.Errorf("second draft note %q", two.DraftNote)
 	}
 	in, err := l.Inside(context.Background(), "sales@2")
@@ -210,6 +211,27 @@ func TestANoteIsWrittenOnlyOnADraft(t *testing.T) {
 				t.Errorf("%s: the note is %q", state, o.Note)
 			}
 		}
+	}
+}
+
+func TestANewNoteIsSignedAnew(t *testing.T) {
+	s, ctx := mustServer(t), context.Background()
+	got, err := s.Import(ctx, "anna", store.Import{File: debianDisk(t, debian), Image: "sales"}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.SetNote(ctx, "anna", got.Version.Ref().String(), store.Note{Note: "Firefox 128"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DB.View(func(tx *store.Tx) error {
+		what, _, err := tx.CheckSigned(v)
+		if what != "" {
+			t.Errorf("the record and its statement differ: %s", what)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package library
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +13,7 @@ import (
 )
 
 // draftNote writes what changed since the image's newest other version, for a person to correct.
-func (l *Library) draftNote(v store.Version, c store.Content) (string, error) {
+func (l *Library) draftNote(ctx context.Context, v store.Version, c store.Content) (string, error) {
 	var before store.Version
 	var old store.Content
 	err := l.DB.View(func(tx *store.Tx) error {
@@ -40,7 +41,16 @@ func (l *Library) draftNote(v store.Version, c store.Content) (string, error) {
 	if before.Number == 0 {
 		return firstNote(c), nil
 	}
-	return clipNote(changeNote(before, old, c)), nil
+	// A person reads it before it counts: files of one size and date are taken as equal, and a version whose data is
+	// gone is described by its packages alone.
+	files, err := l.compareFiles(ctx, before, v, true, func(store.Work) {})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		files = inspect.Comparison{}
+	}
+	return clipNote(changeNote(before, old, c, files.Areas)), nil
 }
 
 // firstNote describes an image's first version.
@@ -68,7 +78,7 @@ func systemLine(c store.Content) string {
 }
 
 // changeNote puts the difference of two contents into one line.
-func changeNote(before store.Version, old, now store.Content) string {
+func changeNote(before store.Version, old, now store.Content, areas []inspect.Area) string {
 	parts := []string{}
 	if a, b := systemLine(old), systemLine(now); b != "" && a != b {
 		parts = append(parts, b+" (was "+orNothing(a)+")")
@@ -83,9 +93,27 @@ func changeNote(before store.Version, old, now store.Content) string {
 		}
 	}
 	if len(parts) == 0 {
-		parts = append(parts, "the same packages; settings or files differ")
+		parts = append(parts, "the same packages")
+	}
+	if s := busiest(areas); s != "" {
+		parts = append(parts, s)
 	}
 	return "Since @" + fmt.Sprint(before.Number) + ": " + strings.Join(parts, "; ") + "."
+}
+
+// busiest names the areas with most files that were added, removed or changed.
+func busiest(areas []inspect.Area) string {
+	const most = 4
+	files := func(a inspect.Area) int { return a.Added + a.Removed + a.Changed }
+	all := slices.SortedStableFunc(slices.Values(areas), func(a, b inspect.Area) int { return files(b) - files(a) })
+	var out []string
+	for _, a := range all[:min(len(all), most)] {
+		out = append(out, fmt.Sprintf("%s %d", a.Area, files(a)))
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "files: " + strings.Join(out, ", ")
 }
 
 func orNothing(s string) string {

@@ -59,34 +59,40 @@ func named(tx *store.Tx, ref string) (store.Version, error) {
 	return v, errors.Join(err, job.Faultf(job.CodeNotFound, "No version of %.60q has its content.", ref))
 }
 
-// act is one act on a Version, in a transaction of its own.
-func (l *Library) act(f func(*store.Tx) (store.Version, error)) (v store.Version, err error) {
-	err = l.DB.Update(func(tx *store.Tx) error { v, err = f(tx); return err })
-	return v, err
+// act is one act on a Version, in a transaction of its own. Its answer counts whom it concerns.
+func (l *Library) act(f func(*store.Tx) (store.Version, error)) (out store.VersionView, err error) {
+	err = l.DB.Update(func(tx *store.Tx) error {
+		v, err := f(tx)
+		if err == nil {
+			out, err = tx.ViewVersion(v)
+		}
+		return err
+	})
+	return out, err
 }
 
 // Release makes a Version current.
-func (l *Library) Release(_ context.Context, operator string, o store.VersionOrder) (store.Version, error) {
+func (l *Library) Release(_ context.Context, operator string, o store.VersionOrder) (store.VersionView, error) {
 	return l.act(func(tx *store.Tx) (store.Version, error) { return tx.Release(operator, o) })
 }
 
 // Retire ends a Version's use for new deployments.
-func (l *Library) Retire(_ context.Context, operator string, o store.VersionOrder) (store.Version, error) {
+func (l *Library) Retire(_ context.Context, operator string, o store.VersionOrder) (store.VersionView, error) {
 	return l.act(func(tx *store.Tx) (store.Version, error) { return tx.Retire(operator, o) })
 }
 
 // Withdraw forbids a Version for good.
-func (l *Library) Withdraw(_ context.Context, operator string, o store.VersionOrder) (store.Version, error) {
+func (l *Library) Withdraw(_ context.Context, operator string, o store.VersionOrder) (store.VersionView, error) {
 	return l.act(func(tx *store.Tx) (store.Version, error) { return tx.Withdraw(operator, o) })
 }
 
 // Rollback makes an earlier released Version current again.
-func (l *Library) Rollback(_ context.Context, operator string, o store.VersionOrder) (store.Version, error) {
+func (l *Library) Rollback(_ context.Context, operator string, o store.VersionOrder) (store.VersionView, error) {
 	return l.act(func(tx *store.Tx) (store.Version, error) { return tx.Rollback(operator, o) })
 }
 
 // Delete gives up a Version's content; its record stays.
-func (l *Library) Delete(_ context.Context, operator string, o store.VersionOrder) (store.Version, error) {
+func (l *Library) Delete(_ context.Context, operator string, o store.VersionOrder) (store.VersionView, error) {
 	return l.act(func(tx *store.Tx) (store.Version, error) { return tx.Delete(operator, o) })
 }
 

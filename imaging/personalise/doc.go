@@ -15,6 +15,8 @@
 //	... unmount, mount read-only ...
 //	proof, err := ReadBack(root, changes)  // every file equal to what was meant, removed ones absent
 //
+// PlanRename is Plan for a system that runs already: only what holds its Name changes.
+//
 // Beside it stand two things that a larger disk needs: GrowExt4 lets the kernel grow a mounted ext4, and MakeSwap
 // writes the header of a swap area anew.
 package personalise

@@ -17,6 +17,7 @@ const (
 	maxKeys   = 1 << 16 // subkeys of one key that are looked at
 	maxValues = 1 << 14
 	maxData   = 4 << 20 // bytes of one value
+	maxCells  = 1 << 21 // cells read of one hive; a look needs some 100,000
 	piece     = 16344   // bytes of data in one cell of a "db" list
 	none      = 0xFFFFFFFF
 	inCell    = 0x80000000
@@ -41,6 +42,7 @@ type Hive struct {
 	end   int64 // of the bins, counted from byte 4096
 	root  uint32
 	dirty bool
+	cells int // read so far
 }
 
 // Open reads the base block of a hive of size bytes.
@@ -82,6 +84,9 @@ func readFull(r io.ReaderAt, b []byte, off int64) error {
 // cell reads up to most bytes of a cell that is in use, at least need.
 func (h *Hive) cell(at uint32, need, most int) ([]byte, error) {
 	var head [4]byte
+	if h.cells++; h.cells > maxCells {
+		return nil, damagedf("more than %d cells are asked for", maxCells)
+	}
 	if at%8 != 0 || int64(at)+8 > h.end {
 		return nil, damagedf("no cell at %#x", at)
 	}

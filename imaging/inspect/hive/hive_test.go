@@ -142,6 +142,29 @@ func TestAHostileHiveCostsLittle(t *testing.T) {
 	}
 }
 
+// TestAHiveThatIsItsOwnChildEnds: 400 subkeys that are all the key itself, three levels down, are 64 million.
+func TestAHiveThatIsItsOwnChildEnds(t *testing.T) {
+	b := hivetest.Empty()
+	list(b, "lf", 0x20, 400)
+	root, err := mustOpen(t, b).Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	var down func(k *hive.Key, depth int) error
+	down = func(k *hive.Key, depth int) (err error) {
+		return errors.Join(k.Each(func(s *hive.Key) bool {
+			if n++; depth < 3 {
+				err = down(s, depth+1)
+			}
+			return err == nil
+		}), err)
+	}
+	if err := down(root, 1); !errors.Is(err, hive.ErrDamaged) || n > 5_000_000 {
+		t.Errorf("%d keys, %v; want an end", n, err)
+	}
+}
+
 // list makes the free rest of the bin a list of subkeys, all of them at one place.
 func list(b []byte, kind string, to uint32, count int) {
 	le := binary.LittleEndian

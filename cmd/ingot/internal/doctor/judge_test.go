@@ -28,6 +28,7 @@ func healthy() doctor.Facts {
 		Keys:   []doctor.Key{{Name: "agent.key", There: true, Mode: 0o600}, {Name: "jobs.key", There: true, Mode: 0o600}},
 		Pin:    doctor.Pin{File: pin, Served: pin},
 		Bench:  doctor.Bench{Known: true, OpenUntil: now.Add(time.Hour)},
+		Images: doctor.Images{Known: true, Last: now.AddDate(0, 0, -3), Total: 7},
 		Wired:  "eth0",
 	}
 }
@@ -72,6 +73,8 @@ func TestTheDoctorFinds(t *testing.T) {
 		{"a damaged bundle", func(f *doctor.Facts) { f.Bundle.Problems = []string{"vmlinuz differs"} }, "bundle", doctor.Fail, "vmlinuz differs", "firmware build"},
 		{"an old bundle", func(f *doctor.Facts) { f.Bundle.Built = now.AddDate(0, -6, 0) }, "bundle", doctor.Warn, "days old", "firmware build"},
 		{"a bundle that we may not see", func(f *doctor.Facts) { f.Bundle.Err = denied }, "bundle", doctor.Warn, "could not", "sudo"},
+		{"damaged pieces of images", func(f *doctor.Facts) { f.Images.Locked = 2 }, "images", doctor.Fail, "2 damaged pieces", "ingot check"},
+		{"images that nobody has read for long", func(f *doctor.Facts) { f.Images.Last = now.AddDate(0, -2, 0) }, "images", doctor.Warn, "2026-09-25", "images.scrub"},
 		{"no interface", func(f *doctor.Facts) { f.Interfaces = nil }, "interface", doctor.Fail, "no laptop is answered", "sudo ingot setup --interface eth0"},
 		{"an interface that is gone", func(f *doctor.Facts) { f.Interfaces[0].There = false }, "interface", doctor.Fail, "no interface eth0", "Plug it in"},
 		{"an interface without an address", func(f *doctor.Facts) { f.Interfaces[0].Net = netip.Prefix{} }, "interface", doctor.Fail, "no IPv4 address", "ip addr add"},
