@@ -369,6 +369,7 @@ func TestARecordThatHoldsSomethingIsNotGivenUp(t *testing.T) {
 		b.finished("ABC1234", "PC-1")
 		b.clk.pass(16 * time.Minute)
 		b.adopted("ABC12345", "PC-2")
+		b.clk.pass(time.Minute) // both are off
 		b.clash("PC-1")
 		_, err := b.s.Settle(context.Background(), "anna", "PC-1", store.Settlement{As: as, With: "PC-2"})
 		wantCode(t, "settled as "+as, err, job.CodeSettle)
