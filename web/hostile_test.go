@@ -138,7 +138,7 @@ func TestHostileRequestsChangeNothing(t *testing.T) {
 		{"an export of nothing", "POST", "images/export", body(store.Export{Image: "", File: file("out")}), job.CodeNotFound},
 		{"an export of version -1", "POST", "images/export", body(store.Export{Image: "sales@-1", File: file("out")}), job.CodeNotFound},
 		{"an export through a NUL", "POST", "images/export", body(store.Export{Image: "sales\x00\x00\x00", File: file("out")}), job.CodeNotFound},
-		{"an export over a file", "POST", "images/export", body(store.Export{Image: "sales", File: disk}), job.CodeBadRequest},
+		{"an export over a file", "POST", "images/export", body(store.Export{Image: "sales", File: disk}), job.CodeFile},
 		{"an export into a folder that is not there", "POST", "images/export", body(store.Export{Image: "sales", File: file("no/out")}), job.CodeDaemon},
 		{"an export to a relative file", "POST", "images/export", body(store.Export{Image: "sales", File: "out"}), job.CodeBadRequest},
 
