@@ -144,7 +144,9 @@ func CheckNote(s string) error {
 	return nil
 }
 
-// SetNote writes a draft's change note. What was released keeps the note under which it was released.
+// SetNote writes a draft's change note and signs it: the note is a part of what stands signed about the version. A record
+// that says something else than was signed gets no new signature. What was released keeps the note under which it was
+// released.
 func (tx *Tx) SetNote(image string, number int, note string) (Version, error) {
 	v, err := tx.Version(image, number)
 	if err != nil {
@@ -153,9 +155,15 @@ func (tx *Tx) SetNote(image string, number int, note string) (Version, error) {
 	if v.State != Draft {
 		return v, job.Faultf(job.CodeNoteFixed, "%s is %s.", v.Ref(), v.State)
 	}
-	v.Note = note
-	if err := put(tx, bVersions, versionKey(image, number), v); err != nil {
-		return v, err
+	if tx.sign != nil {
+		what, _, err := tx.CheckSigned(v)
+		if err != nil {
+			return v, err
+		}
+		if what != "" {
+			return v, job.Faultf(job.CodeStatement, "%s: %s.", v.Ref(), what)
+		}
 	}
-	return v, tx.Restate(v)
+	v.Note = note
+	return v, errors.Join(put(tx, bVersions, versionKey(image, number), v), tx.Restate(v))
 }

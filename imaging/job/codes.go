@@ -204,7 +204,7 @@ var words = map[Code]Words{
 	CodeBadRequest:   {"That was not understood.", "See --help."},
 	CodeNameTaken:    {"That name belongs to another device.", "Choose another name."},
 	CodeNameInvalid:  {"That is not a valid device name.", "Use 1 to 15 letters, digits and hyphens, not only digits, no hyphen at the ends."},
-	CodeState:        {"The device is not in a state that allows this.", "See \"ingot device show\"."},
+	CodeState:        {"It is not in a state that allows this.", "See \"ingot device show\", for a version of an image \"ingot image show\"."},
 	CodeBusy:         {"Somebody else is already doing this.", "See \"ingot job list\"."},
 	CodeImageInvalid: {"The disk cannot become an image.", "Read the reason, mend the reference machine, then capture it, or make the file, again."},
 	CodeStoreDamaged: {"The image store is damaged.", "Run \"ingot image check --read-data\"."},

@@ -117,6 +117,33 @@ func untouched(t testing.TB, what string, s *server) {
 	}
 }
 
+// TestANoteIsSignedWithTheVersion holds that a draft whose note an operator wrote is no damage, and may travel with it.
+func TestANoteIsSignedWithTheVersion(t *testing.T) {
+	a, v, _ := sales(t)
+	ctx := context.Background()
+	if _, err := a.SetNote(ctx, "anna", "sales@1", store.Note{Note: "Firefox 128"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Check(ctx, store.Check{}, quiet); err != nil || len(got.Damage) != 0 {
+		t.Errorf("the check finds %+v, %v", got.Damage, err)
+	}
+	path := filepath.Join(t.TempDir(), "noted.bundle")
+	if _, err := a.ExportBundle(ctx, "anna", store.BundleExport{Image: "sales@1", File: path}, quiet); err != nil {
+		t.Fatal(err)
+	}
+	b := mustServer(t)
+	got, err := b.ImportBundle(ctx, "bo", store.BundleImport{File: path, Trust: bundle.Fingerprint(a.signer.Public())}, quiet)
+	if err != nil || got.Version.Note != "Firefox 128" || got.Version.Manifest != v.Manifest {
+		t.Fatalf("the other server has %+v, %v", got.Version, err)
+	}
+	if _, err := b.SetNote(ctx, "bo", "sales@1", store.Note{Note: "checked here"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Check(ctx, store.Check{}, quiet); err != nil || len(got.Damage) != 0 {
+		t.Errorf("the check of the copy finds %+v, %v", got.Damage, err)
+	}
+}
+
 func TestABundleBecomesADraftOfTheSameDisk(t *testing.T) {
 	a, v, path := sales(t)
 	b, ctx := mustServer(t), context.Background()
