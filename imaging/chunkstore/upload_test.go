@@ -197,8 +197,11 @@ func take(t testing.TB, s *chunkstore.Store, disk uint64) *taker {
 		return k.in.Load().Want(b)
 	})
 	handle("chunks", func(r *http.Request) ([]byte, error) {
-		k.uploads.Add(1)
-		return nil, k.in.Load().Take(r.Body)
+		err := k.in.Load().Take(r.Body)
+		if err == nil {
+			k.uploads.Add(1)
+		}
+		return nil, err
 	})
 	handle("manifest", func(r *http.Request) ([]byte, error) {
 		var out job.Recorded
@@ -305,14 +308,14 @@ func TestWhatArrivedIsNotSentTwice(t *testing.T) {
 	k := take(t, s, uint64(len(disk)))
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := func(w http.ResponseWriter, r *http.Request) bool {
-		if k.uploads.Load() >= 2 {
+		if k.uploads.Load() >= 3 {
 			cancel()
 			return true
 		}
 		return false
 	}
 	k.before.Store(&stop)
-	first, _, err := captured(ctx, t, k, disk)
+	_, _, err := captured(ctx, t, k, disk)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the first capture ended as %v", err)
 	}
@@ -333,8 +336,8 @@ func TestWhatArrivedIsNotSentTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, n, a := first.Sent.Load(), second.Sent.Load(), all.Sent.Load(); f == 0 || n >= a || f+n > a+a/4 {
-		t.Errorf("%d bytes were sent first, %d then; one capture alone sends %d", f, n, a)
+	if n, a := second.Sent.Load(), all.Sent.Load(); n >= a-a/8 {
+		t.Errorf("after three streams had arrived %d bytes were sent; one capture alone sends %d", n, a)
 	}
 }
 
