@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"ingot/imaging"
 	"ingot/imaging/job"
@@ -125,6 +127,17 @@ func CheckLabel(what, s string) error {
 	}
 	if !ok {
 		return job.Faultf(job.CodeBadRequest, "%.60q cannot name %s: use 1 to 40 letters, digits, dots, hyphens, underscores.", s, what)
+	}
+	return nil
+}
+
+// CheckWords reports whether a version may have this label and this change note.
+func CheckWords(label, note string) error {
+	if strings.Contains(label, "@") || len(label) > 60 || len(note) > 1000 {
+		return job.Faultf(job.CodeBadRequest, "A label has at most 60 characters and no @, a note at most 1000.")
+	}
+	if strings.ContainsFunc(label+note, unicode.IsControl) || !utf8.ValidString(label+note) {
+		return job.Faultf(job.CodeBadRequest, "A label and a note are one line of text each.")
 	}
 	return nil
 }

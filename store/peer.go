@@ -138,7 +138,7 @@ func (tx *Tx) RemovePeer(name, operator string) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.bucket(bPeers).Delete([]byte(name)); err != nil {
+	if err := tx.remove(bPeers, []byte(name)); err != nil {
 		return err
 	}
 	if len(p.Key) > 0 {

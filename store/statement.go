@@ -267,7 +267,7 @@ func (tx *Tx) Distrust(fingerprint, operator string) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.bucket(bTrusted).Delete([]byte(fingerprint)); err != nil {
+	if err := tx.remove(bTrusted, []byte(fingerprint)); err != nil {
 		return err
 	}
 	return tx.Audit(operator, "distrust", k.Name, "Images signed by the key "+fingerprint+" are taken no more.")

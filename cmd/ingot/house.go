@@ -88,7 +88,8 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	}
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(), Whole: h.chunks.Whole,
-		Log: log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
+		Intake: func(disk uint64) deploy.Intake { return h.shelf.Begin(disk) },
+		Log:    log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
 		PagesURL: cfg.Pages.URL, Countdown: cfg.Bench.Countdown, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
 	})
 	if err != nil {
@@ -143,6 +144,9 @@ func takeLock(path string) (*os.File, error) {
 // close lets everything go, in the order opposite to opening.
 func (h *house) close() error {
 	var errs []error
+	if h.service != nil {
+		h.service.Close()
+	}
 	if h.shelf != nil {
 		h.shelf.EndPushes()
 	}

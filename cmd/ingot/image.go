@@ -199,7 +199,7 @@ func (a *app) describe(found []store.Version) error {
 	for _, v := range found {
 		for _, row := range [][2]string{
 			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", v.Word()}, {"Override", v.Override}, {"Content", v.Manifest.String()},
-			{"Imported", when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
+			{madeWord(v), when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
 			{"Disk", fmt.Sprintf("%s (%d bytes), sectors of %d, table %s", size(v.DiskSize), v.DiskSize, v.SectorSize, v.Table)},
 			{"Needs", fmt.Sprintf("a drive of at least %d bytes", v.NeedBytes)},
 			{"Data", fmt.Sprintf("%s in %d extents", size(v.DataBytes), v.DataExtents)},

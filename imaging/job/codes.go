@@ -135,6 +135,12 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+	// A capture over the network
+	CodeUpload        Code = "E680"
+	CodeLacking       Code = "E681"
+	CodeSourceChanged Code = "E682"
+	CodeListTooLong   Code = "E683"
+	CodeNotCapturable Code = "E684"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -200,7 +206,7 @@ var words = map[Code]Words{
 	CodeNameInvalid:  {"That is not a valid device name.", "Use 1 to 15 letters, digits and hyphens, not only digits, no hyphen at the ends."},
 	CodeState:        {"The device is not in a state that allows this.", "See \"ingot device show\"."},
 	CodeBusy:         {"Somebody else is already doing this.", "See \"ingot job list\"."},
-	CodeImageInvalid: {"The disk file cannot be imported.", "Read the reason, mend the reference machine and make the file again."},
+	CodeImageInvalid: {"The disk cannot become an image.", "Read the reason, mend the reference machine, then capture it, or make the file, again."},
 	CodeStoreDamaged: {"The image store is damaged.", "Run \"ingot image check --read-data\"."},
 	CodeQuarantined:  {"Two laptops claim the same identity.", "Settle which laptop this is before going on."},
 	CodePolicy:       {"The rules of this site do not allow that.", "Ask whoever set them."},
@@ -240,9 +246,9 @@ var words = map[Code]Words{
 	CodeWithdrawn:   {"This version may not be deployed any more.", "Name another version; \"ingot image history\" shows which are released."},
 	CodeHeld:        {"The version is still needed.", "Wait, or re-image the devices that carry it (\"ingot image devices\"); to give up its content all the same, add --force and --reason."},
 
-	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
-	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
-	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
+	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},
+	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then capture it, or make the file, again."},
+	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then capture it, or make the file, again."},
 
 	CodeLocked:       {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
 	CodeSweep:        {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
@@ -256,4 +262,10 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodeUpload:        {"What the laptop sent of its drive cannot be taken into the library.", "Start the laptop again: what arrived whole is not sent twice. If it stays, test the laptop's memory."},
+	CodeLacking:       {"The library lacks a part of what was captured.", "Start the laptop again: only what is missing is sent. If it stays, run \"ingot image check --read-data\"."},
+	CodeSourceChanged: {"The reference machine's drive changed while it was read; nothing was made of it.", "Capture it again. If it returns, the drive is failing: replace it."},
+	CodeListTooLong:   {"This laptop has too little memory to list what lies on its drive.", "Put the drive into a laptop with more memory, or import a file of it: \"ingot image import\"."},
+	CodeNotCapturable: {"That cannot be captured.", "Read the reason, then order it again: \"ingot capture --help\"."},
 }

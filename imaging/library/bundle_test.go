@@ -360,7 +360,7 @@ func TestTheRecipeOfTheREADMERestoresADisk(t *testing.T) {
 		t.Fatal("README.md holds no Python program")
 	}
 	a, _, path := sales(t)
-	mustImport(t, a, noisy(t, 9, 3), "noise") // without a table, and no chunk shrinks
+	importOn(t, a, noisy(t, 9, 3), "noise") // without a table, and no chunk shrinks
 	script := filepath.Join(t.TempDir(), "restore.py")
 	if err := os.WriteFile(script, []byte(recipe), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package library
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 
 	"ingot/imaging"
 	"ingot/imaging/bundle"
-	"ingot/imaging/capture"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
 	"ingot/imaging/sign"
@@ -77,7 +77,7 @@ func (l *Library) importBundle(ctx context.Context, operator string, in store.Bu
 	if err := l.takeBundle(ctx, r, c.said, batch, uint64(st.Size()), tell); err != nil {
 		return store.Imported{}, bundleWords(err)
 	}
-	return l.record(c, batch.Stats())
+	return l.record(ctx, c, batch.Stats())
 }
 
 // copied is a version of another server on its way into this library.
@@ -252,14 +252,12 @@ func (x *expected) accept(h imaging.ChunkHead) error {
 }
 
 // record makes the copy a Version of this library, in one transaction: a draft with its origin.
-func (l *Library) record(c copied, stats chunkstore.Stats) (store.Imported, error) {
-	v, err := l.describe(capture.Result{Manifest: c.said.Manifest}, stats)
+func (l *Library) record(ctx context.Context, c copied, stats chunkstore.Stats) (store.Imported, error) {
+	defer l.Store.Named(c.said.Manifest)
+	v := store.Version{Image: cmp.Or(c.image, c.said.Image), Label: c.said.Label, Note: c.said.Note, By: c.operator, Source: c.source}
+	v, seen, err := l.examine(ctx, v, c.said.Manifest, stats, func(store.Work) {})
 	if err != nil {
 		return store.Imported{}, err
-	}
-	v.Image, v.Label, v.Note, v.By, v.Source, v.State = c.said.Image, c.said.Label, c.said.Note, c.operator, c.source, store.Draft
-	if c.image != "" {
-		v.Image = c.image
 	}
 	v.MemoryBytes, v.OS = c.said.MemoryBytes, c.said.OS
 	if len(c.said.Loaders) > 0 {
@@ -280,7 +278,7 @@ func (l *Library) record(c copied, stats chunkstore.Stats) (store.Imported, erro
 		if err != nil || !isNew {
 			return err
 		}
-		if err := tx.AddOrigin(added, c.signed); err != nil {
+		if err := errors.Join(tx.PutContent(added.Image, added.Number, seen.Content), tx.AddOrigin(added, c.signed)); err != nil {
 			return err
 		}
 		return tx.Audit(c.operator, "import", added.Ref().String(), fmt.Sprintf("A copy of %s, content %s.", added.Origin, added.Manifest.Short()))

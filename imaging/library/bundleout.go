@@ -65,7 +65,7 @@ func (l *Library) exportBundle(ctx context.Context, e store.BundleExport, f *os.
 // portable finds a version that may leave this server, with what was signed about it.
 func (l *Library) portable(ref string) (v store.Version, s store.Signed, err error) {
 	err = l.DB.View(func(tx *store.Tx) error {
-		if v, err = tx.FindVersion(ref); err != nil {
+		if v, err = named(tx, ref); err != nil {
 			return err
 		}
 		if err := mayTravel(v); err != nil {

@@ -34,7 +34,7 @@ func TestAPeerThatChangesBytesIsFound(t *testing.T) {
 		"a chunk": {"/v1/chunks/", 5000},
 	} {
 		a, b := mustServer(t), mustServer(t)
-		mustImport(t, a, noisy(t, 2, 1), "sales")
+		importOn(t, a, noisy(t, 2, 1), "sales")
 		listener, err := deploy.LoadListener(filepath.Join(a.dir, "agent.key"))
 		if err != nil {
 			t.Fatal(err)
@@ -288,7 +288,7 @@ func TestWhatASendingServerGetsWrongIsRefused(t *testing.T) {
 func TestAPeerReachesOnlyWhatIsItsOwn(t *testing.T) {
 	a, s, signed, manifest, _, key := besieged(t)
 	defer a.EndPushes()
-	v := mustImport(t, a, noisy(t, 2, 1), "sales")
+	v := importOn(t, a, noisy(t, 2, 1), "sales")
 	file, err := diskfile.Open(noisy(t, 2, 2))
 	if err != nil {
 		t.Fatal(err)

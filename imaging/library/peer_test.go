@@ -114,9 +114,9 @@ func noisy(t *testing.T, mib int, seed int64) string {
 	return path
 }
 
-func mustImport(t *testing.T, s *server, file, image string) store.Version {
+func importOn(t *testing.T, s *server, file, image string) store.Version {
 	t.Helper()
-	got, err := s.Import(context.Background(), "anna", store.Import{File: file, Image: image, Note: "n"}, quiet)
+	got, err := s.Import(context.Background(), "anna", store.Import{File: file, Image: image, Note: "n", Release: true}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestPullAndPushSendOnlyWhatIsLacking(t *testing.T) {
 	a, b, ctx := mustServer(t), mustServer(t), context.Background()
 	d := allied(t, a, b)
 	first := noisy(t, 8, 1)
-	v := mustImport(t, a, first, "sales")
+	v := importOn(t, a, first, "sales")
 	got, err := b.Pull(ctx, "bo", store.Transfer{Image: "sales", Peer: "main"}, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestPullAndPushSendOnlyWhatIsLacking(t *testing.T) {
 	if err := os.WriteFile(second, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustImport(t, b, second, "sales")
+	importOn(t, b, second, "sales")
 	d.in.Store(0)
 	sent, err := b.Push(ctx, "bo", store.Transfer{Image: "sales@2", Peer: "main"}, quiet)
 	if err != nil || sent.There != "sales@2" || sent.Known || sent.Sent > 2<<20 || d.in.Load() > 2<<20 {
@@ -178,7 +178,7 @@ func TestATransferThatIsCutOffGoesOnWhereItStopped(t *testing.T) {
 		d := allied(t, a, b)
 		b.Hurry()
 		from := map[bool]*server{false: a, true: b}[push]
-		mustImport(t, from, noisy(t, 16, 5), "sales")
+		importOn(t, from, noisy(t, 16, 5), "sales")
 		run := func(ctx context.Context) error {
 			var err error
 			if push {
@@ -207,7 +207,7 @@ func TestATransferThatIsCutOffGoesOnWhereItStopped(t *testing.T) {
 func TestAStrangerIsLetInNowhere(t *testing.T) {
 	a, b, ctx := mustServer(t), mustServer(t), context.Background()
 	serving(t, a)
-	v := mustImport(t, a, noisy(t, 2, 1), "sales")
+	v := importOn(t, a, noisy(t, 2, 1), "sales")
 	token := strings.Repeat("a", 26) + "." + strings.TrimPrefix(a.Pin, "sha256:")
 	_, err := b.AddPeer(ctx, "bo", store.PeerAdd{Name: "main", URL: a.Address(), Token: token})
 	wantFault(t, "nobody is allowed", err, job.CodePeerRefused)
@@ -291,8 +291,8 @@ func TestATokenServesOneServer(t *testing.T) {
 func TestAPeerGetsNothingThatMayNotTravel(t *testing.T) {
 	a, b, ctx := mustServer(t), mustServer(t), context.Background()
 	allied(t, a, b)
-	v := mustImport(t, a, noisy(t, 2, 1), "sales")
-	other := mustImport(t, a, noisy(t, 2, 2), "backup")
+	v := importOn(t, a, noisy(t, 2, 1), "sales")
+	other := importOn(t, a, noisy(t, 2, 2), "backup")
 	for name, change := range map[string]func(*store.Version){
 		"old":  func(v *store.Version) { v.State, v.Image = store.Withdrawn, "old" },
 		"back": func(v *store.Version) { v.Kind, v.Image, v.Manifest = store.Backup, "back", other.Manifest },
@@ -314,7 +314,7 @@ func TestAPeerGetsNothingThatMayNotTravel(t *testing.T) {
 func TestAPeerMendsChunksByDigest(t *testing.T) {
 	a, b, ctx := mustServer(t), mustServer(t), context.Background()
 	allied(t, a, b)
-	v := mustImport(t, a, noisy(t, 3, 1), "sales")
+	v := importOn(t, a, noisy(t, 3, 1), "sales")
 	m, err := a.Store.OpenManifest(v.Manifest)
 	if err != nil {
 		t.Fatal(err)

@@ -63,13 +63,13 @@ func (l *Library) pushRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /pushes/{id}/chunks", l.pushed(func(_ context.Context, p *push, _ http.ResponseWriter, r *http.Request) (any, error) {
 		return struct{}{}, p.takeChunks(r.Body)
 	}))
-	mux.HandleFunc("POST /pushes/{id}/finish", l.pushed(func(_ context.Context, p *push, w http.ResponseWriter, _ *http.Request) (any, error) {
+	mux.HandleFunc("POST /pushes/{id}/finish", l.pushed(func(ctx context.Context, p *push, w http.ResponseWriter, _ *http.Request) (any, error) {
 		// The proof of a large manifest takes a while: the asker hears at once that it is under way.
 		w.WriteHeader(http.StatusOK)
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			return nil, err
 		}
-		out, err := l.finishPush(p)
+		out, err := l.finishPush(ctx, p)
 		if err != nil {
 			l.Log.Error().Err(err).Str("peer", p.peer).Msg("a pushed version was not taken")
 			return finished{Fault: job.FaultOf(err)}, nil
@@ -254,7 +254,7 @@ func putter(m *imaging.Manifest, batch *chunkstore.Batch, told func(stored uint6
 var errBatch = errors.New("chunks cannot be stored")
 
 // finishPush proves that every chunk is there and records the version.
-func (l *Library) finishPush(p *push) (finished, error) {
+func (l *Library) finishPush(ctx context.Context, p *push) (finished, error) {
 	if p.m == nil {
 		return finished{}, job.Faultf(job.CodeBadRequest, "The manifest comes first.")
 	}
@@ -268,7 +268,7 @@ func (l *Library) finishPush(p *push) (finished, error) {
 	if _, err := l.Store.PutManifest(f); err != nil {
 		return finished{}, peerWords(err)
 	}
-	got, err := l.record(p.c, p.batch.Stats())
+	got, err := l.record(ctx, p.c, p.batch.Stats())
 	return finished{Ref: got.Version.Ref().String(), Known: got.Known}, err
 }
 
