@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ingot/imaging"
+	"ingot/imaging/deploy"
 	"ingot/imaging/job"
 	"ingot/store"
 )
@@ -16,12 +17,13 @@ func TestAnImageWithALockedPieceIsRefusedBeforeTheLaptopIsTouched(t *testing.T) 
 	b.adopted("ABC1234", "PC-1")
 	b.stop()
 	locked := true
-	b.whole = func(_ context.Context, d imaging.Digest) error {
+	whole := func(_ context.Context, d imaging.Digest) error {
 		if d == manifest && locked {
 			return job.Faultf(job.CodeLocked, "Chunk 0123456789ab.")
 		}
 		return nil
 	}
+	b.tune = func(c *deploy.Config) { c.Whole = whole }
 	b.start()
 	b.clk.pass(time.Second)
 	_, err := b.s.Deploy(t.Context(), "anna", store.Order{Device: "PC-1", Image: "sales"})
