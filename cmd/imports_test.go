@@ -20,6 +20,7 @@ var tiers = map[string]int{
 	"ingot/imaging/job":         1,
 	"ingot/imaging/fs":          1,
 	"ingot/imaging/wipe":        1,
+	"ingot/imaging/bundle":      1,
 	"ingot/imaging/chunkstore":  2,
 	"ingot/imaging/capture":     2,
 	"ingot/imaging/disk":        2,

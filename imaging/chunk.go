@@ -70,3 +70,15 @@ func DecodeChunk(frame, dst []byte, want Digest, length int) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// PlainLength reads from a frame how many plain bytes it claims to hold; DecodeChunk proves it.
+func PlainLength(frame []byte) (int, error) {
+	var h zstd.Header
+	if err := h.Decode(frame); err != nil {
+		return 0, fmt.Errorf("%w: %v", ErrChunk, err)
+	}
+	if !h.HasFCS || h.FrameContentSize == 0 || h.FrameContentSize > MaxChunk {
+		return 0, fmt.Errorf("%w: its frame claims %d bytes", ErrChunk, h.FrameContentSize)
+	}
+	return int(h.FrameContentSize), nil
+}

@@ -344,3 +344,8 @@ func appendRecord(b []byte, e Extent) []byte {
 	b = binary.LittleEndian.AppendUint64(b, e.Length|uint64(e.Kind)<<56)
 	return append(b, e.Digest[:]...)
 }
+
+// Bytes reads the whole manifest from its start, as it is stored.
+func (m *Manifest) Bytes() io.Reader {
+	return io.NewSectionReader(m.r, 0, m.records+int64(m.count)*RecordSize)
+}

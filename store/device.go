@@ -199,11 +199,12 @@ func (tx *Tx) FindDevice(ref string) (Device, error) {
 	if d, err := tx.Device(ref); !errors.Is(err, ErrNotFound) {
 		return d, err
 	}
-	if d, err := tx.DeviceByName(ref); !errors.Is(err, ErrNotFound) {
-		return d, err
+	named, err := tx.DeviceByName(ref)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Device{}, err
 	}
 	var found []Device
-	err := each(tx, bDevices, nil, func(_ []byte, d Device) error {
+	err = each(tx, bDevices, nil, func(_ []byte, d Device) error {
 		if strings.EqualFold(strings.TrimSpace(d.Serial), ref) {
 			found = append(found, d)
 		}
@@ -212,6 +213,13 @@ func (tx *Tx) FindDevice(ref string) (Device, error) {
 	switch {
 	case err != nil:
 		return Device{}, err
+	case named.ID != "":
+		for _, d := range found {
+			if d.ID != named.ID && d.State != New && d.State != Quarantined { // what a stranger tells takes no name away
+				return Device{}, job.Faultf(job.CodeBadRequest, "%q is the name of one device and the serial of another: use the id.", ref)
+			}
+		}
+		return named, nil
 	case len(found) == 0:
 		return Device{}, job.Faultf(job.CodeNotFound, "No device %q.", ref)
 	case len(found) > 1:

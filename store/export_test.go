@@ -13,3 +13,6 @@ func OpenAs(path string, schema int, steps map[int]func(*bbolt.Tx) error) (*DB, 
 
 // Expand makes the Name that the pattern gives, without reserving it.
 func (p Pattern) Expand(d Device, seq uint64) (string, error) { return p.expand(d, seq) }
+
+// ForgeStatement signs a version with the key of this database, as another server would.
+func (tx *Tx) ForgeStatement(v Version) error { return tx.seal(v, v.Statement()) }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"ingot/imaging"
 	"ingot/imaging/job"
@@ -75,6 +77,7 @@ type Version struct {
 	Override    string         `json:"override,omitempty"`   // why it was released in spite of red findings
 	Acts        []VersionAct   `json:"acts,omitempty"`       // its life, oldest first
 	Deleted     bool           `json:"deleted,omitempty"`    // its content was given up; the record stays
+	Origin      string         `json:"origin,omitempty"`     // "NAME@NUMBER of KEY": the version of another server that this one is a copy of
 }
 
 // VersionKind is what a Version is for.
@@ -128,6 +131,17 @@ func CheckLabel(what, s string) error {
 	return nil
 }
 
+// CheckWords reports whether a version may have this label and this change note.
+func CheckWords(label, note string) error {
+	if strings.Contains(label, "@") || len(label) > 60 || len(note) > 1000 {
+		return job.Faultf(job.CodeBadRequest, "A label has at most 60 characters and no @, a note at most 1000.")
+	}
+	if strings.ContainsFunc(label+note, unicode.IsControl) || !utf8.ValidString(label+note) {
+		return job.Faultf(job.CodeBadRequest, "A label and a note are one line of text each.")
+	}
+	return nil
+}
+
 func versionKey(image string, number int) []byte {
 	return binary.BigEndian.AppendUint32(append([]byte(image), 0), uint32(number))
 }
@@ -162,7 +176,7 @@ func (tx *Tx) AddVersion(v Version) (Version, bool, error) {
 	if err := put(tx, bImages, []byte(img.Name), img); err != nil {
 		return v, false, err
 	}
-	return v, true, put(tx, bVersions, versionKey(v.Image, v.Number), v)
+	return v, true, errors.Join(put(tx, bVersions, versionKey(v.Image, v.Number), v), tx.state(v))
 }
 
 // Images lists every image.

@@ -26,6 +26,28 @@ type Order struct {
 	StaleReason string `json:"stale_reason,omitempty"` // why a version is used that is older than its cadence allows
 }
 
+// Capture is an operator's request to make a Version of a device's drive.
+type Capture struct {
+	Device  string `json:"device"`          // id, Name or serial, as given
+	Image   string `json:"image,omitempty"` // name of the image; a backup's is made of the device's
+	Label   string `json:"label,omitempty"`
+	Note    string `json:"note,omitempty"`
+	Drive   string `json:"drive,omitempty"`   // serial of the drive; empty where there is no choice
+	Release bool   `json:"release,omitempty"` // release it at once, when nothing in its checklist is red
+	Root    int    `json:"root,omitempty"`    // as of an Import
+	Grow    int    `json:"grow,omitempty"`
+
+	Backup bool      `json:"backup,omitempty"` // of this device, for this device only
+	Days   int       `json:"days,omitempty"`   // for which a backup is kept; 0 means BackupDays
+	After  job.After `json:"after,omitempty"`  // what the laptop does then; empty means power off
+}
+
+// For how many days a backup is kept when nobody says, and at most.
+const (
+	BackupDays    = 90
+	MaxBackupDays = 3650
+)
+
 // Rename asks for another Name for a deployed device: one that is given, or one that a role's pattern makes.
 type Rename struct {
 	Device string `json:"device"` // id, Name or serial
@@ -103,6 +125,11 @@ type Job struct {
 
 	Trial bool   `json:"trial,omitempty"` // the Version was a draft when it was ordered
 	Stale string `json:"stale,omitempty"` // how the Version is older than its cadence allows, and why it is used
+
+	Capture *Capture `json:"capture,omitempty"` // with a capture: what was ordered; Image is the Version once it is done
+	Known   bool     `json:"known,omitempty"`   // with a capture: the image held exactly this before
+
+	Unreleased *job.Fault `json:"unreleased,omitempty"` // with a capture: why it stayed a draft although its release was wished
 }
 
 // What says in a few words what the job does.
@@ -113,7 +140,18 @@ func (j Job) What() string {
 	if j.Trial {
 		return fmt.Sprintf("%s on trial as %s", j.Image, j.DeviceName)
 	}
+	if j.Kind == job.Capture {
+		return fmt.Sprintf("capture of drive %s into %s", j.Target.Serial, j.ImageWord())
+	}
 	return fmt.Sprintf("%s as %s", j.Image, j.DeviceName)
+}
+
+// ImageWord is the job's image as people write it. A capture that is not done has no version's number yet.
+func (j Job) ImageWord() string {
+	if j.Image.Number == 0 {
+		return j.Image.Name
+	}
+	return j.Image.String()
 }
 
 // MaxSteps bounds the history of a job whose laptop restarts again and again.

@@ -75,6 +75,8 @@ func (tx *Tx) ForgetRequests() error {
 type Stamp struct {
 	Request  string // the id that it made; empty: it may be done as often as it comes
 	Revision uint64 // of the device as it saw it; 0: it did not look
+
+	Untouched bool // a job is stopped only while its laptop's disk is as it was
 }
 
 type stampKey struct{}

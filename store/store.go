@@ -14,6 +14,7 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"ingot/imaging/job"
+	"ingot/imaging/sign"
 )
 
 // Schema is the number of the bucket tree that doc.go draws.
@@ -27,7 +28,7 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies}
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers}
 
 const (
 	bMeta        = "meta"
@@ -54,18 +55,23 @@ const (
 	bRequests    = "requests"
 	bSettings    = "settings"
 	bTallies     = "tallies"
+	bStatements  = "statements"
+	bTrusted     = "trusted-keys"
+	bPeers       = "peers"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.
 type Options struct {
 	Timeout time.Duration    // how long to wait for another process to let go; 0 means one second
 	Now     func() time.Time // the clock of records; nil means time.Now
+	Signer  *sign.Signer     // signs what is said about each Version; nil leaves them unsigned
 }
 
 // DB is the open database. Its methods may be called from any goroutine.
 type DB struct {
 	b    *bbolt.DB
 	now  func() time.Time
+	sign *sign.Signer
 	full atomic.Bool // the last write found no room
 
 	lostHead bool // when it was opened, one of the file's two heads did not hold
@@ -73,8 +79,9 @@ type DB struct {
 
 // Tx is one transaction. It must not be used after the function that received it has returned.
 type Tx struct {
-	b   *bbolt.Tx
-	now time.Time
+	b    *bbolt.Tx
+	now  time.Time
+	sign *sign.Signer
 
 	tallies map[string]*tally // of the buckets that it changed; nil where nothing may be changed
 }
@@ -104,7 +111,7 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 	if err := prepare(b, path, schema, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, full(err)), b.Close())
 	}
-	return &DB{b: b, now: opts.Now, lostHead: lostHead}, nil
+	return &DB{b: b, now: opts.Now, sign: opts.Signer, lostHead: lostHead}, nil
 }
 
 // prepare brings the file to the wanted schema and makes missing buckets. A file that has them is not written to: a
@@ -201,7 +208,7 @@ func (db *DB) Close() error { return db.b.Close() }
 
 // View runs f in a transaction that reads one consistent state.
 func (db *DB) View(f func(*Tx) error) error {
-	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC()}) })
+	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC(), sign: db.sign}) })
 }
 
 // Update runs f in the one writing transaction; when f returns an error nothing of it is kept. It returns
@@ -209,7 +216,7 @@ func (db *DB) View(f func(*Tx) error) error {
 func (db *DB) Update(f func(*Tx) error) error {
 	var own error // f's, which is no word about the disk
 	err := db.b.Update(func(b *bbolt.Tx) error {
-		tx := &Tx{b: b, now: db.now().UTC(), tallies: map[string]*tally{}}
+		tx := &Tx{b: b, now: db.now().UTC(), sign: db.sign, tallies: map[string]*tally{}}
 		if own = f(tx); own != nil {
 			return own
 		}

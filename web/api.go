@@ -29,6 +29,7 @@ type Bench interface {
 	PutRole(ctx context.Context, operator string, r store.Role) (store.Role, error)
 	Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error)
 	Rename(ctx context.Context, operator string, o store.Rename) (store.JobView, error)
+	Capture(ctx context.Context, operator string, o store.Capture) (store.JobView, error)
 	Jobs(ctx context.Context, all bool) ([]store.JobView, error)
 	Job(ctx context.Context, id job.ID) (store.JobView, error)
 	Watch(ctx context.Context, id job.ID, f func(store.JobView) error) error
@@ -67,6 +68,9 @@ type API struct {
 	Bench   Bench
 	Shelf   Shelf
 	Version string
+
+	Exchange Exchange // versions that travel; nil leaves its paths out
+
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
@@ -109,6 +113,9 @@ func (a *API) Handler() http.Handler {
 		a.imageRoutes(mux)
 		a.houseRoutes(mux)
 		a.contentRoutes(mux)
+	}
+	if a.Exchange != nil {
+		a.exchangeRoutes(mux)
 	}
 	a.deviceRoutes(mux)
 	a.jobRoutes(mux)
@@ -203,6 +210,7 @@ func (a *API) lastStart(ctx context.Context, id string) (*store.BootLog, error) 
 func (a *API) jobRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/deploys", act(a, a.Bench.Deploy))
 	mux.HandleFunc("POST /api/v1/renames", act(a, a.Bench.Rename))
+	mux.HandleFunc("POST /api/v1/captures", act(a, a.Bench.Capture))
 	mux.HandleFunc("GET /api/v1/jobs", func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Jobs(r.Context(), r.URL.Query().Get("all") != "")
 		a.reply(w, list(out), err)
@@ -212,7 +220,9 @@ func (a *API) jobRoutes(mux *http.ServeMux) {
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("POST /api/v1/jobs/{id}/cancel", func(w http.ResponseWriter, r *http.Request) {
-		out, err := a.Bench.Cancel(r.Context(), operatorOf(r), job.ID(r.PathValue("id")))
+		stamp := store.StampOf(r.Context())
+		stamp.Untouched = r.URL.Query().Has("untouched")
+		out, err := a.Bench.Cancel(store.WithStamp(r.Context(), stamp), operatorOf(r), job.ID(r.PathValue("id")))
 		a.reply(w, out, err)
 	})
 	mux.HandleFunc("GET /api/v1/jobs/{id}/watch", func(w http.ResponseWriter, r *http.Request) {

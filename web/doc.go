@@ -21,6 +21,13 @@
 //	GET  /api/v1/images/{ref}/devices       store.Recipient...: who received a version
 //	POST /api/v1/images/release             store.VersionOrder -> store.Version; likewise retire, withdraw, rollback, delete
 //	POST /api/v1/images/cadence             store.VersionOrder -> store.Image
+//	POST /api/v1/images/bundle/export       store.BundleExport -> Line[store.Bundled]... (may bring the open file)
+//	POST /api/v1/images/bundle/import       store.BundleImport -> Line[store.Imported]... (may bring the open file)
+//	POST /api/v1/images/push                store.Transfer -> Line[store.Transferred]...
+//	POST /api/v1/images/pull                store.Transfer -> Line[store.Imported]...
+//	GET  /api/v1/image-keys                 store.ImageKeys   DELETE /api/v1/image-keys/{fingerprint}
+//	GET  /api/v1/peers                      POST /api/v1/peers           store.PeerAdd -> store.PeerView
+//	POST /api/v1/peers/allow                store.PeerAllow -> store.PeerToken   DELETE /api/v1/peers/{name}
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine
@@ -33,7 +40,7 @@
 //	POST /api/v1/renames                    store.Rename -> store.JobView
 //	GET  /api/v1/jobs?all=1                 GET /api/v1/jobs/{id}
 //	GET  /api/v1/jobs/{id}/watch            -> Line[store.JobView]..., to the job's end
-//	POST /api/v1/jobs/{id}/cancel
+//	POST /api/v1/jobs/{id}/cancel           ?untouched=1: only while nothing was written, else E660
 //	GET  /api/v1/boots?mac=                 timelines with their cause; MAC, or whatever names a device
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
@@ -46,7 +53,7 @@
 // the same job or device and nothing is done twice; with another body it is refused. An act that was refused did nothing
 // and may be sent again. If-Match carries the "revision" of the device as the sender saw it: when something happened to
 // the device since, the act is refused (E660, status 409) with what, when and by whom. Both are optional, and hold for
-// POST of devices/adopt, devices/{ref}/settle, lost and return, of deploys and renames.
+// POST of devices/adopt, devices/{ref}/settle, set, lost and return, of deploys and renames.
 //
 // Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
 package web

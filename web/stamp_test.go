@@ -59,3 +59,22 @@ func TestAnActCarriesItsIdAndTheViewThatItWasDecidedOn(t *testing.T) {
 		t.Error("a request that was not understood was carried out")
 	}
 }
+
+func (s *stamps) Cancel(ctx context.Context, _ string, _ job.ID) (store.JobView, error) {
+	s.got = append(s.got, store.StampOf(ctx))
+	return store.JobView{}, nil
+}
+
+func TestAStopSaysWhetherAnybodyAgreedToAHalfWrittenDisk(t *testing.T) {
+	b := &stamps{}
+	a := &web.API{Bench: b}
+	for path, want := range map[string]bool{"cancel": false, "cancel?untouched=1": true} {
+		b.got = nil
+		r := httptest.NewRequest("POST", "/api/v1/jobs/b05b05b05b05b05b/"+path, nil)
+		w := httptest.NewRecorder()
+		a.Handler().ServeHTTP(w, r.WithContext(web.WithOperator(r.Context(), "anna")))
+		if w.Code != http.StatusOK || len(b.got) != 1 || b.got[0].Untouched != want {
+			t.Errorf("%s: status %d, stamps %+v; want untouched %v", path, w.Code, b.got, want)
+		}
+	}
+}

@@ -151,6 +151,7 @@ func (w *worker) agent(l *laptop, line cmdline.Line) *agent.Agent {
 	return &agent.Agent{
 		Daemon:       l.daemon,
 		Images:       newImages(l.daemon),
+		Library:      newImages(l.daemon),
 		Machine:      l,
 		Drives:       agent.Local{Sys: "/sys"},
 		Personaliser: personaliser{self: "/proc/self/exe", log: w.log},

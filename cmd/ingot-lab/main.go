@@ -6,7 +6,7 @@
 //	ingot-lab e2e [--keep] [--seed N] CASE...
 //	                               carry cases out ("all" for every one)
 //	ingot-lab demo                 the main job, told as it happens
-//	ingot-lab bench [--set small] [--rounds N] [--quick]
+//	ingot-lab bench [--set small] [--rounds N] [--quick] [--dedup]
 //	                               measure Ingot beside its peers and print one table
 //	ingot-lab golden [FLAVOUR]     build a golden image and print its path
 //

@@ -15,11 +15,12 @@ import (
 // seedRecords fills a data folder with the laptops that testdata/script/consent.txtar speaks of.
 func seedRecords(ts *testscript.TestScript, _ bool, args []string) {
 	// The whole folder is made by a command, as by a person's first one.
-	ts.Check(ts.Exec("ingot", "--data", args[0], "bench", "close"))
+	makeDisk(ts, false, []string{"seed.raw", "8388608"})
+	ts.Check(ts.Exec("ingot", "--quiet", "--data", args[0], "image", "import", "seed.raw", "--image", "sales", "--label", "one", "--note", "n", "--release"))
 	db, err := store.Open(filepath.Join(args[0], "ingot.db"), store.Options{})
 	ts.Check(err)
 	err = db.Update(func(tx *store.Tx) error {
-		v, _, err := tx.AddVersion(store.Version{Image: "sales", Label: "one", State: store.Released, DiskSize: 1 << 30, NeedBytes: 1 << 30, SectorSize: 512})
+		v, err := tx.FindVersion("sales")
 		if err != nil {
 			return err
 		}

@@ -251,7 +251,7 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		m.watchdog(log, answers(h.db, boots, cfg.Data)),
 		func(ctx context.Context) error { <-ctx.Done(); m.tell("STOPPING=1"); return nil },
 		h.boot.tidy(tidyEvery, h.service.BundleUses, log),
-		overHTTP(log, agents, h.listener.Server(h.service.Handler())),
+		overHTTP(log, agents, h.listener.Server(h.shelf.BesidePeers(h.service.Handler()))),
 		overHTTP(log, socket, apiServer(h.api)),
 	)
 }

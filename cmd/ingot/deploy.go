@@ -112,5 +112,5 @@ func lossOf(d store.DeviceView, o store.Order) string {
 	if d.Holds != nil {
 		holds = fmt.Sprintf("holds %s since %s and may be in use", d.Holds.Image, when(d.Holds.Finished))
 	}
-	return fmt.Sprintf("Everything on %s is destroyed. It %s: go on only when its data is saved.", drives, holds)
+	return fmt.Sprintf("Everything on %s is destroyed. It %s: go on only when its data is saved. To keep a copy first: %s", drives, holds, backupCommand(d, o.Drive))
 }

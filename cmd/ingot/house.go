@@ -28,7 +28,7 @@ import (
 //	DATA/ingot.lock        held by that process
 //	DATA/ingot.db          records
 //	DATA/packs, manifests  images; index and quarantine beside them are made from them
-//	DATA/keys              agent.key (TLS), jobs.key (signatures)
+//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions)
 //	DATA/boot              the boot bundle
 //	DATA/ingot.sock        the API, while a daemon runs
 //	DATA/ingot.alive       the last daemon's sign of life: how it ended, and its clocks
@@ -68,31 +68,36 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.lock, err = takeLock(filepath.Join(cfg.Data, "ingot.lock")); err != nil {
 		return nil, err
 	}
-	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{Now: cfg.now}); err != nil {
-		return nil, openWords(err)
-	}
-	if h.chunks, err = chunkstore.Open(cfg.Data); err != nil {
-		return nil, fmt.Errorf("open image store: %w", err)
-	}
-	h.shelf = &library.Library{DB: h.db, Store: h.chunks, MustHave: cfg.mustHave()}
-	h.shelf.Listen(func(err error) { log.Error().Err(err).Msg("what happened to the image store could not be recorded") })
-	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
-		return nil, keyWords(err)
-	}
 	signer, err := sign.LoadOrCreate(filepath.Join(cfg.Data, "keys", "jobs.key"))
 	if err != nil {
 		return nil, keyWords(err)
 	}
+	if h.db, err = store.Open(filepath.Join(cfg.Data, "ingot.db"), store.Options{Now: cfg.now, Signer: signer}); err != nil {
+		return nil, openWords(err)
+	}
+	if err := signOld(h.db, log); err != nil {
+		return nil, err
+	}
+	if h.chunks, err = chunkstore.Open(cfg.Data); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	h.shelf = &library.Library{DB: h.db, Store: h.chunks, MustHave: cfg.mustHave(), Log: log}
+	h.shelf.Listen(func(err error) { log.Error().Err(err).Msg("what happened to the image store could not be recorded") })
+	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
+		return nil, keyWords(err)
+	}
 	h.service, err = deploy.New(deploy.Config{
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(), Whole: h.chunks.Whole,
-		Log: log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
+		Intake: func(disk uint64) deploy.Intake { return h.shelf.Begin(disk) },
+		Log:    log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
 		PagesURL: cfg.Pages.URL, Countdown: cfg.Bench.Countdown, ApproveWithin: cfg.Bench.ApproveWithin, RestartWithin: cfg.Bench.RestartWithin,
 	})
 	if err != nil {
 		return nil, err
 	}
+	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }
@@ -139,6 +144,12 @@ func takeLock(path string) (*os.File, error) {
 // close lets everything go, in the order opposite to opening.
 func (h *house) close() error {
 	var errs []error
+	if h.service != nil {
+		h.service.Close()
+	}
+	if h.shelf != nil {
+		h.shelf.EndPushes()
+	}
 	if h.chunks != nil {
 		errs = append(errs, h.chunks.Close())
 	}

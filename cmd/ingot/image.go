@@ -20,7 +20,8 @@ import (
 func (a *app) imageCommand() *cobra.Command {
 	return group("image", "Golden images and their versions", a.imageImport(), a.imageList(), a.imageShow(), a.imageExport(), a.checkCommand("ingot image check"),
 		a.imageRelease(), a.imageRetire(), a.imageWithdraw(), a.imageRollback(), a.imageDelete(), a.imageCadence(), a.imageHistory(), a.imageDevices(),
-		a.imageSoftware(), a.imageDiff(), a.imageNote(), a.imageLook())
+		a.imageSoftware(), a.imageDiff(), a.imageNote(), a.imageLook(),
+		a.imagePush(), a.imagePull(), a.imageKeys())
 }
 
 // teller prints progress to stderr, at most twice a second.
@@ -82,7 +83,7 @@ func (a *app) imageImport() *cobra.Command {
 	c.Flags().StringVar(&grow, "grow-partition", "", "number of the partition that takes the room of a larger drive, or none (default: the root partition)")
 	c.Flags().IntVar(&memory, "needs-memory", 0, "installed memory in GB below which a laptop is refused")
 	must(c, "image")
-	return a.outputFlag(c)
+	return a.outputFlag(a.orBundle(c))
 }
 
 // unreleased ends a command partly done: the version is there, and stayed a draft.
@@ -205,8 +206,9 @@ func (a *app) findVersions(ctx context.Context, cl *client, ref string) ([]store
 func (a *app) describe(found []store.VersionView) error {
 	for _, v := range found {
 		for _, row := range [][2]string{
-			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", standing(v)}, {"Carried by", plural(v.Held, "device", "devices")}, {"Override", v.Override}, {"Stale", v.Stale}, {"Backup of", backupOf(v)}, {"Content", v.Manifest.String()},
-			{"Imported", when(v.Created) + " by " + v.By + " from " + v.Source}, {"System", v.OS},
+			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", standing(v)}, {"Carried by", plural(v.Held, "device", "devices")},
+			{"Override", v.Override}, {"Stale", v.Stale}, {"Backup of", backupOf(v)}, {"Content", v.Manifest.String()},
+			{madeWord(v.Version), when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
 			{"Disk", fmt.Sprintf("%s (%d bytes), sectors of %d, table %s", size(v.DiskSize), v.DiskSize, v.SectorSize, v.Table)},
 			{"Needs", fmt.Sprintf("a drive of at least %d bytes", v.NeedBytes)},
 			{"Data", fmt.Sprintf("%s in %d extents", size(v.DataBytes), v.DataExtents)},
@@ -253,7 +255,7 @@ func memoryWord(n uint64) string {
 }
 
 func (a *app) imageExport() *cobra.Command {
-	return a.outputFlag(&cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file and prove it", Args: args(cobra.ExactArgs(2)),
+	return a.outputFlag(a.toBundle(&cobra.Command{Use: "export NAME[@VERSION] FILE", Short: "Write a version as a raw disk file, or as one signed bundle, and prove it", Args: args(cobra.ExactArgs(2)),
 		Example: "ingot image export sales@3 sales.raw", ValidArgsFunction: a.completing((*app).versionNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			path, err := filepath.Abs(given[1])
@@ -268,5 +270,5 @@ func (a *app) imageExport() *cobra.Command {
 				return a.tell(got, got.Version.Ref().String(), a.sayf("%s: %d data bytes proven by digest, %d zero bytes read back, %d free bytes written as zeros (no part of the image)",
 					got.Version.Ref(), got.DataBytes, got.ZeroBytes, got.FreeBytes))
 			})
-		}})
+		}}))
 }

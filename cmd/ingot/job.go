@@ -22,7 +22,10 @@ func imageWord(j store.JobView) string {
 	if j.Kind == job.Rename {
 		return "(name only)"
 	}
-	return j.Image.String()
+	if j.Kind == job.Capture && j.State != job.Done {
+		return "(captured into " + j.Image.Name + ")"
+	}
+	return j.ImageWord()
 }
 
 func jobColumns() []column[store.JobView] {
@@ -103,7 +106,9 @@ func (a *app) showJob(j store.JobView) error {
 	}
 	row("Job", "%s", j.ID)
 	row("Device", "%s (%s)", j.DeviceLabel, j.Device)
-	if j.Kind == job.Rename {
+	if j.Kind == job.Capture {
+		row("Capture", "of drive %s (%s) into %s; the drive is only read", j.Target.Serial, size(j.Target.SizeBytes), j.ImageWord())
+	} else if j.Kind == job.Rename {
 		row("Rename", "%s to %s, on drive %s; everything else stays", j.Former, j.DeviceName, j.Target.Serial)
 	} else {
 		row("Image", "%s onto drive %s (%s)", j.Image, j.Target.Serial, size(j.Target.SizeBytes))
@@ -120,10 +125,26 @@ func (a *app) showJob(j store.JobView) error {
 	for _, s := range j.Steps {
 		row("Step", "%s  %s", when(s.Time), s.State)
 	}
-	if r := j.Result; r != nil {
+	if r := j.Result; r != nil && r.Captured != nil {
+		capturedRows(row, j, *r.Captured)
+	} else if r != nil {
 		row("Result", "%s in %.0f s; fetched %s (%d bytes), wrote %s, kept %s", r.State, r.Seconds, size(r.FetchedBytes), r.FetchedBytes, size(r.WrittenBytes), size(r.KeptBytes))
 	}
 	return w.Flush()
+}
+
+// capturedRows tells what a capture did.
+func capturedRows(row func(string, string, ...any), j store.JobView, c job.Captured) {
+	row("Result", "%s in %.0f s; read %s, sent %s (%d bytes), the library held %s already", j.Result.State, j.Result.Seconds, size(c.ReadBytes), size(c.SentBytes), c.SentBytes, size(c.HeldBytes))
+	if j.Known {
+		row("Version", "%s was exactly this already; nothing was added", j.Image)
+	}
+	if j.Unreleased != nil {
+		row("Draft", "not released: %s", j.Unreleased.Error())
+	}
+	for _, n := range c.Notes {
+		row("Note", "%s", n)
+	}
 }
 
 // foundRows tells what the laptop found before its first write.
@@ -160,6 +181,9 @@ func (a *app) jobWatch() *cobra.Command {
 				if err := show(a, []store.JobView{j}, func(j store.JobView) string { return string(j.ID) }, jobColumns()...); err != nil {
 					return err
 				}
+				if j.Unreleased != nil {
+					return partly{j.Unreleased}
+				}
 				if j.State != job.Done {
 					if j.Fault != nil {
 						return j.Fault
@@ -180,10 +204,15 @@ laptop's serial; without a terminal, give --yes and --serial.`,
 		Args:    args(cobra.ExactArgs(1)), ValidArgsFunction: a.completing((*app).jobNames),
 		RunE: func(c *cobra.Command, given []string) error {
 			return a.with(false, func(cl *client) error {
-				if err := a.confirmCancel(c, cl, given[0], agreed); err != nil {
+				path := "jobs/" + url.PathEscape(given[0]) + "/cancel"
+				written, err := a.confirmCancel(c, cl, given[0], agreed)
+				if err != nil {
 					return err
 				}
-				j, err := post[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(given[0])+"/cancel", nil)
+				if !written {
+					path += "?untouched=1" // the laptop may begin to write before this arrives
+				}
+				j, err := post[store.JobView](c.Context(), cl, path, nil)
 				if err != nil {
 					return err
 				}
@@ -198,16 +227,17 @@ laptop's serial; without a terminal, give --yes and --serial.`,
 	return a.outputFlag(c)
 }
 
-// confirmCancel asks when the laptop's disk no longer is what it was: from invalidating on.
-func (a *app) confirmCancel(c *cobra.Command, cl *client, id string, agreed consent) error {
+// confirmCancel asks when the laptop's disk no longer is what it was: from invalidating on. written says that it is so,
+// and that somebody agreed.
+func (a *app) confirmCancel(c *cobra.Command, cl *client, id string, agreed consent) (written bool, err error) {
 	j, err := get[store.JobView](c.Context(), cl, "jobs/"+url.PathEscape(id))
 	if err != nil || j.State.Final() || !j.Kind.Started(j.Reached) {
-		return err
+		return false, err
 	}
 	d, err := get[store.DeviceView](c.Context(), cl, "devices/"+url.PathEscape(j.Device))
 	if err != nil {
-		return err
+		return false, err
 	}
-	return a.confirm(destruction{name: d.Label(), serial: d.Serial,
+	return true, a.confirm(destruction{name: d.Label(), serial: d.Serial,
 		what: fmt.Sprintf("Its drive %s is half written (%s): stopped now, the laptop does not start until it is imaged again.", j.Target.Serial, j.State)}, agreed)
 }

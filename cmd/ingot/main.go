@@ -7,11 +7,14 @@
 //	ingot firmware build | verify     the boot bundle, from the distribution's packages
 //	ingot image import FILE --image NAME --label L --note "..."
 //	ingot image list | show | export | check
+//	ingot image export NAME --bundle FILE | import --bundle FILE | push | pull | keys
+//	ingot peer allow | add | list | remove
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]
 //	ingot device list | show | adopt | settle | set | import
 //	ingot role add | list
 //	ingot deploy DEVICE... --image NAME[@VERSION] | --role R [--name N]
+//	ingot capture DEVICE --image NAME --label L --note "..." | --backup [--keep 90d]
 //	ingot job list | show | watch | cancel
 //	ingot boot log [MAC]
 //	ingot bench open | close | show
@@ -145,7 +148,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkOutput(c) }
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
-	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(),
+	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
 		a.gcCommand(), a.checkCommand("ingot check"), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
 		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise, "seed": seedRecords, "service-folder": serviceFolder,
+		"keep": keep,
 	}, Condition: func(cond string) (bool, error) {
 		if cond == "root" {
 			return os.Getuid() == 0, nil
@@ -53,6 +55,11 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("nobody answers on %s after 20 s", path)
+}
+
+// keep puts what the last command printed into a variable.
+func keep(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
 // serviceFolder makes a data folder as "make install" does, owned by another user than root, and puts it into $SHARED.

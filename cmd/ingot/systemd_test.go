@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -69,30 +70,56 @@ func TestADaemonThatDoesNotAnswerItselfIsSilent(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	for name, c := range map[string]struct {
-		check func(context.Context) error
-		want  string
+		within time.Duration // how soon the manager wants a sign of life; a third of it is what the check has
+		check  func(context.Context) error
+		want   string
 	}{
-		"it answers": {func(context.Context) error { return nil }, "WATCHDOG=1"},
-		"it fails":   {func(context.Context) error { return errors.New("the database is stuck") }, ""},
-		"it hangs":   {func(context.Context) error { <-release; return nil }, ""},
+		"it answers": {time.Hour, func(context.Context) error { return nil }, "WATCHDOG=1"},
+		"it fails":   {time.Hour, func(context.Context) error { return errors.New("the database is stuck") }, ""},
+		"it hangs":   {100 * time.Millisecond, func(context.Context) error { <-release; return nil }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hear := asManager(t, 100*time.Millisecond)
+			hear := asManager(t, c.within)
 			m := findManager()
-			var log bytes.Buffer
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			if err := m.watchdog(zerolog.New(&log), c.check)(ctx); err != nil {
+			log := &toldLog{written: make(chan struct{})}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- m.watchdog(zerolog.New(log), c.check)(ctx) }()
+			got := ""
+			if c.want != "" {
+				for got == "" && t.Context().Err() == nil {
+					got = hear()
+				}
+			} else {
+				<-log.written // it has looked, and said so
+				got = hear()
+			}
+			cancel()
+			if err := <-ended; err != nil {
 				t.Fatal(err)
 			}
-			if got := hear(); got != c.want {
+			if got != c.want {
 				t.Errorf("heard %q; want %q", got, c.want)
 			}
 			if said := strings.Contains(log.String(), "does not answer itself"); said == (c.want != "") {
-				t.Errorf("log: %s", &log)
+				t.Errorf("log: %s", log)
 			}
 		})
 	}
+}
+
+// toldLog is a log that tells when something stands in it. It is read when its writer has ended.
+type toldLog struct {
+	bytes.Buffer
+	once    sync.Once
+	written chan struct{}
+}
+
+// Write implements io.Writer.
+func (f *toldLog) Write(b []byte) (int, error) {
+	n, err := f.Buffer.Write(b)
+	f.once.Do(func() { close(f.written) })
+	return n, err
 }
 
 // TestTheJournalStampsItsLinesItself: priority in front, no second time.

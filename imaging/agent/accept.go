@@ -42,11 +42,13 @@ func allowed(j job.Job, me identity) error {
 		return job.Faultf(job.CodeWrongDevice, "Order: serial %s. This laptop: %s.", j.Serial, me.serial)
 	case j.ValidFor <= 0:
 		return job.Faultf(job.CodeJobExpired, "")
-	case j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Inventory:
+	case j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Inventory && j.Kind != job.Capture:
 		return job.Faultf(job.CodeJobKind, "It is %q.", string(j.Kind))
 	case j.Kind != job.Inventory && j.Target.Serial == "":
 		return job.Faultf(job.CodeWrongDrive, "The order names no serial.")
-	case j.Kind != job.Inventory && j.Image.Manifest.IsZero():
+	case j.Kind == job.Capture && (j.Capture == nil || j.Image.Name == ""):
+		return job.Faultf(job.CodeProtocol, "The order does not say what the drive becomes.")
+	case j.Kind != job.Inventory && j.Kind != job.Capture && j.Image.Manifest.IsZero():
 		return job.Faultf(job.CodeManifest, "The order names no image.")
 	case j.Kind == job.Rename && (j.Known == nil || j.Known.Deployment == "" || !j.Personalise):
 		return job.Faultf(job.CodeNotOurs, "The order does not say what must be found.")

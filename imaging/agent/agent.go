@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"ingot/firmware/efivar"
+	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
 	"ingot/imaging/preflight"
 )
@@ -29,6 +30,7 @@ const (
 type Agent struct {
 	Daemon       Daemon
 	Images       Images
+	Library      *chunkstore.Client // where captures go
 	Machine      Machine
 	Drives       Drives
 	Personaliser Personaliser
@@ -199,10 +201,15 @@ func (a *Agent) obey(ctx context.Context, n job.Next) error {
 func (a *Agent) leave(ctx context.Context, say string) error {
 	a.Say("nothing to do, starting the laptop's own system")
 	a.show(View{Word: "nothing to do", Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: say})
+	a.toOwnDisk(ctx)
+	return a.end(a.Power.Reset())
+}
+
+// toOwnDisk lets the next start be that of the laptop's own system, where its firmware has such a thing.
+func (a *Agent) toOwnDisk(ctx context.Context) {
 	if err := a.Firmware.Local(ctx); err != nil {
 		a.Log.Warn().Err(err).Msg("BootNext was not set")
 	}
-	return a.end(a.Power.Reset())
 }
 
 // end turns the end of the boot into the end of Run.

@@ -19,7 +19,7 @@ func (a *Agent) carryOut(ctx context.Context, envelope []byte) error {
 	if err != nil && j.ID == "" {
 		return err // not signed by the daemon: there is nobody to report to
 	}
-	a.Say(fmt.Sprintf("job %s %s %s", printable(string(j.ID)), printable(string(j.Kind)), printable(j.Image.String())))
+	a.Say(fmt.Sprintf("job %s %s %s", printable(string(j.ID)), printable(string(j.Kind)), printable(subject(j))))
 	d := &deployment{agent: a, job: j, received: received, progress: &disk.Progress{}}
 	if err == nil {
 		err = d.run(ctx, courses[j.Kind])
@@ -57,7 +57,7 @@ func (a *Agent) conclude(ctx context.Context, d *deployment, err error) error {
 func (d *deployment) result(err error) job.Result {
 	r := job.Result{Job: d.job.ID, State: job.Done, Proof: d.proof, FetchedBytes: d.progress.Fetched.Load(),
 		WrittenBytes: d.progress.Written.Load(), KeptBytes: d.progress.Kept.Load(), Seconds: time.Since(d.received).Seconds(),
-		DiskTouched: d.touched, Found: d.seen(), Finished: time.Now().UTC()}
+		DiskTouched: d.touched, Found: d.seen(), Finished: time.Now().UTC(), Captured: d.source.result}
 	if err == nil {
 		return r
 	}
@@ -83,7 +83,11 @@ func (d *deployment) seen() *job.Found {
 // done shows the good end and does what the job says comes after it.
 func (a *Agent) done(ctx context.Context, d *deployment) error {
 	a.Say("done")
-	v := View{Word: "done", Colour: Green, Name: d.job.DeviceName, Bar: 1, Left: -1, SafeTo: NetworkFree, Lines: []string{d.job.Image.String()}}
+	v := View{Word: "done", Colour: Green, Name: d.job.DeviceName, Bar: 1, Left: -1, SafeTo: NetworkFree, Lines: []string{subject(d.job)}}
+	if r := d.source.recorded; r.Image != nil {
+		v.Lines, v.Sentence = []string{r.Image.String()}, "The drive is in the library; nothing on it has changed."
+		a.Say("captured as " + printable(r.Image.String()))
+	}
 	if d.note != nil {
 		w := d.note.Code.Words()
 		v.Sentence, v.Next, v.Fault = w.Sentence, w.Next, d.note.Code
@@ -91,6 +95,9 @@ func (a *Agent) done(ctx context.Context, d *deployment) error {
 	if d.job.After != job.PowerOff {
 		a.show(v)
 		a.hold(ctx, cmp.Or(a.Linger, resetHold), false)
+		if d.job.Kind == job.Capture {
+			a.toOwnDisk(ctx)
+		}
 		return a.end(a.Power.Reset())
 	}
 	v.SafeTo = UnplugAllowed

@@ -30,6 +30,7 @@ type deployment struct {
 	note     *job.Fault // what a good end has to say besides
 	found    job.Found  // before the first write; once looked
 	looked   bool
+	source   reading // of a capture
 }
 
 // phase is one step. Its state is reported and acknowledged before do begins.
@@ -40,7 +41,7 @@ type phase struct {
 }
 
 // courses are the phases of each kind of job. An inventory has none: the Hello told it all.
-var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming}
+var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming, job.Capture: capturing}
 
 // phases is the deploy, in order. Flushed is reported from within write, between the last flush and the last
 // read-back; done is the Result.
@@ -100,6 +101,11 @@ func (d *deployment) close() {
 	if d.manifest != nil {
 		if err := d.manifest.Close(); err != nil {
 			d.agent.Log.Warn().Err(err).Msg("manifest was not closed")
+		}
+	}
+	if d.source.drive != nil {
+		if err := d.source.drive.Close(); err != nil {
+			d.agent.Log.Warn().Err(err).Msg("the source was not closed")
 		}
 	}
 	if d.drive == nil {

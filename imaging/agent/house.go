@@ -39,8 +39,9 @@ type Machine interface {
 // Drives finds and opens the laptop's drives; Local implements it over package disk.
 type Drives interface {
 	List() ([]job.Drive, error)
-	Examine(drives []job.Drive)               // fills Health and Holds; writes nothing, may take seconds
-	Open(want job.Target) (*disk.Disk, error) // exclusive, and equal to want in every fact, or a *job.Fault
+	Examine(drives []job.Drive)                       // fills Health and Holds; writes nothing, may take seconds
+	Open(want job.Target) (*disk.Disk, error)         // exclusive, and equal to want in every fact, or a *job.Fault
+	OpenReader(want job.Target) (*disk.Reader, error) // likewise, for reading alone
 }
 
 // Written is a disk whose content is proven and that is not bootable yet: what personalising works on.

@@ -28,3 +28,6 @@ func (l Local) Examine(drives []job.Drive) { disk.Examine(drives) }
 
 // Open opens the drive that a job names.
 func (l Local) Open(want job.Target) (*disk.Disk, error) { return disk.Open(l.Sys, want) }
+
+// OpenReader opens the drive that a job names for reading alone.
+func (l Local) OpenReader(want job.Target) (*disk.Reader, error) { return disk.OpenReader(l.Sys, want) }

@@ -63,7 +63,7 @@ func (r *reporter) enter(ctx context.Context, s job.State, word string) error {
 	r.seq++
 	r.over = r.over || !r.d.job.Kind.MayFollow(s, job.Cancelled)
 	e := job.StateEvent{Seq: r.seq, State: s}
-	if s == job.Invalidated {
+	if s == job.Invalidated || s == job.Reading {
 		e.Found = &r.d.found
 	}
 	r.mu.Unlock()
@@ -143,7 +143,7 @@ func (r *reporter) show(now time.Time) job.Progress {
 	defer r.mu.Unlock()
 	d := r.d
 	p := job.Progress{Phase: r.word, SecondsLeft: -1, FetchedBytes: d.progress.Fetched.Load()}
-	v := View{Word: r.word, Colour: Blue, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: KeepPlugged, Lines: []string{d.job.Image.String()}}
+	v := View{Word: r.word, Colour: Blue, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: KeepPlugged, Lines: []string{subject(d.job)}}
 	if !d.job.Kind.Started(r.state) {
 		v.SafeTo = UnplugAllowed
 	}
@@ -160,8 +160,24 @@ func (r *reporter) show(now time.Time) job.Progress {
 		v.Bar, v.Rate, v.Left = fraction(p.DoneBytes, p.TotalBytes), p.BytesPerSec, time.Duration(p.SecondsLeft)*time.Second
 		r.tell(p)
 	}
+	if c := d.source.progress.Load(); c != nil && r.state == job.Reading {
+		p.DoneBytes, p.TotalBytes, p.BytesPerSec, p.SecondsLeft = c.Done, c.Total, uint64(c.BytesPerSec), c.SecondsLeft
+		v.Bar, v.Rate, v.Left = fraction(p.DoneBytes, p.TotalBytes), p.BytesPerSec, time.Duration(p.SecondsLeft)*time.Second
+		r.tell(p)
+	}
+	if up := d.source.upload.Load(); up != nil {
+		p.FetchedBytes = up.Sent.Load()
+	}
 	d.agent.show(v)
 	return p
+}
+
+// subject is what a job is about, in a few words.
+func subject(j job.Job) string {
+	if j.Kind == job.Capture {
+		return fmt.Sprintf("drive %s into %s", j.Target.Serial, j.Image.Name)
+	}
+	return j.Image.String()
 }
 
 // tell puts each tenth of the way on the serial console.

@@ -25,6 +25,7 @@ import (
 	"ingot/imaging/disk"
 	"ingot/imaging/job"
 	"ingot/imaging/job/client"
+	"ingot/imaging/library"
 	"ingot/imaging/sign"
 	"ingot/store"
 )
@@ -161,6 +162,7 @@ type bench struct {
 	t       *testing.T
 	dir     string
 	img     *golden
+	db      *store.DB
 	service *deploy.Service
 	base    string
 	pin     job.KeyID
@@ -168,6 +170,7 @@ type bench struct {
 	addr    string
 	ahead   atomic.Int64      // the daemon's clock before the real one
 	packs   *chunkstore.Store // nil: the chunks come from img, past the wire
+	intake  func(deploy.Intake) deploy.Intake
 }
 
 func (b *bench) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
@@ -180,7 +183,7 @@ func newBenchOver(t *testing.T, img *golden, packs *chunkstore.Store) *bench {
 
 // newBenchWith lets tune change the version before it is recorded.
 func newBenchWith(t *testing.T, img *golden, packs *chunkstore.Store, tune func(*store.Version)) *bench {
-	b := &bench{t: t, dir: t.TempDir(), img: img, addr: "127.0.0.1:0", packs: packs}
+	b := &bench{t: t, dir: t.TempDir(), img: img, addr: "127.0.0.1:0", packs: packs, intake: func(i deploy.Intake) deploy.Intake { return i }}
 	b.start(func(tx *store.Tx) error {
 		h := img.manifest.Header()
 		v := store.Version{Image: "sales", Label: "1", State: store.Released, Manifest: img.manifest.Digest(), DiskSize: h.DiskSize,
@@ -212,7 +215,10 @@ func (b *bench) start(seed func(tx *store.Tx) error) {
 		AgentURL: "https://192.0.2.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", AcceptFileDisks: true}
 	if b.packs != nil {
 		cfg.Manifests, cfg.Chunks = b.packs.ManifestHandler(), b.packs.StreamHandler()
+		lib := &library.Library{DB: db, Store: b.packs}
+		cfg.Intake = func(n uint64) deploy.Intake { return b.intake(lib.Begin(n)) }
 	}
+	b.db = db
 	b.service, err = deploy.New(cfg)
 	must(b.t, err)
 	ln, err := l.Listen(b.addr)
@@ -229,6 +235,7 @@ func (b *bench) start(seed func(tx *store.Tx) error) {
 	b.stop = func() {
 		server.Close()
 		<-ended
+		b.service.Close()
 		db.Close()
 	}
 }
@@ -293,7 +300,7 @@ func (l *laptop) boot(ctx context.Context) (wait func() error) {
 	if l.b.packs != nil {
 		images = &chunkstore.Client{HTTP: c.HTTP(), Base: c.Base()}
 	}
-	a := &agent.Agent{Daemon: c, Images: images, Machine: l, Drives: l, Personaliser: l, Firmware: l, Power: l, Screen: l, Token: token,
+	a := &agent.Agent{Daemon: c, Images: images, Library: &chunkstore.Client{HTTP: c.HTTP(), Base: c.Base()}, Machine: l, Drives: l, Personaliser: l, Firmware: l, Power: l, Screen: l, Token: token,
 		Say: func(s string) { l.said <- s }, Log: zerolog.Nop(), Linger: time.Millisecond,
 		Second: l.second, Stop: l.stop}
 	done := make(chan error, 1)
@@ -323,6 +330,13 @@ func (l *laptop) hears(prefix string) string {
 			l.b.t.Fatalf("the console never said %q; it said %q, and the screen shows %+v", prefix, heard, l.lastView())
 		}
 	}
+}
+
+// adoptFirst adopts the waiting laptop, then lets something change before there is an order.
+func (l *laptop) adoptFirst(then func()) {
+	l.b.t.Helper()
+	l.adopt()
+	then()
 }
 
 // adopt adopts the waiting laptop by its code.
@@ -380,6 +394,18 @@ func (l *laptop) Open(want job.Target) (*disk.Disk, error) {
 		d = l.medium(d)
 	}
 	return d, err
+}
+
+func (l *laptop) OpenReader(want job.Target) (*disk.Reader, error) {
+	drives, err := l.List()
+	if err != nil {
+		return nil, err
+	}
+	drive, err := disk.ChooseSource(drives, want)
+	if err != nil {
+		return nil, err
+	}
+	return disk.OpenFileReader(l.path, drive)
 }
 
 func (l *laptop) Fit(context.Context, agent.Written) error { return nil }

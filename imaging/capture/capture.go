@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"ingot/imaging"
-	"ingot/imaging/job"
 )
 
 // NoGrow as GrowPartition says that no partition grows on a larger disk.
@@ -63,8 +62,7 @@ type Result struct {
 	Manifest  imaging.Digest
 	Header    imaging.Header
 	Notes     []Note
-	Loaders   []job.Loader // by which UEFI firmware starts the disk
-	ReadBytes uint64       // of the disk
+	ReadBytes uint64 // of the disk
 }
 
 // Inspect looks at a disk as Run does, and stores nothing: the header lacks only the counts of extents.
@@ -125,7 +123,7 @@ func write(ctx context.Context, src Source, chunks Chunks, o Options, l *layout,
 	if err := src.Unchanged(); err != nil {
 		return Result{}, worded(err, "checking the disk file")
 	}
-	res := Result{Notes: l.notes, Loaders: l.found, ReadBytes: uint64(p.meter.done)}
+	res := Result{Notes: l.notes, ReadBytes: uint64(p.meter.done)}
 	if res.Manifest, err = w.Finish(); err != nil {
 		return Result{}, err
 	}

@@ -19,7 +19,6 @@ const (
 
 // roles finds out which partitions deploy treats specially, which system is installed and how the disk starts.
 func (l *layout) roles(o Options) (imaging.Header, error) {
-	l.found = l.loaders()
 	h := imaging.Header{DiskSize: uint64(l.size), SectorSize: int(l.ss), Table: l.table, Partitions: l.header, Params: o.params(), Firmware: l.firmware()}
 	root, err := l.findRoot(o.RootPartition)
 	if err != nil {
@@ -210,7 +209,7 @@ func (l *layout) swapBehind(grow int) int {
 // entry comes with an image; bios needs a program in the first sector and, on GPT, a place for its rest.
 func (l *layout) firmware() []string {
 	var out []string
-	if len(l.found) > 0 {
+	if l.starts() {
 		out = append(out, "uefi")
 	}
 	bios := l.boot && l.table == "mbr"

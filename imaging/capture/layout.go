@@ -37,9 +37,8 @@ type layout struct {
 	size   int64
 	parts  []*part // in disk order
 	header []imaging.Partition
-	dead   [2]int64     // bytes of the second GPT: they count as zeros, and whole blocks of them as free
-	boot   bool         // the first sector holds a program
-	found  []job.Loader // on the EFI partition
+	dead   [2]int64 // bytes of the second GPT: they count as zeros, and whole blocks of them as free
+	boot   bool     // the first sector holds a program
 	notes  []Note
 }
 

@@ -21,20 +21,48 @@ var fallbacks = []struct{ arch, path string }{
 // maxLoader bounds what is read of a loader: a kernel with its initramfs in one program is about this long.
 const maxLoader = 64 << 20
 
+// Loaders tells by which programs UEFI firmware starts a disk; of a disk that is in the library already, too: what is
+// known about it then does not depend on who captured it.
+func Loaders(src Source) ([]job.Loader, error) {
+	l := &layout{table: "none", ss: int64(src.SectorSize()), size: src.Size()}
+	if err := l.readTable(src); err != nil {
+		return nil, err
+	}
+	return l.loaders(), nil
+}
+
+// starts reports whether there is a fallback loader at all; who signed it is for Loaders to tell.
+func (l *layout) starts() bool {
+	for _, f := range fallbacks {
+		if _, ok := l.loaderAt(f.path); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// loaderAt finds a loader on an EFI partition.
+func (l *layout) loaderAt(path string) (*fs.Volume, bool) {
+	for _, p := range l.parts {
+		v, ok := p.esp()
+		if !ok {
+			continue
+		}
+		if s, err := v.Stat(path); err == nil && s.Mode == fs.Regular && s.Size > 0 {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
 // loaders tells which fallback loaders there are and who signed them. It stands beside the header and not in it:
-// what is known about a signature may grow, the same disk still gives the same manifest.
+// what is known about a signature may grow, the same disk still gives the same manifest. The agent, which has no room
+// for it, leaves this to the daemon.
 func (l *layout) loaders() []job.Loader {
 	var out []job.Loader
 	for _, f := range fallbacks {
-		for _, p := range l.parts {
-			v, ok := p.esp()
-			if !ok {
-				continue
-			}
-			if s, err := v.Stat(f.path); err == nil && s.Mode == fs.Regular && s.Size > 0 {
-				out = append(out, describeLoader(v, f.arch, f.path))
-				break
-			}
+		if v, ok := l.loaderAt(f.path); ok {
+			out = append(out, describeLoader(v, f.arch, f.path))
 		}
 	}
 	return out

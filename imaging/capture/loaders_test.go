@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ingot/imaging/capture"
+	"ingot/imaging/diskfile"
 	"ingot/imaging/job"
 )
 
@@ -43,17 +44,26 @@ func TestTheLoadersOfTheEFIPartitionAreTold(t *testing.T) {
 			if !slices.Equal(got.Header.Firmware, c.firmware) {
 				t.Errorf("firmware %v; want %v", got.Header.Firmware, c.firmware)
 			}
+			src, err := diskfile.Open(d.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			loaders, err := capture.Loaders(src)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if c.arch == "" {
-				if len(got.Loaders) != 0 {
-					t.Errorf("loaders %+v; want none", got.Loaders)
+				if len(loaders) != 0 {
+					t.Errorf("loaders %+v; want none", loaders)
 				}
 				return
 			}
-			if len(got.Loaders) != 1 || got.Loaders[0].Arch != c.arch || got.Loaders[0].Unread != c.unread || (got.Loaders[0].SHA256 != "") != c.chains {
-				t.Fatalf("loaders %+v; want one for %s, unread %q", got.Loaders, c.arch, c.unread)
+			if len(loaders) != 1 || loaders[0].Arch != c.arch || loaders[0].Unread != c.unread || (loaders[0].SHA256 != "") != c.chains {
+				t.Fatalf("loaders %+v; want one for %s, unread %q", loaders, c.arch, c.unread)
 			}
 			if c.chains {
-				signedByMicrosoft(t, got.Loaders[0])
+				signedByMicrosoft(t, loaders[0])
 			}
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"ingot/imaging/diskfile"
 	"ingot/imaging/fs"
 	"ingot/imaging/gpt"
 	"ingot/imaging/job"
@@ -48,7 +47,7 @@ func refuseAs(code job.Code, cause error, format string, args ...any) error {
 // worded turns the typed errors of the packages below into Faults. An error without words of its own is a disk
 // that cannot be read at what it was wanted for.
 func worded(err error, doing string) error {
-	var r *diskfile.Refusal
+	var r interface{ Refused() string } // diskfile's; named so that the agent links no reader of disk files
 	var u *fs.Unmapped
 	var f *job.Fault
 	switch {
@@ -57,7 +56,7 @@ func worded(err error, doing string) error {
 	case errors.As(err, &f):
 		return err
 	case errors.As(err, &r):
-		return refuse(err, "%s.", upper(r.Why))
+		return refuse(err, "%s.", upper(r.Refused()))
 	case errors.As(err, &u):
 		return refuse(err, "%s.", upper(u.Why))
 	case errors.Is(err, gpt.ErrTruncated):

@@ -54,7 +54,7 @@ func (s *Service) autoDeploy(tx *store.Tx, a store.Agent, d store.Device) (store
 	if err != nil {
 		return a, d, err
 	}
-	if len(told) > 0 { // a drive with somebody's data, maybe: a person looks first
+	if len(told) > 0 {
 		a.Refusal = fmt.Sprintf("Its %s was last seen in %s. A person decides.", told[0].Kind, told[0].Label)
 		return a, d, tx.PutAgent(a)
 	}
@@ -96,6 +96,13 @@ func (s *Service) plan(tx *store.Tx, d store.Device, p store.AutoDeploy) (store.
 	}
 	if err := errors.Join(fits(v, target(drive)), suits(v, d, drive, false)); err != nil {
 		return v, err
+	}
+	others, err := holdersOf(tx, d.ID, target(drive))
+	if err != nil {
+		return v, err
+	}
+	if len(others) > 0 { // somebody's data, maybe: a person looks first
+		return v, job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s. A person decides.", drive.Serial, labels(others))
 	}
 	pattern, err := store.ParsePattern(role.Pattern)
 	if err != nil {

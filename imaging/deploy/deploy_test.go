@@ -48,6 +48,7 @@ type bench struct {
 	pin  job.KeyID
 	stop func()
 	wait time.Duration // for an approval; 0 is the daemon's own
+	tune func(*deploy.Config)
 }
 
 var manifest = imaging.Sum([]byte("a manifest"))
@@ -78,8 +79,12 @@ func (b *bench) start() {
 	l, err := deploy.LoadListener(filepath.Join(b.dir, "agent.key"))
 	must(b.t, err)
 	content := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") })
-	b.s, err = deploy.New(deploy.Config{DB: db, Signer: signer, Manifests: content, Chunks: content, Log: zerolog.Nop(), Now: b.clk.now,
-		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait})
+	cfg := deploy.Config{DB: db, Signer: signer, Manifests: content, Chunks: content, Log: zerolog.Nop(), Now: b.clk.now,
+		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait}
+	if b.tune != nil {
+		b.tune(&cfg)
+	}
+	b.s, err = deploy.New(cfg)
 	must(b.t, err)
 	ln, err := l.Listen("127.0.0.1:0")
 	must(b.t, err)
@@ -87,7 +92,7 @@ func (b *bench) start() {
 	ended := make(chan struct{})
 	go func() { server.Serve(ln); close(ended) }()
 	b.db, b.base, b.pin = db, "https://"+ln.Addr().String(), l.Pin()
-	b.stop = func() { server.Close(); <-ended; db.Close() }
+	b.stop = func() { server.Close(); <-ended; b.s.Close(); db.Close() }
 }
 
 func must(t testing.TB, err error) {
@@ -698,6 +703,20 @@ func TestCancel(t *testing.T) {
 		must(t, err)
 		if d := b.device("PC-1"); d.State != store.Failed || d.Name != "PC-1" {
 			t.Errorf("device is %s, name %q; want failed with its name", d.State, d.Name)
+		}
+	})
+	t.Run("not when it has written meanwhile and nobody agreed to that", func(t *testing.T) {
+		b := newBench(t)
+		l := b.adopted("ABC1234", "PC-1")
+		b.order("PC-1")
+		j := l.work()
+		untouched := store.WithStamp(ctx, store.Stamp{Untouched: true})
+		l.reach(j, job.Invalidated)
+		_, err := b.s.Cancel(untouched, "ben", j.ID)
+		wantCode(t, "Cancel", err, job.CodeStale)
+		ack, err := l.c.Progress(ctx, j.ID, job.Progress{Phase: "writing"})
+		if err != nil || ack.Cancel {
+			t.Errorf("the refused wish to stop reached the laptop: %+v, %v", ack, err)
 		}
 	})
 	t.Run("not while the disk is being committed", func(t *testing.T) {

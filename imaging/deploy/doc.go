@@ -11,6 +11,7 @@
 //	state      State    each step durable before its Ack; Invalidated is where the Device becomes deploying
 //	personal   Personal the call-home secret, to the bound key, when the content is verified; only the newest holds
 //	result     Result   with all its proof: one transaction writes Deployment, Device, Job and audit
+//	capture    Want, Take, Record   what a drive holds comes in; one transaction makes the Version and ends the job
 //	callhome   CallHome the OS reports the name that it uses
 //
 // Time is the daemon's own: steady, whoever sets the server's clock. When it was set, ClockSet moves with it what is

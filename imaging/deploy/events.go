@@ -142,7 +142,7 @@ func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Resu
 	if r.Proof.Personalised != nil && len(r.Proof.Personalised.Files) > 1000 {
 		return job.Ack{}, job.Faultf(job.CodeBadRequest, "The proof lists %d files.", len(r.Proof.Personalised.Files))
 	}
-	r.Fault, r.Found = r.Fault.Clean(), r.Found.Clean()
+	r.Fault, r.Found, r.Captured = r.Fault.Clean(), r.Found.Clean(), r.Captured.Clean()
 	var recorded job.State
 	var fault *job.Fault
 	err := s.update(func(tx *store.Tx) error {
@@ -209,6 +209,10 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 		text += " " + f.Error()
 	}
 	switch {
+	case j.Kind == job.Capture:
+		if err := s.endCapture(tx, j, to); err != nil {
+			return err
+		}
 	case j.Kind == job.Rename:
 		if err := endRename(tx, j, &d, to, touched); err != nil {
 			return err
@@ -278,6 +282,7 @@ func (s *Service) Sweep() error {
 		if err != nil {
 			return err
 		}
+		s.dropIntakes(jobs)
 		for _, j := range jobs {
 			switch {
 			case j.AgentKey == "" && orderOver(j, tx.Now()):

@@ -69,6 +69,7 @@ func (s *Service) Handler() http.Handler {
 			return s.Result(ctx, key, job.ID(r.PathValue("id")), res)
 		})
 	}))
+	s.captureRoutes(mux)
 	mux.HandleFunc("GET /v1/manifests/{digest}", s.stream(s.cfg.Manifests))
 	mux.HandleFunc("GET /v1/chunks/{digest}", s.stream(s.cfg.Chunks))
 	mux.HandleFunc("/", notHere)
@@ -95,7 +96,9 @@ func (s *Service) limited(next http.Handler) http.Handler {
 			notHere(w, r)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if !carriesDrive(r) { // those have bounds of their own
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -205,3 +205,21 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+// TestAListGivesNoUUIDToALaptopThatTellsNone: by that UUID another laptop would be taken for it.
+func TestAListGivesNoUUIDToALaptopThatTellsNone(t *testing.T) {
+	b := newBench(t)
+	l := b.full(1)
+	l.hello.Facts.UUID = noUUID
+	l.adoptAs("PC-1")
+	if out := b.list("serial,manufacturer,uuid\nABC1201,Dell," + uuidFor("ABC1202") + "\n"); len(out.Bad) != 1 || !strings.Contains(out.Bad[0].Why, "tells no UUID") {
+		t.Errorf("the list came to %+v; want a refusal", out)
+	}
+	other := b.full(2)
+	other.hello.Facts.Serial, other.hello.Links = "Default string", nil
+	other.mac = "8c:16:45:dd:dd:02"
+	other.boot()
+	if r := other.sayHello(); r.Device == b.device("PC-1").ID || r.Code == "" {
+		t.Errorf("a laptop that tells the list's UUID is %+v; PC-1 is another one", r)
+	}
+}

@@ -170,6 +170,7 @@ func (s *Service) seal(sc scene) ([]byte, error) {
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
 		After: j.After, DeviceURL: s.pageOf(j.Device), Known: known, Resume: j.Reached,
 		Needs: j.Needs, Rule: j.Rule, DespiteHealth: j.Order.DespiteHealth, Countdown: int(s.cfg.Countdown / time.Second),
+		Capture: capturing(*j),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("seal job %s: %w", j.ID, err)

@@ -265,29 +265,6 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 	return j.Observed != nil || j.Reached == job.Committing || j.Reached == job.Committed, err
 }
 
-// saved refuses a drive that is known from another device in use: what lies on it is that one's. It is overwritten when
-// the operator says that it was saved and types whose it was.
-func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
-	var facts []store.Fact
-	for _, id := range store.DriveIDs([]job.Drive{{WWN: t.WWN}}) {
-		facts = append(facts, store.Fact{Kind: store.FactDrive, Value: id.WWN})
-	}
-	others, err := firmHolders(tx, d.ID, facts...)
-	if err != nil {
-		return err
-	}
-	for _, other := range others {
-		used, err := inUse(tx, other)
-		if err != nil {
-			return err
-		}
-		if used && !confirmed(other, o) {
-			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is in use: its data is lost. Say --data-saved --confirm %s.", t.Serial, other.Label(), other.Name)
-		}
-	}
-	return nil
-}
-
 // allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator
 // says that it was saved and types whose laptop it is.
 func allowed(d store.Device, o store.Order, used bool) error {
@@ -297,7 +274,7 @@ func allowed(d store.Device, o store.Order, used bool) error {
 			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. To change it: ingot device rename.", d.Label())
 		}
 		if used && !confirmed(d, o) {
-			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. Say --data-saved --confirm %s.", d.Label(), d.Name)
+			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. To keep a copy first: ingot capture %s --backup. To go on: --data-saved --confirm %s.", d.Label(), d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
@@ -371,7 +348,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word.
+// Cancel stops a job: at once when no laptop has taken it, else with the agent's next word. Whoever asked for no consent
+// to a half-written disk stamps it so, and is refused when the laptop has begun to write meanwhile.
 func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store.JobView, error) {
 	err := s.update(func(tx *store.Tx) error {
 		j, err := tx.Job(id)
@@ -380,6 +358,9 @@ func (s *Service) Cancel(ctx context.Context, operator string, id job.ID) (store
 		}
 		if !j.Kind.MayFollow(j.State, job.Cancelled) {
 			return job.Faultf(job.CodeState, "Job %s is %s and cannot be stopped.", id, j.State)
+		}
+		if store.StampOf(ctx).Untouched && j.Kind.Started(j.Reached) {
+			return job.Faultf(job.CodeStale, "Job %s is %s by now: stopped, its laptop does not start until it is imaged again.", id, j.State)
 		}
 		j.CancelBy = operator
 		if err := tx.Audit(operator, "cancel", j.Device, fmt.Sprintf("Job %s in state %s.", id, j.State)); err != nil {

@@ -143,6 +143,9 @@ func (s shelf) place(r listRow) (d store.Device, what int, why string) {
 			return d, 0, fmt.Sprintf("This %s is told by several laptops.", x.what)
 		}
 	}
+	if known && !d.Promised() && r.uuid != "" && d.UUIDKey == "" {
+		return d, 0, fmt.Sprintf("%s was here and tells no UUID of its own: leave it out, or another laptop that tells it is taken for this one.", d.Label())
+	}
 	what = rowKnown
 	if !known {
 		what = rowNew

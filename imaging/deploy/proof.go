@@ -15,8 +15,11 @@ const heldBytes = 1 << 20
 // checkProof says what the evidence of a finished deploy lacks, or "" when it is whole. Done means that the
 // evidence is there, not that no error was seen.
 func checkProof(j store.Job, p job.Proof, fileDisks bool) string {
-	if j.Kind == job.Rename {
+	switch j.Kind {
+	case job.Rename:
 		return checkRenamed(j, p)
+	case job.Capture: // it is done by the transaction that makes the Version, never by a word of the agent
+		return "The library has not received it whole."
 	}
 	c := p.Content
 	switch {

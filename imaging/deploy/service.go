@@ -41,12 +41,13 @@ type Config struct {
 	Whole func(context.Context, imaging.Digest) error
 
 	Log       zerolog.Logger
-	AgentURL  string           // https://HOST:PORT, where a deployed OS calls home, until AdvertiseAt
-	AgentPin  job.KeyID        // of the agent listener's key
-	PagesURL  string           // where a failure's QR code leads; the device's id is appended; may be empty
-	Now       func() time.Time // nil means time.Now
-	Countdown time.Duration    // on the laptop's screen before its first write, in whole seconds; 0 means 10 s
-	Poll      time.Duration    // how long Next holds a request open; 0 means 25 s
+	Intake    func(disk uint64) Intake // takes in a captured drive of so many bytes; nil: nothing is captured
+	AgentURL  string                   // https://HOST:PORT, where a deployed OS calls home, until AdvertiseAt
+	AgentPin  job.KeyID                // of the agent listener's key
+	PagesURL  string                   // where a failure's QR code leads; the device's id is appended; may be empty
+	Now       func() time.Time         // nil means time.Now
+	Countdown time.Duration            // on the laptop's screen before its first write, in whole seconds; 0 means 10 s
+	Poll      time.Duration            // how long Next holds a request open; 0 means 25 s
 
 	ApproveWithin time.Duration // how long a new laptop waits for its approval; 0 means 10 minutes
 	RestartWithin time.Duration // a silence that is longer than any restart: the laptop was off; 0 means 5 minutes
@@ -81,6 +82,8 @@ type Service struct {
 	guesses  map[string][]time.Time      // wrong codes of each operator
 	running  map[job.KeyID]runningTarget // which manifest a key may read; a cache of the records
 	agentURL string                      // where a deployed OS calls home
+	intakes  map[job.ID]*intake          // of running captures
+	closing  sync.WaitGroup              // intakes of captures that have ended
 }
 
 // New makes a Service over an open database.
@@ -108,6 +111,7 @@ func New(cfg Config) (*Service, error) {
 		heard: map[job.KeyID]time.Time{}, progress: map[job.ID]job.Progress{},
 		kept: map[job.ID]time.Time{}, changed: make(chan struct{}), guesses: map[string][]time.Time{},
 		running: map[job.KeyID]runningTarget{}, agentURL: cfg.AgentURL,
+		intakes: map[job.ID]*intake{},
 	}, nil
 }
 

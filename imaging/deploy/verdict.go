@@ -92,7 +92,7 @@ func decideJob(s scene, j store.Job) verdict {
 		}
 		return verdict{order: job.Work, bind: true}
 	}
-	if j.Kind != job.Deploy && j.Kind != job.Rename || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
+	if j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Capture || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
 		f := job.Faultf(job.CodeJobExpired, "The laptop was silent for more than %s.", jobWindow)
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}

@@ -7,6 +7,31 @@ import (
 // Choose finds the one drive that want names. The serial decides, with the WWN where want has one; size and
 // sector size must then agree, and a removable or read-only drive is refused. Errors are *job.Fault.
 func Choose(drives []job.Drive, want job.Target) (job.Drive, error) {
+	d, err := find(drives, want)
+	if err != nil {
+		return d, err
+	}
+	return d, Match(d, want)
+}
+
+// ChooseSource is Choose for a drive that is only read: it may be read-only.
+func ChooseSource(drives []job.Drive, want job.Target) (job.Drive, error) {
+	d, err := find(drives, want)
+	if err != nil {
+		return d, err
+	}
+	return d, matchSource(d, want)
+}
+
+func matchSource(d job.Drive, want job.Target) error {
+	if err := same(d, want); err != nil {
+		return err
+	}
+	return matchSize(d.SizeBytes, d.SectorSize, want)
+}
+
+// find looks for the one drive with the serial, and the WWN where want has one.
+func find(drives []job.Drive, want job.Target) (job.Drive, error) {
 	if len(drives) == 0 {
 		return job.Drive{}, job.Faultf(job.CodeNoDrive, "")
 	}
@@ -23,13 +48,24 @@ func Choose(drives []job.Drive, want job.Target) (job.Drive, error) {
 	case 0:
 		return job.Drive{}, job.Faultf(job.CodeWrongDrive, "Approved: serial %s. Found: %s.", want.Serial, serials(drives))
 	case 1:
-		return found[0], Match(found[0], want)
+		return found[0], nil
 	}
 	return job.Drive{}, job.Faultf(job.CodeWrongDrive, "Two drives tell the serial %s.", want.Serial)
 }
 
-// Match compares one drive with what was approved. Errors are *job.Fault.
+// Match compares one drive with what was approved to be written. Errors are *job.Fault.
 func Match(d job.Drive, want job.Target) error {
+	if err := same(d, want); err != nil {
+		return err
+	}
+	if d.ReadOnly {
+		return job.Faultf(job.CodeDriveWrite, "%s, serial %s, is read-only. Nothing was written.", d.Path, d.Serial)
+	}
+	return matchSize(d.SizeBytes, d.SectorSize, want)
+}
+
+// same holds that a drive is the approved one, whatever is to be done with it.
+func same(d job.Drive, want job.Target) error {
 	switch {
 	case want.Serial == "" || d.Serial != want.Serial:
 		return job.Faultf(job.CodeWrongDrive, "Approved: serial %s. Found: %s.", want.Serial, d.Serial)
@@ -37,10 +73,8 @@ func Match(d job.Drive, want job.Target) error {
 		return job.Faultf(job.CodeWrongDrive, "Approved: WWN %s. Found: %s.", want.WWN, d.WWN)
 	case d.Removable || d.Transport == "usb":
 		return job.Faultf(job.CodeRemovable, "%s, serial %s, on %s.", d.Path, d.Serial, d.Transport)
-	case d.ReadOnly:
-		return job.Faultf(job.CodeDriveWrite, "%s, serial %s, is read-only. Nothing was written.", d.Path, d.Serial)
 	}
-	return matchSize(d.SizeBytes, d.SectorSize, want)
+	return nil
 }
 
 func matchSize(size uint64, sector int, want job.Target) error {

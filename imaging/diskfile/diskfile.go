@@ -17,6 +17,9 @@ type Refusal struct{ Why string }
 // Error implements error.
 func (r *Refusal) Error() string { return r.Why }
 
+// Refused is Why, for whoever cannot name this type.
+func (r *Refusal) Refused() string { return r.Why }
+
 func refusef(format string, args ...any) error { return &Refusal{Why: fmt.Sprintf(format, args...)} }
 
 // File is an open disk image. ReadAt and NextData may be called from several goroutines.

@@ -17,6 +17,7 @@ const mib = 1 << 20
 var packages = map[string]string{
 	"mkfs.ext4": "e2fsprogs", "dumpe2fs": "e2fsprogs", "debugfs": "e2fsprogs", "mkfs.vfat": "dosfstools", "fsck.vfat": "dosfstools",
 	"mcopy": "mtools", "mmd": "mtools", "mdel": "mtools", "mdeltree": "mtools", "mkswap": "util-linux", "cryptsetup": "cryptsetup-bin",
+	"partclone.extfs": "partclone", "partclone.ntfs": "partclone", "partclone.fat": "partclone", "sgdisk": "gdisk",
 	"mkfs.ntfs": "ntfs-3g", "ntfs-3g": "ntfs-3g", "ntfscat": "ntfs-3g", "ntfscluster": "ntfs-3g", "ntfsinfo": "ntfs-3g", "ntfsfix": "ntfs-3g",
 }
 

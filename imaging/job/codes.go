@@ -126,6 +126,21 @@ const (
 	// What is inside a version
 	CodeNotLooked Code = "E700"
 	CodeNoteFixed Code = "E701"
+	// Versions that travel between servers
+	CodeImageBundle  Code = "E720"
+	CodeBundleShort  Code = "E721"
+	CodeUntrustedKey Code = "E722"
+	CodeStatement    Code = "E723"
+	CodePeerRefused  Code = "E724"
+	CodePeerPin      Code = "E725"
+	CodePeerAnswer   Code = "E726"
+	CodePeerSilent   Code = "E727"
+	// A capture over the network
+	CodeUpload        Code = "E680"
+	CodeLacking       Code = "E681"
+	CodeSourceChanged Code = "E682"
+	CodeListTooLong   Code = "E683"
+	CodeNotCapturable Code = "E684"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -191,7 +206,7 @@ var words = map[Code]Words{
 	CodeNameInvalid:  {"That is not a valid device name.", "Use 1 to 15 letters, digits and hyphens, not only digits, no hyphen at the ends."},
 	CodeState:        {"The device is not in a state that allows this.", "See \"ingot device show\"."},
 	CodeBusy:         {"Somebody else is already doing this.", "See \"ingot job list\"."},
-	CodeImageInvalid: {"The disk file cannot be imported.", "Read the reason, mend the reference machine and make the file again."},
+	CodeImageInvalid: {"The disk cannot become an image.", "Read the reason, mend the reference machine, then capture it, or make the file, again."},
 	CodeStoreDamaged: {"The image store is damaged.", "Run \"ingot image check --read-data\"."},
 	CodeQuarantined:  {"Two laptops claim the same identity.", "Settle which laptop this is before going on."},
 	CodePolicy:       {"The rules of this site do not allow that.", "Ask whoever set them."},
@@ -231,12 +246,26 @@ var words = map[Code]Words{
 	CodeWithdrawn:   {"This version may not be deployed any more.", "Name another version; \"ingot image history\" shows which are released."},
 	CodeHeld:        {"The version is still needed.", "Wait, or re-image the devices that carry it (\"ingot image devices\"); to give up its content all the same, add --force and --reason."},
 
-	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then make the file again."},
-	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then make the file again."},
-	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then make the file again."},
+	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},
+	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then capture it, or make the file, again."},
+	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then capture it, or make the file, again."},
 
-	CodeLocked:    {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
-	CodeSweep:     {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
-	CodeNotLooked: {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
-	CodeNoteFixed: {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
+	CodeLocked:       {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
+	CodeSweep:        {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
+	CodeNotLooked:    {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
+	CodeNoteFixed:    {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
+	CodeImageBundle:  {"The bundle is damaged, or the file is no bundle; nothing was imported.", "Copy it again, or export it again on the server that it comes from: \"ingot image export NAME@N --bundle FILE\"."},
+	CodeBundleShort:  {"The bundle ends too early; nothing was imported.", "A part of the file is missing: copy it again and compare the sizes."},
+	CodeUntrustedKey: {"The image is signed by a key that this server does not trust.", "Compare the fingerprint with \"ingot image keys\" on the server that it comes from; if they are equal, repeat with --trust FINGERPRINT."},
+	CodeStatement:    {"What was signed about the image does not hold.", "Do not use it. Run \"ingot image check\" on the server that it comes from."},
+	CodePeerRefused:  {"The other Ingot server does not let this one in.", "Run \"ingot peer allow NAME\" there and \"ingot peer add\" here with what it prints."},
+	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
+	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
+	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodeUpload:        {"What the laptop sent of its drive cannot be taken into the library.", "Start the laptop again: what arrived whole is not sent twice. If it stays, test the laptop's memory."},
+	CodeLacking:       {"The library lacks a part of what was captured.", "Start the laptop again: only what is missing is sent. If it stays, run \"ingot image check --read-data\"."},
+	CodeSourceChanged: {"The reference machine's drive changed while it was read; nothing was made of it.", "Capture it again. If it returns, the drive is failing: replace it."},
+	CodeListTooLong:   {"This laptop has too little memory to list what lies on its drive.", "Put the drive into a laptop with more memory, or import a file of it: \"ingot image import\"."},
+	CodeNotCapturable: {"That cannot be captured.", "Read the reason, then order it again: \"ingot capture --help\"."},
 }

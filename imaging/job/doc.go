@@ -13,6 +13,9 @@
 //	POST /v1/jobs/{id}/state           StateEvent -> Ack, before the agent acts on the state
 //	POST /v1/jobs/{id}/progress        Progress -> Ack (carries the wish to cancel)
 //	GET  /v1/jobs/{id}/personal        Personal: what only the verified disk may receive, to the bound key; each answer ends the secret before it
+//	POST /v1/jobs/{id}/want            capture: digests -> a bitmap of those that the library lacks (package chunkstore)
+//	POST /v1/jobs/{id}/chunks          capture: a stream of chunks (package chunkstore); 204 when all were taken
+//	POST /v1/jobs/{id}/manifest        capture: the manifest's bytes -> Recorded: the Version, or what is missing
 //	POST /v1/jobs/{id}/result          Result -> Ack, repeated until acknowledged
 //	GET  /v1/manifests/{digest}        the manifest's bytes; Range is answered
 //	GET  /v1/chunks/{digest}?extents=  the chunk stream (package chunkstore)
@@ -21,10 +24,10 @@
 // Transport: TLS 1.3, HTTP/1.1. The agent pins the SHA-256 of the server certificate's SubjectPublicKeyInfo
 // and ignores names and dates, since a laptop's clock may be anywhere. The agent's own key is the key of a
 // self-signed client certificate; its id is the SHA-256 of that SubjectPublicKeyInfo (KeyID), so possession is
-// proven by every handshake. All bodies are JSON, at most MaxBody bytes. A failure answers with a Refusal.
+// proven by every handshake. Bodies are JSON, at most MaxBody bytes, except those of want, chunks and manifest. A
+// failure answers with a Refusal.
 //
-// Version 2. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no
-// renames; since 2 the
-// Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs, and what the
-// laptop found before its first write is a part of the record.
+// Version 3. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no
+// renames; since 2 the Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs,
+// and what the laptop found before its first write is a part of the record; 3 knows captures.
 package job

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the version of this protocol. Hello carries it and a daemon refuses any other.
-const Version = 2
+const Version = 3
 
 // MaxBody is the largest JSON body, in bytes, that either side reads.
 const MaxBody = 1 << 20
@@ -22,7 +22,8 @@ type KeyID string
 // Kind says what one agent is told to do.
 type Kind string
 
-// The kinds of DESIGN.md section 1. Deploy, Rename and Inventory are carried out today; an agent refuses the others.
+// The kinds of DESIGN.md section 1. Deploy, Capture, Rename and Inventory are carried out today; an agent refuses the
+// others.
 const (
 	Deploy    Kind = "deploy"
 	Wipe      Kind = "wipe"
@@ -35,8 +36,8 @@ const (
 // State is one step of a job; each is durable at the daemon before the agent acts on it.
 type State string
 
-// The states of a deploy, in order, then the three other ends of every kind. What each kind goes through stands in
-// states.go.
+// The states of a deploy, in order, those of a capture alone, then the three other ends of every kind. What each kind
+// goes through stands in states.go.
 const (
 	Approved      State = "approved"
 	Claimed       State = "claimed"
@@ -47,13 +48,15 @@ const (
 	Personalised  State = "personalised"
 	Committing    State = "committing"
 	Committed     State = "committed"
+	Reading       State = "reading"
+	Uploaded      State = "uploaded"
 	Done          State = "done"
 	Failed        State = "failed"
 	Cancelled     State = "cancelled"
 	Indeterminate State = "indeterminate"
 )
 
-// Target names the one drive that a job may write, by facts that a swapped drive cannot share.
+// Target names the one drive that a job may write, or read as a whole, by facts that a swapped drive cannot share.
 type Target struct {
 	Serial     string `json:"serial"`          // as the drive tells it, trimmed; never empty
 	WWN        string `json:"wwn,omitempty"`   // where the drive has one
@@ -115,6 +118,8 @@ type Job struct {
 	Rule          DriveRule `json:"rule"`                     // how Target was chosen: asked again of the drives that are there now
 	DespiteHealth bool      `json:"despite_health,omitempty"` // the operator wants the job done on a drive that reports failing
 	Countdown     int       `json:"countdown"`                // seconds on the screen before the first write, 1 to MaxCountdown
+
+	Capture *Capturing `json:"capture,omitempty"` // with a capture: how the drive becomes an image
 }
 
 // Known is the system that Ingot put on a drive, as far as it is told apart from any other of the same image on the
@@ -125,13 +130,19 @@ type Known struct {
 	Name       string `json:"name"`                 // under which it was put there
 }
 
+// Capturing says what of a captured drive a person has decided. The image's name is in Image, without number and digest.
+type Capturing struct {
+	RootPart int `json:"root_part,omitempty"` // partition of the root file system; 0 lets the agent find it
+	GrowPart int `json:"grow_part,omitempty"` // partition that takes the room of a larger drive; 0 lets the agent find it, -1 is none
+}
+
 // StateEvent reports that the agent is about to act on a state. Seq counts from 1 within one binding; a
 // repeated Seq with the same state is acknowledged again and has no second effect.
 type StateEvent struct {
 	Seq   uint64 `json:"seq"`
 	State State  `json:"state"`
 	Fault *Fault `json:"fault,omitempty"` // with failed, cancelled and indeterminate
-	Found *Found `json:"found,omitempty"` // with invalidated: what the laptop found before it writes
+	Found *Found `json:"found,omitempty"` // with invalidated and reading: what the laptop found before it writes, or reads
 }
 
 // Progress is what the board and the CLI show while a job runs. It is not durable.

@@ -14,7 +14,7 @@ import (
 )
 
 var all = []job.State{job.Approved, job.Claimed, job.Invalidated, job.Writing, job.Flushed, job.Verified, job.Personalised,
-	job.Committing, job.Committed, job.Done, job.Failed, job.Cancelled, job.Indeterminate}
+	job.Committing, job.Committed, job.Reading, job.Uploaded, job.Done, job.Failed, job.Cancelled, job.Indeterminate}
 
 // TestEveryPairOfDeployStates holds the table of DESIGN.md section 1: one row a state, the states that may
 // follow it.
@@ -62,7 +62,7 @@ func TestEveryPairOfRenameStates(t *testing.T) {
 			if got := job.Rename.MayFollow(from, to); got != want {
 				t.Errorf("rename: MayFollow(%s, %s) = %v; want %v", from, to, got, want)
 			}
-			for _, k := range []job.Kind{job.Wipe, job.Capture, job.Verify, job.Inventory, "nonsense"} {
+			for _, k := range []job.Kind{job.Wipe, job.Verify, job.Inventory, "nonsense"} {
 				if k.MayFollow(from, to) {
 					t.Errorf("%s, which nobody carries out, may go from %s to %s", k, from, to)
 				}
@@ -72,6 +72,42 @@ func TestEveryPairOfRenameStates(t *testing.T) {
 		if got := job.Rename.Started(from); got != want {
 			t.Errorf("rename: Started(%s) = %v; want %v", from, got, want)
 		}
+	}
+}
+
+// TestEveryPairOfCaptureStates: a capture may be stopped until it is recorded, and in no state has it written.
+func TestEveryPairOfCaptureStates(t *testing.T) {
+	follows := map[job.State]string{
+		job.Approved: "claimed failed cancelled indeterminate",
+		job.Claimed:  "claimed reading failed cancelled indeterminate",
+		job.Reading:  "claimed uploaded failed cancelled indeterminate",
+		job.Uploaded: "claimed done failed cancelled indeterminate",
+	}
+	for _, from := range append(all, "nonsense") {
+		for _, to := range append(all, "nonsense") {
+			want := slices.Contains(strings.Fields(follows[from]), string(to))
+			if got := job.Capture.MayFollow(from, to); got != want {
+				t.Errorf("capture: MayFollow(%s, %s) = %v; want %v", from, to, got, want)
+			}
+		}
+		if job.Capture.Started(from) {
+			t.Errorf("capture: Started(%s) = true; it never writes", from)
+		}
+	}
+}
+
+// TestWhatACaptureTellsIsBounded: its notes come from a laptop.
+func TestWhatACaptureTellsIsBounded(t *testing.T) {
+	c := (&job.Captured{ReadBytes: 7, Notes: append(make([]string, 99), "x")}).Clean()
+	if len(c.Notes) != job.MaxCaptureNotes || c.ReadBytes != 7 {
+		t.Errorf("%d notes, %d bytes read; want %d and 7", len(c.Notes), c.ReadBytes, job.MaxCaptureNotes)
+	}
+	c = (&job.Captured{Notes: []string{"a\x1b[2Jb\n" + strings.Repeat("x", 999)}}).Clean()
+	if n := c.Notes[0]; len(n) > 300 || strings.ContainsAny(n, "\x1b\n") {
+		t.Errorf("a note became %q", n)
+	}
+	if (*job.Captured)(nil).Clean() != nil {
+		t.Error("nothing became something")
 	}
 }
 

@@ -56,4 +56,42 @@ type Result struct {
 	DiskTouched  bool      `json:"disk_touched"`    // false: the disk is bit-equal to what it was
 	Found        *Found    `json:"found,omitempty"` // before the first write, as far as the laptop looked
 	Finished     time.Time `json:"finished"`
+
+	Captured *Captured `json:"captured,omitempty"` // of a capture that is done
+}
+
+// Captured says what a capture did. That the drive is what it was, the laptop's kernel tells: it counts every write.
+type Captured struct {
+	Manifest  imaging.Digest `json:"manifest"`
+	ReadBytes uint64         `json:"read_bytes"` // of the drive; free space is not read
+	SentBytes uint64         `json:"sent_bytes"` // stored bytes that travelled in this start of the laptop
+	HeldBytes uint64         `json:"held_bytes"` // plain bytes that the library held already
+	Unwritten bool           `json:"unwritten"`  // the kernel counted no write to the drive meanwhile
+	Notes     []string       `json:"notes,omitempty"`
+}
+
+// MaxCaptureNotes bounds the notes of a capture.
+const MaxCaptureNotes = 32
+
+// Clean is what a stranger told of a capture, made fit for a record. Nil stays nil.
+func (c *Captured) Clean() *Captured {
+	if c == nil {
+		return nil
+	}
+	out := *c
+	out.Notes = nil
+	for _, n := range c.Notes[:min(len(c.Notes), MaxCaptureNotes)] {
+		out.Notes = append(out.Notes, plain(n))
+	}
+	return &out
+}
+
+// Recorded answers the manifest of a capture. Its header comes at once and blanks follow while the daemon works; one
+// of Image, Lacking and Fault is the outcome.
+type Recorded struct {
+	Image   *ImageRef `json:"image,omitempty"`   // the Version
+	Known   bool      `json:"known,omitempty"`   // the image held exactly this already
+	Lacking bool      `json:"lacking,omitempty"` // chunks are missing: send them, then the manifest again
+	Fault   *Fault    `json:"fault,omitempty"`
+	Later   bool      `json:"later,omitempty"` // with Fault: it may be tried again
 }

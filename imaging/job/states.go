@@ -5,16 +5,18 @@ import "slices"
 // course is what one kind of job goes through.
 type course struct {
 	states []State // in order; each is durable at the daemon before the agent acts on it
-	writes State   // from here on the target drive may have been written to
+	writes State   // from here on the target drive may have been written to; empty where nothing ever is
 	ends   State   // from here on it is finished, not stopped: half of it is worse than either end
 }
 
 // courses is the one list of states of each kind; a kind that nobody carries out has none. A rename proves that the
 // drive holds the system that Ingot put there (verified), writes the name, and reads it back (personalised), then
-// sets the boot entry (committed).
+// sets the boot entry (committed). A capture reads the drive and sends its chunks (reading), then what it is made of
+// (uploaded); the daemon makes it done in the transaction that makes the Version, and it may be stopped until then.
 var courses = map[Kind]course{
-	Deploy: {[]State{Approved, Claimed, Invalidated, Writing, Flushed, Verified, Personalised, Committing, Committed, Done}, Invalidated, Committing},
-	Rename: {[]State{Approved, Claimed, Verified, Personalised, Committed, Done}, Verified, Verified},
+	Deploy:  {[]State{Approved, Claimed, Invalidated, Writing, Flushed, Verified, Personalised, Committing, Committed, Done}, Invalidated, Committing},
+	Capture: {[]State{Approved, Claimed, Reading, Uploaded, Done}, "", Done},
+	Rename:  {[]State{Approved, Claimed, Verified, Personalised, Committed, Done}, Verified, Verified},
 }
 
 // Final reports whether a job in this state has ended.
@@ -47,5 +49,5 @@ func (k Kind) MayFollow(from, to State) bool {
 // Started reports whether a job of this kind in this state may have written to the target drive.
 func (k Kind) Started(s State) bool {
 	c := courses[k]
-	return c.index(s) >= 0 && c.index(s) >= c.index(c.writes)
+	return c.writes != "" && c.index(s) >= c.index(c.writes)
 }

@@ -46,6 +46,11 @@ func (l *Library) Check(ctx context.Context, o store.Check, tell func(store.Work
 	for _, p := range report.Problems {
 		out.Damage = append(out.Damage, store.Damage{What: p.String(), Versions: p.Versions})
 	}
+	unsigned, err := l.checkSigned()
+	if err != nil {
+		return store.Checked{}, err
+	}
+	out.Damage = append(out.Damage, unsigned...)
 	for i, d := range out.Damage {
 		for _, v := range d.Versions {
 			out.Damage[i].Devices = append(out.Damage[i].Devices, holders[v]...)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"ingot/imaging"
 	"ingot/imaging/capture"
@@ -24,6 +24,14 @@ type Library struct {
 	DB       *store.DB
 	Store    *chunkstore.Store
 	MustHave []inspect.Need // what this site wants in its images
+
+	// For other servers; see peers.go.
+	Pin     string         // of the agent listener, under which they ask
+	Address func() string  // of that listener at this moment, as told to their operators; nil tells none
+	Log     zerolog.Logger // is told who was refused
+
+	pushes pushes
+	pause  time.Duration // before a transfer that was cut off is tried again, doubled each time; 0 means a second
 }
 
 // Images lists the versions of all images.
@@ -45,19 +53,33 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	if err := errors.Join(err, file.Close()); err != nil {
 		return store.Imported{}, err
 	}
-	v, err := l.describe(res, stats)
+	v := store.Version{Image: in.Image, Label: in.Label, Note: in.Note, By: operator, Source: filepath.Base(in.File), MemoryBytes: in.MemoryBytes}
+	v, seen, err := l.examine(ctx, v, res.Manifest, stats, tell)
 	if err != nil {
 		return store.Imported{}, err
 	}
-	v.Loaders, v.MemoryBytes = res.Loaders, in.MemoryBytes
-	v.Image, v.Label, v.Note, v.By, v.Source, v.State = in.Image, in.Label, in.Note, operator, filepath.Base(in.File), store.Draft
+	defer l.Store.Named(res.Manifest)
+	var out store.Imported
+	err = l.DB.Update(func(tx *store.Tx) (err error) {
+		out, err = record(tx, "import", v, seen.Content, in.Release)
+		return err
+	})
+	return out, err
+}
+
+// examine is how every disk comes into the library, of a file or of a laptop: what its stored manifest tells goes into v,
+// a draft, and what a look inside finds.
+func (l *Library) examine(ctx context.Context, v store.Version, manifest imaging.Digest, stats chunkstore.Stats, tell func(store.Work)) (store.Version, Looked, error) {
+	v.State = store.Draft
+	if err := l.describe(&v, manifest, stats); err != nil {
+		return v, Looked{}, err
+	}
 	seen, err := l.Look(ctx, v, tell)
 	if err != nil {
-		return store.Imported{}, err
+		return v, seen, err
 	}
 	seen.Describe(&v)
-	defer l.Store.Named(res.Manifest)
-	return l.shelve(operator, "import", v, seen.Content, in.Release)
+	return v, seen, nil
 }
 
 // closeOpened closes what an asker opened and nobody needs.
@@ -75,11 +97,8 @@ func checkImport(in store.Import) error {
 	if err := store.CheckLabel("an image", in.Image); err != nil {
 		return err
 	}
-	if strings.Contains(in.Label, "@") || len(in.Label) > 60 || len(in.Note) > 1000 {
-		return job.Faultf(job.CodeBadRequest, "A label has at most 60 characters and no @, a note at most 1000.")
-	}
-	if strings.ContainsFunc(in.Label+in.Note, unicode.IsControl) || !utf8.ValidString(in.Label+in.Note) {
-		return job.Faultf(job.CodeBadRequest, "A label and a note are one line of text each.")
+	if err := store.CheckWords(in.Label, in.Note); err != nil {
+		return err
 	}
 	if !filepath.IsAbs(in.File) || in.Grow < capture.NoGrow || in.Grow > 256 || in.Root < 0 || in.Root > 256 || in.MemoryBytes > maxMemory {
 		return job.Faultf(job.CodeBadRequest, "The file must be named by its whole path, the partition by its number.")
@@ -118,21 +137,20 @@ func (l *Library) capture(ctx context.Context, file *diskfile.File, in store.Imp
 }
 
 // describe reads from the stored manifest what a Version tells: what cannot be read back is not recorded.
-func (l *Library) describe(res capture.Result, stats chunkstore.Stats) (store.Version, error) {
-	m, err := l.Store.OpenManifest(res.Manifest)
+func (l *Library) describe(v *store.Version, manifest imaging.Digest, stats chunkstore.Stats) error {
+	m, err := l.Store.OpenManifest(manifest)
 	if err != nil {
-		return store.Version{}, fmt.Errorf("read back manifest: %w", err)
+		return fmt.Errorf("read back manifest: %w", err)
 	}
 	h := m.Header()
-	v := store.Version{
-		Manifest: res.Manifest, DiskSize: h.DiskSize, SectorSize: h.SectorSize, Table: h.Table, DataExtents: h.DataExtents,
-		DataBytes: h.DataBytes, ZeroBytes: h.ZeroBytes, FreeBytes: h.FreeBytes, StoredBytes: stats.StoredBytes, OS: h.OS.Name,
-		Personalise: h.OS.Personalise, Firmware: h.Firmware, RootPart: h.RootPartition, GrowPart: h.GrowPartition, SwapPart: h.SwapPartition,
-		GrowWhy: h.GrowRefusal(h.GrowPartition, h.SwapPartition),
-	}
+	v.Manifest, v.DiskSize, v.SectorSize, v.Table, v.DataExtents = manifest, h.DiskSize, h.SectorSize, h.Table, h.DataExtents
+	v.DataBytes, v.ZeroBytes, v.FreeBytes, v.StoredBytes, v.OS = h.DataBytes, h.ZeroBytes, h.FreeBytes, stats.StoredBytes, h.OS.Name
+	v.Personalise, v.Firmware, v.RootPart, v.GrowPart, v.SwapPart = h.OS.Personalise, h.Firmware, h.RootPartition, h.GrowPartition, h.SwapPartition
+	v.GrowWhy = h.GrowRefusal(h.GrowPartition, h.SwapPartition)
+	v.ZeroExtents, v.FreeExtents = 0, 0
 	for n, err := range m.All() {
 		if err != nil {
-			return v, errors.Join(err, m.Close())
+			return errors.Join(err, m.Close())
 		}
 		switch n.Kind {
 		case imaging.Zero:
@@ -142,5 +160,15 @@ func (l *Library) describe(res capture.Result, stats chunkstore.Stats) (store.Ve
 		}
 	}
 	v.NeedBytes = h.DiskSize // the agent moves no partition towards the front, so a smaller drive is refused
-	return v, m.Close()
+	return errors.Join(l.loaders(v), m.Close())
+}
+
+// loaders tells by which programs firmware starts the stored disk.
+func (l *Library) loaders(v *store.Version) error {
+	disk, err := l.Store.OpenDisk(v.Manifest)
+	if err != nil {
+		return err
+	}
+	v.Loaders, err = capture.Loaders(stored{disk})
+	return errors.Join(err, disk.Close())
 }

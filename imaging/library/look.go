@@ -93,14 +93,14 @@ func (l *Library) LookAgain(ctx context.Context, operator, ref string, tell func
 
 // find finds one version, also one that may not be deployed any more.
 func (l *Library) find(ref string) (v store.Version, err error) {
-	err = l.DB.View(func(tx *store.Tx) error { v, err = tx.FindVersion(ref); return err })
+	err = l.DB.View(func(tx *store.Tx) error { v, err = named(tx, ref); return err })
 	return v, err
 }
 
 // Inside tells what is in a version.
 func (l *Library) Inside(_ context.Context, ref string) (out store.Inside, err error) {
 	err = l.DB.View(func(tx *store.Tx) error {
-		if out.Version, err = tx.FindVersion(ref); err != nil {
+		if out.Version, err = named(tx, ref); err != nil {
 			return err
 		}
 		out.Content, err = tx.Content(out.Version.Image, out.Version.Number)
@@ -115,7 +115,7 @@ func (l *Library) SetNote(_ context.Context, operator, ref string, n store.Note)
 		return v, err
 	}
 	err = l.DB.Update(func(tx *store.Tx) error {
-		if v, err = tx.FindVersion(ref); err != nil {
+		if v, err = named(tx, ref); err != nil {
 			return err
 		}
 		if v, err = tx.SetNote(v.Image, v.Number, n.Note); err != nil {

@@ -9,37 +9,37 @@ import (
 	"ingot/store"
 )
 
-// shelve records a Version whose content is safe, and releases it in the same transaction when that is wished and
-// nothing stands against it. A Version that cannot be released is kept as a draft, and the answer says why.
-func (l *Library) shelve(operator, act string, v store.Version, seen store.Content, release bool) (out store.Imported, err error) {
-	err = l.DB.Update(func(tx *store.Tx) error {
-		added, isNew, err := tx.AddVersion(v)
-		out = store.Imported{Version: added, Known: !isNew}
-		if err != nil {
-			return err
+// record records a Version whose content is safe, and releases it in the same transaction when that is wished and
+// nothing stands against it. A Version that cannot be released is kept as a draft, and the answer says why. It is the
+// one way into the library, of imports and captures; a backup that was made before is kept longer.
+func record(tx *store.Tx, act string, v store.Version, seen store.Content, release bool) (store.Imported, error) {
+	added, isNew, err := tx.AddVersion(v)
+	out := store.Imported{Version: added, Known: !isNew}
+	if err != nil {
+		return out, err
+	}
+	if isNew {
+		if err := tx.PutContent(added.Image, added.Number, seen); err != nil {
+			return out, err
 		}
-		if isNew {
-			if err := tx.PutContent(added.Image, added.Number, seen); err != nil {
-				return err
-			}
-			if err := tx.Audit(operator, act, added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short())); err != nil {
-				return err
-			}
+		if err := tx.Audit(v.By, act, added.Ref().String(), fmt.Sprintf("%s, content %s.", added.Source, added.Manifest.Short())); err != nil {
+			return out, err
 		}
-		if !release || added.State == store.Released {
-			return nil
-		}
-		released, err := tx.Release(operator, store.VersionOrder{Version: added.Ref().String()})
-		switch job.FaultOf(err).Code {
-		case job.CodeRed, job.CodeNoNote, job.CodeState, job.CodeBackup:
-			out.Unreleased = job.FaultOf(err)
-			return nil
-		}
-		if err == nil {
-			out.Version = released
-		}
-		return err
-	})
+	} else if err := tx.KeepBackup(&out.Version, v.Expires); err != nil {
+		return out, err
+	}
+	if !release || added.State == store.Released {
+		return out, nil
+	}
+	released, err := tx.Release(v.By, store.VersionOrder{Version: added.Ref().String()})
+	switch job.FaultOf(err).Code {
+	case job.CodeRed, job.CodeNoNote, job.CodeState, job.CodeBackup:
+		out.Unreleased = job.FaultOf(err)
+		return out, nil
+	}
+	if err == nil {
+		out.Version = released
+	}
 	return out, err
 }
 

@@ -31,6 +31,7 @@ type Options struct {
 	Set    Set
 	Rounds int  // of each contestant, taking turns; medians are printed
 	Quick  bool // without the 8 million extents and 10 million chunks
+	Dedup  bool // nothing but what the next version adds to the store, and the time of a capture
 }
 
 // Prepare makes what the benchmark needs from the network and what is dear. It runs outside the lab.
@@ -42,11 +43,11 @@ func Prepare(ctx context.Context, cache, bin string, o Options, out io.Writer) e
 	if err := e2e.Prepare(ctx, cache, bin, out, nil); err != nil {
 		return err
 	}
-	disk, err := officeDisk(ctx, dir, o.Set, out)
-	if err != nil {
+	disks, err := dedupDisks(ctx, dir, o.Set, out)
+	if err != nil || o.Dedup {
 		return err
 	}
-	if err := peerInputs(ctx, disk, out); err != nil {
+	if err := peerInputs(ctx, disks.first, out); err != nil {
 		return err
 	}
 	if !o.Quick {
@@ -91,7 +92,11 @@ func run(ctx context.Context, e *e2e.Env, o Options) (err error) {
 	}
 	defer func() { stop(); err = errors.Join(err, files()) }()
 	m := &measurement{rig: r, disk: disk, o: o}
-	for _, step := range []func(context.Context) error{m.office, m.huge} {
+	steps := []func(context.Context) error{m.dedup, m.office, m.huge}
+	if o.Dedup {
+		steps = steps[:1]
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}

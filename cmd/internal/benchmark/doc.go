@@ -5,6 +5,8 @@
 // something that was measured minutes before or after it: the wire's own time for the bytes, or a peer's time.
 //
 //	office.go   the disk: a Debian desktop, 12 GB, made once from the host's own mirror
+//	dedup.go    what the next version of the disk adds to the store, and the time of a capture
+//	fixed.go    the same with chunks of a fixed size
 //	inputs.go   what each contestant sends: Ingot's store, partclone and whole-disk zstd files
 //	rig.go      server and laptop in network namespaces, the link held to 1 Gbit/s or not at all
 //	laptop.go   the real agent over a plain file, as a process of its own

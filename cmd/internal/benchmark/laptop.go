@@ -88,6 +88,14 @@ func (b *bench) Open(want job.Target) (*disk.Disk, error) {
 	return disk.OpenFile(b.file, drive)
 }
 
+func (b *bench) OpenReader(want job.Target) (*disk.Reader, error) {
+	drive, err := disk.ChooseSource([]job.Drive{b.drive()}, want)
+	if err != nil {
+		return nil, err
+	}
+	return disk.OpenFileReader(b.file, drive)
+}
+
 // Fit, Personalise and Rename make it an agent.Personaliser. The order says that no name is written, and the drive is
 // no larger than the image: neither is called.
 func (b *bench) Fit(context.Context, agent.Written) error {

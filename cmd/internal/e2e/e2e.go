@@ -44,6 +44,7 @@ func Cases() []Case {
 		faultCases(),
 		closedCases(), unapprovedCases(),
 		renameCases(),
+		captureCases(),
 		serviceCases(),
 		installCases(),
 		inspectCases(),

@@ -95,7 +95,7 @@ func once[Out any](ctx context.Context, c *Client, method, path string, in any) 
 }
 
 func unreachable(path string, err error) error {
-	if errors.Is(err, errPin) {
+	if errors.Is(err, ErrPin) {
 		return fmt.Errorf("ask %s: %w: %w", path, err, job.Faultf(job.CodePin, ""))
 	}
 	return fmt.Errorf("ask %s: %w: %w", path, err, job.Faultf(job.CodeUnreachable, ""))

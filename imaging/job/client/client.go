@@ -104,8 +104,8 @@ func ephemeral() (tls.Certificate, job.KeyID, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, job.KeyID(sign.KeyID(leaf.RawSubjectPublicKeyInfo)), nil
 }
 
-// errPin says that the server holds another key than the pinned one.
-var errPin = errors.New("the server's key is not the pinned one")
+// ErrPin says that the server holds another key than the pinned one.
+var ErrPin = errors.New("the server's key is not the pinned one")
 
 // pinned trusts exactly one key. Chain, names and dates are not looked at: the pin says more than they could,
 // and the laptop's clock may be anywhere. The handshake itself proves that the server holds the key.
@@ -118,7 +118,7 @@ func pinned(cert tls.Certificate, pin job.KeyID) *tls.Config {
 		SessionTicketsDisabled: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if len(s.PeerCertificates) == 0 || job.KeyID(sign.KeyID(s.PeerCertificates[0].RawSubjectPublicKeyInfo)) != pin {
-				return errPin
+				return ErrPin
 			}
 			return nil
 		},
