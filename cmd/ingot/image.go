@@ -225,7 +225,8 @@ func partitionsWord(v store.Version) string {
 func (a *app) describe(found []store.VersionView) error {
 	for _, v := range found {
 		for _, row := range [][2]string{
-			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", standing(v)}, {"Carried by", plural(v.Held, "device", "devices")}, {"Override", v.Override}, {"Stale", v.Stale}, {"Backup of", backupOf(v)}, {"Content", v.Manifest.String()},
+			{"Image", v.Ref().String()}, {"Label", v.Label}, {"Note", v.Note}, {"State", standing(v)}, {"Carried by", plural(v.Held, "device", "devices")},
+			{"Override", v.Override}, {"Stale", v.Stale}, {"Backup of", backupOf(v)}, {"Content", v.Manifest.String()},
 			{madeWord(v.Version), when(v.Created) + " by " + v.By + " from " + v.Source}, {"Copy of", v.Origin}, {"System", v.OS},
 			{"Disk", fmt.Sprintf("%s (%d bytes), sectors of %d, table %s", size(v.DiskSize), v.DiskSize, v.SectorSize, v.Table)},
 			{"Needs", fmt.Sprintf("a drive of at least %d bytes", v.NeedBytes)},

@@ -49,8 +49,6 @@ type bench struct {
 	stop func()
 	wait time.Duration // for an approval; 0 is the daemon's own
 	tune func(*deploy.Config)
-
-	whole func(context.Context, imaging.Digest) error // what the image store says of a manifest; nil is not asked
 }
 
 var manifest = imaging.Sum([]byte("a manifest"))
@@ -82,7 +80,7 @@ func (b *bench) start() {
 	must(b.t, err)
 	content := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") })
 	cfg := deploy.Config{DB: db, Signer: signer, Manifests: content, Chunks: content, Log: zerolog.Nop(), Now: b.clk.now,
-		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait, Whole: b.whole}
+		Poll: 50 * time.Millisecond, AgentURL: "https://10.0.0.1:8443", AgentPin: l.Pin(), PagesURL: "https://pages", ApproveWithin: b.wait}
 	if b.tune != nil {
 		b.tune(&cfg)
 	}
