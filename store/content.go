@@ -154,5 +154,5 @@ func (tx *Tx) SetNote(image string, number int, note string) (Version, error) {
 		return v, job.Faultf(job.CodeNoteFixed, "%s is %s.", v.Ref(), v.State)
 	}
 	v.Note = note
-	return v, put(tx, bVersions, versionKey(image, number), v)
+	return v, errors.Join(put(tx, bVersions, versionKey(image, number), v), tx.Restate(v))
 }
