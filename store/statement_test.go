@@ -218,6 +218,12 @@ func TestOnlyTheWordsOfADraftAreSignedAgain(t *testing.T) {
 	if err := restate(func(v *store.Version) { v.Note = "what changed" }); err != nil {
 		t.Errorf("the note of a draft: %v", err)
 	}
+	if err := db.Update(func(tx *store.Tx) error { _, err := tx.SetNote("sales", 1, "said later"); return err }); err != nil {
+		t.Errorf("SetNote: %v", err)
+	}
+	if f := faults(t, db); len(f) != 0 {
+		t.Errorf("a note that was written on purpose is named: %v", f)
+	}
 	if err := restate(func(v *store.Version) { v.Manifest[0] ^= 1 }); err == nil {
 		t.Error("the content was signed again")
 	}

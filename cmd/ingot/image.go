@@ -67,13 +67,7 @@ func (a *app) imageImport() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if got.Known {
-					fmt.Fprintf(a.err, "%s holds exactly this already; nothing was added\n", got.Version.Ref())
-				}
-				if err := a.showVersions([]store.Version{got.Version}); err != nil {
-					return err
-				}
-				return a.unreleased(got)
+				return a.showImported(got)
 			})
 		}}
 	c.Flags().BoolVar(&in.Release, "release", false, "release it at once, when nothing red is found in it")

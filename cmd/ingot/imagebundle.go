@@ -79,7 +79,10 @@ func (a *app) showImported(got store.Imported) error {
 	if got.Known {
 		fmt.Fprintf(a.err, "%s holds exactly this already; nothing was added\n", got.Version.Ref())
 	}
-	return a.showVersions([]store.Version{got.Version})
+	if err := a.showVersions([]store.Version{got.Version}); err != nil {
+		return err
+	}
+	return a.unreleased(got)
 }
 
 // bringing opens a file with the rights of whoever asks, and gives a client that hands it over.

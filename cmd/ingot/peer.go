@@ -107,5 +107,6 @@ func (a *app) imagePull() *cobra.Command {
 				return a.showImported(got)
 			})
 		}}
+	c.Flags().BoolVar(&t.Release, "release", false, "release it at once, when nothing red is found in it")
 	return a.outputFlag(c)
 }

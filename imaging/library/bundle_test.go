@@ -361,17 +361,21 @@ func TestABundleWithAChunkThatNobodyNamesIsRefused(t *testing.T) {
 
 func TestWhatMayNotTravelStays(t *testing.T) {
 	a, v, _ := sales(t)
-	for name, change := range map[string]func(*store.Version){
-		"a backup":    func(v *store.Version) { v.Kind, v.Image = store.Backup, "backup" },
-		"a withdrawn": func(v *store.Version) { v.State, v.Image = store.Withdrawn, "withdrawn" },
+	for name, c := range map[string]struct {
+		change func(*store.Version)
+		code   job.Code
+	}{
+		"a backup":    {func(v *store.Version) { v.Kind, v.Image = store.Backup, "backup" }, job.CodePolicy},
+		"a withdrawn": {func(v *store.Version) { v.State, v.Image = store.Withdrawn, "withdrawn" }, job.CodeWithdrawn},
+		"a deleted":   {func(v *store.Version) { v.Deleted, v.Image = true, "deleted" }, job.CodeWithdrawn},
 	} {
 		w := v
-		change(&w)
+		c.change(&w)
 		if err := a.DB.Update(func(tx *store.Tx) error { _, _, err := tx.AddVersion(w); return err }); err != nil {
 			t.Fatal(err)
 		}
 		_, err := a.ExportBundle(context.Background(), "anna", store.BundleExport{Image: w.Image + "@1", File: filepath.Join(t.TempDir(), "x")}, quiet)
-		wantFault(t, name, err, job.CodePolicy)
+		wantFault(t, name, err, c.code)
 	}
 }
 

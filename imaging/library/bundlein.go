@@ -77,7 +77,7 @@ func (l *Library) importBundle(ctx context.Context, operator string, in store.Bu
 	if err := l.takeBundle(ctx, r, c.said, batch, uint64(st.Size()), tell); err != nil {
 		return store.Imported{}, bundleWords(err)
 	}
-	return l.record(ctx, c, batch.Stats())
+	return l.record(ctx, c, batch.Stats(), tell)
 }
 
 // copied is a version of another server on its way into this library.
@@ -252,14 +252,14 @@ func (x *expected) accept(h imaging.ChunkHead) error {
 }
 
 // record makes the copy a Version of this library, in one transaction: a draft with its origin.
-func (l *Library) record(ctx context.Context, c copied, stats chunkstore.Stats) (store.Imported, error) {
+func (l *Library) record(ctx context.Context, c copied, stats chunkstore.Stats, tell func(store.Work)) (store.Imported, error) {
 	defer l.Store.Named(c.said.Manifest)
 	v := store.Version{Image: cmp.Or(c.image, c.said.Image), Label: c.said.Label, Note: c.said.Note, By: c.operator, Source: c.source}
-	v, seen, err := l.examine(ctx, v, c.said.Manifest, stats, func(store.Work) {})
+	v, seen, err := l.examine(ctx, v, c.said.Manifest, stats, tell)
 	if err != nil {
 		return store.Imported{}, err
 	}
-	v.MemoryBytes, v.OS = c.said.MemoryBytes, c.said.OS
+	v.MemoryBytes, v.OS = c.said.MemoryBytes, cmp.Or(c.said.OS, v.OS)
 	if len(c.said.Loaders) > 0 {
 		if err := json.Unmarshal(c.said.Loaders, &v.Loaders); err != nil {
 			return store.Imported{}, errors.Join(err, job.Faultf(job.CodeStatement, "Its list of boot loaders cannot be read."))
@@ -273,15 +273,11 @@ func (l *Library) record(ctx context.Context, c copied, stats chunkstore.Stats) 
 				return err
 			}
 		}
-		added, isNew, err := tx.AddVersion(v)
-		out = store.Imported{Version: added, Known: !isNew}
-		if err != nil || !isNew {
+		out, err = record(tx, "import", v, seen.Content, c.release)
+		if err != nil || out.Known {
 			return err
 		}
-		if err := errors.Join(tx.PutContent(added.Image, added.Number, seen.Content), tx.AddOrigin(added, c.signed)); err != nil {
-			return err
-		}
-		return tx.Audit(c.operator, "import", added.Ref().String(), fmt.Sprintf("A copy of %s, content %s.", added.Origin, added.Manifest.Short()))
+		return tx.AddOrigin(out.Version, c.signed)
 	})
 	return out, err
 }

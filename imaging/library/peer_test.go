@@ -293,17 +293,20 @@ func TestAPeerGetsNothingThatMayNotTravel(t *testing.T) {
 	allied(t, a, b)
 	v := importOn(t, a, noisy(t, 2, 1), "sales")
 	other := importOn(t, a, noisy(t, 2, 2), "backup")
-	for name, change := range map[string]func(*store.Version){
-		"old":  func(v *store.Version) { v.State, v.Image = store.Withdrawn, "old" },
-		"back": func(v *store.Version) { v.Kind, v.Image, v.Manifest = store.Backup, "back", other.Manifest },
+	for name, c := range map[string]struct {
+		change func(*store.Version)
+		code   job.Code
+	}{
+		"old":  {func(v *store.Version) { v.State, v.Image = store.Withdrawn, "old" }, job.CodeWithdrawn},
+		"back": {func(v *store.Version) { v.Kind, v.Image, v.Manifest = store.Backup, "back", other.Manifest }, job.CodePolicy},
 	} {
 		w := v
-		change(&w)
+		c.change(&w)
 		if err := a.DB.Update(func(tx *store.Tx) error { _, _, err := tx.AddVersion(w); return err }); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.Pull(ctx, "bo", store.Transfer{Image: name + "@1", Peer: "main"}, quiet)
-		wantFault(t, name, err, job.CodePolicy)
+		wantFault(t, name, err, c.code)
 	}
 	if _, err := b.Pull(ctx, "bo", store.Transfer{Image: "sales@1", Peer: "main"}, quiet); err != nil {
 		t.Errorf("a version that may travel: %v", err)

@@ -206,7 +206,7 @@ func (l *Library) Pull(ctx context.Context, operator string, t store.Transfer, t
 	if err := a.pull(ctx, c.said.Manifest, batch, tell); err != nil {
 		return store.Imported{}, peerWords(fmt.Errorf("pull %s from %s: %w", t.Image, a.peer.Name, err))
 	}
-	return l.record(ctx, c, batch.Stats())
+	return l.record(ctx, c, batch.Stats(), tell)
 }
 
 // pull brings a manifest and its chunks into the store. An error lets whole chunks stay.

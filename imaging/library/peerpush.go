@@ -117,7 +117,7 @@ func (l *Library) beginPush(peer store.Peer, o offer) (pushed, error) {
 	err := l.DB.View(func(tx *store.Tx) error {
 		all, err := tx.Versions(c.said.Image)
 		for _, v := range all {
-			if v.Manifest == c.said.Manifest {
+			if v.Manifest == c.said.Manifest && mayTravel(v) == nil {
 				held = v.Ref().String()
 			}
 		}
@@ -268,7 +268,7 @@ func (l *Library) finishPush(ctx context.Context, p *push) (finished, error) {
 	if _, err := l.Store.PutManifest(f); err != nil {
 		return finished{}, peerWords(err)
 	}
-	got, err := l.record(ctx, p.c, p.batch.Stats())
+	got, err := l.record(ctx, p.c, p.batch.Stats(), func(store.Work) {})
 	return finished{Ref: got.Version.Ref().String(), Known: got.Known}, err
 }
 

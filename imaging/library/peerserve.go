@@ -175,7 +175,9 @@ func mayTravel(v store.Version) error {
 	case v.Kind == store.Backup:
 		return job.Faultf(job.CodePolicy, "%s is a backup: it goes back onto its own laptop and nowhere else.", v.Ref())
 	case v.State == store.Withdrawn:
-		return job.Faultf(job.CodePolicy, "%s was withdrawn.", v.Ref())
+		return job.Faultf(job.CodeWithdrawn, "%s was withdrawn.", v.Ref())
+	case v.Deleted:
+		return job.Faultf(job.CodeWithdrawn, "The content of %s was given up.", v.Ref())
 	}
 	return nil
 }
