@@ -95,6 +95,7 @@ func makeHive(ctx context.Context, path, says string) error {
 		return err
 	}
 	text := path + ".reg"
+	says = strings.ReplaceAll(says, "]\n[", "]\n\n[") // hivex wants an empty line before each key
 	if err := os.WriteFile(text, []byte("Windows Registry Editor Version 5.00\n"+says), 0o644); err != nil {
 		return err
 	}
