@@ -16,23 +16,20 @@ import (
 	"ingot/imaging"
 )
 
-// fixedAdds gives what a store of chunks of a fixed size, each compressed as Ingot compresses its own, takes for the
-// first disk, and what each of the others adds to that one. Chunks of zeros are not stored.
+// fixedAdds gives what each disk adds to a store of chunks of a fixed size, one behind the other, each chunk compressed
+// as Ingot compresses its own. Chunks of zeros are not stored.
 func fixedAdds(ctx context.Context, disks []string, size int) (adds [3]uint64, err error) {
-	first := map[imaging.Digest]struct{}{}
-	if adds[0], err = fixedAdd(ctx, disks[0], size, nil, first); err != nil {
-		return adds, err
-	}
-	for i, d := range disks[1:] {
-		if adds[i+1], err = fixedAdd(ctx, d, size, first, map[imaging.Digest]struct{}{}); err != nil {
+	held := map[imaging.Digest]struct{}{}
+	for i, d := range disks {
+		if adds[i], err = fixedAdd(ctx, d, size, held); err != nil {
 			return adds, err
 		}
 	}
 	return adds, nil
 }
 
-// fixedAdd counts the stored bytes of the chunks that are not in held, and notes them in own.
-func fixedAdd(ctx context.Context, disk string, size int, held, own map[imaging.Digest]struct{}) (uint64, error) {
+// fixedAdd counts the stored bytes of the chunks that are not held, and notes them.
+func fixedAdd(ctx context.Context, disk string, size int, held map[imaging.Digest]struct{}) (uint64, error) {
 	f, err := os.Open(disk)
 	if err != nil {
 		return 0, err
@@ -58,12 +55,10 @@ func fixedAdd(ctx context.Context, disk string, size int, held, own map[imaging.
 		}
 		b = b[:n]
 		d := imaging.Sum(b)
-		_, inHeld := held[d]
-		_, inOwn := own[d]
-		if inHeld || inOwn || bytes.Equal(b, zero[:n]) {
+		if _, ok := held[d]; ok || bytes.Equal(b, zero[:n]) {
 			continue
 		}
-		own[d] = struct{}{}
+		held[d] = struct{}{}
 		g.Go(func() error {
 			frame, err := imaging.EncodeChunk(nil, b)
 			stored.Add(uint64(len(frame)))

@@ -29,6 +29,7 @@ func TestFixedChunksCountWhatIsNewOnce(t *testing.T) {
 		second, third string
 		want          [3]uint64 // chunks that do not shrink
 	}{
+		"two more chunks, held then": {more, more, [3]uint64{4, 2, 0}},
 		"two more chunks, none more": {more, same, [3]uint64{4, 2, 0}},
 		"moved by a block":           {moved, more, [3]uint64{4, 4, 2}},
 	} {
