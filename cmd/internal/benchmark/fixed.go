@@ -65,7 +65,7 @@ func fixedAdd(ctx context.Context, disk string, size int, held map[imaging.Diges
 			return err
 		})
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("fixed chunks of %s: %w", disk, g.Wait())
+			return 0, fmt.Errorf("fixed chunks of %s: %w", disk, errors.Join(ctx.Err(), g.Wait()))
 		}
 	}
 }
