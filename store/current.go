@@ -64,9 +64,9 @@ func (tx *Tx) Rollback(by string, o VersionOrder) (Version, error) {
 	case err != nil:
 		return v, err
 	case !v.Deployable():
-		return v, job.Faultf(job.CodeState, "%s is %s: only a released version becomes current.", v.Ref(), v.Word())
+		return v, job.Faultf(job.CodeVersionState, "%s is %s: only a released version becomes current.", v.Ref(), v.Word())
 	case v.Number == img.Current:
-		return v, job.Faultf(job.CodeState, "%s is current already.", v.Ref())
+		return v, job.Faultf(job.CodeVersionState, "%s is current already.", v.Ref())
 	}
 	was := img.Current
 	img.Current = to
@@ -77,7 +77,7 @@ func (tx *Tx) Rollback(by string, o VersionOrder) (Version, error) {
 // stepBack finds the Version that was current before.
 func (tx *Tx) stepBack(img Image) (int, error) {
 	if a, ok := img.wentBack(); ok {
-		return 0, job.Faultf(job.CodeState, "%s went back to version %d already (by %s, %s: %s). To go further back, name the version with --to.",
+		return 0, job.Faultf(job.CodeVersionState, "%s went back to version %d already (by %s, %s: %s). To go further back, name the version with --to.",
 			img.Name, a.Number, a.By, a.Time.Format("2006-01-02 15:04"), a.Reason)
 	}
 	all, err := tx.Versions(img.Name)
@@ -86,7 +86,7 @@ func (tx *Tx) stepBack(img Image) (int, error) {
 	}
 	trail := img.trail(all)
 	if len(trail) == 0 {
-		return 0, job.Faultf(job.CodeState, "%s has no earlier released version to go back to.", img.Name)
+		return 0, job.Faultf(job.CodeVersionState, "%s has no earlier released version to go back to.", img.Name)
 	}
 	return trail[len(trail)-1], nil
 }

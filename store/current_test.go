@@ -40,7 +40,7 @@ func TestAVersionThatPeopleTurnedAwayFromDoesNotReturnByItself(t *testing.T) {
 					fmt.Sscan(n, &o.To)
 				}
 				err := db.Update(func(tx *store.Tx) error { _, err := do(tx, "anna", o); return err })
-				if (err != nil) != refused || refused && code(err) != job.CodeState {
+				if (err != nil) != refused || refused && code(err) != job.CodeVersionState {
 					t.Errorf("%s: %v", s, err)
 				}
 				db.View(func(tx *store.Tx) error {

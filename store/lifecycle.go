@@ -178,7 +178,7 @@ func (tx *Tx) Delete(by string, o VersionOrder) (Version, error) {
 		return v, err
 	}
 	if v.Deleted || v.State == Released && v.Kind == Golden {
-		return v, job.Faultf(job.CodeState, "%s is %s: only a draft, a retired, a withdrawn version or a backup is deleted.", v.Ref(), v.Word())
+		return v, job.Faultf(job.CodeVersionState, "%s is %s: only a draft, a retired, a withdrawn version or a backup is deleted.", v.Ref(), v.Word())
 	}
 	jobs, err := tx.Jobs()
 	if err != nil {
@@ -200,7 +200,7 @@ func (tx *Tx) Delete(by string, o VersionOrder) (Version, error) {
 		}
 	}
 	if carry > 0 && !o.Force {
-		return v, job.Faultf(job.CodeHeld, "%d devices carry %s.", carry, v.Ref())
+		return v, job.Faultf(job.CodeHeld, "Devices that carry %s: %d.", v.Ref(), carry)
 	}
 	if v.Kind == Backup && tx.now.Before(v.Expires) && !o.Force {
 		return v, job.Faultf(job.CodeHeld, "The backup %s is kept until %s.", v.Ref(), v.Expires.Format(time.DateOnly))
@@ -210,7 +210,7 @@ func (tx *Tx) Delete(by string, o VersionOrder) (Version, error) {
 	if err != nil {
 		return v, err
 	}
-	return tx.keep(by, v, img, "delete", o.Reason, fmt.Sprintf("Content given up; %d devices carry it. %s", carry, o.Reason))
+	return tx.keep(by, v, img, "delete", o.Reason, fmt.Sprintf("Content given up; devices that carry it: %d. %s", carry, o.Reason))
 }
 
 // SetCadence says how often an Image is to be renewed.
@@ -239,7 +239,7 @@ func (tx *Tx) movable(o VersionOrder, to VersionState) (v Version, img Image, er
 		if n := len(v.Acts); n > 0 {
 			last = fmt.Sprintf(" (by %s, %s)", v.Acts[n-1].By, v.Acts[n-1].Time.Format("2006-01-02 15:04"))
 		}
-		return v, img, job.Faultf(job.CodeState, "%s is %s%s and cannot become %s.", v.Ref(), v.Word(), last, to)
+		return v, img, job.Faultf(job.CodeVersionState, "%s is %s%s and cannot become %s.", v.Ref(), v.Word(), last, to)
 	}
 	return v, img, nil
 }

@@ -63,7 +63,7 @@ func TestEveryMoveOfAVersionIsAllowedOrRefusedByOneTable(t *testing.T) {
 					t.Fatalf("%v; want allowed %v", err, want)
 				}
 				if err != nil {
-					if code(err) != job.CodeState {
+					if code(err) != job.CodeVersionState {
 						t.Errorf("refused with %v", err)
 					}
 					return
@@ -156,21 +156,21 @@ func TestAnImageHasACurrentVersionAndGoesBack(t *testing.T) {
 		code job.Code
 		now  string
 	}{
-		{"no release yet", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", Reason: "r"}, job.CodeState, "E690"},
+		{"no release yet", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", Reason: "r"}, job.CodeVersionState, "E690"},
 		{"first", (*store.Tx).Release, store.VersionOrder{Version: "sales@1"}, "", "sales@1"},
-		{"twice", (*store.Tx).Release, store.VersionOrder{Version: "sales@1"}, job.CodeState, "sales@1"},
+		{"twice", (*store.Tx).Release, store.VersionOrder{Version: "sales@1"}, job.CodeVersionState, "sales@1"},
 		{"second", (*store.Tx).Release, store.VersionOrder{Version: "sales@two"}, "", "sales@2"},
 		{"back without a reason", (*store.Tx).Rollback, store.VersionOrder{Version: "sales"}, job.CodeBadRequest, "sales@2"},
 		{"back", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", Reason: "printing"}, "", "sales@1"},
-		{"back to what is current", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 1, Reason: "r"}, job.CodeState, "sales@1"},
-		{"back to a draft", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 3, Reason: "r"}, job.CodeState, "sales@1"},
+		{"back to what is current", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 1, Reason: "r"}, job.CodeVersionState, "sales@1"},
+		{"back to a draft", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 3, Reason: "r"}, job.CodeVersionState, "sales@1"},
 		{"back to nothing", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 9, Reason: "r"}, job.CodeNotFound, "sales@1"},
 		{"forth", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 2, Reason: "mended"}, "", "sales@2"},
 		{"retire one that is not current", (*store.Tx).Retire, store.VersionOrder{Version: "sales@1"}, "", "sales@2"},
 		{"release it again without a reason", (*store.Tx).Release, store.VersionOrder{Version: "sales@1"}, job.CodeBadRequest, "sales@2"},
 		{"release it again", (*store.Tx).Release, store.VersionOrder{Version: "sales@1", Reason: "wrong click"}, "", "sales@1"},
 		{"withdraw the current", (*store.Tx).Withdraw, store.VersionOrder{Version: "sales@1", Reason: "a password in it"}, "", "sales@2"},
-		{"back to a withdrawn", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 1, Reason: "r"}, job.CodeState, "sales@2"},
+		{"back to a withdrawn", (*store.Tx).Rollback, store.VersionOrder{Version: "sales", To: 1, Reason: "r"}, job.CodeVersionState, "sales@2"},
 		{"retire the last", (*store.Tx).Retire, store.VersionOrder{Version: "sales@2"}, "", "E690"},
 	}
 	for _, s := range steps {
@@ -207,10 +207,10 @@ func TestAVersionIsNotDeletedWhileADeviceCarriesIt(t *testing.T) {
 	del := func(o store.VersionOrder) error {
 		return db.Update(func(tx *store.Tx) error { _, err := tx.Delete("anna", o); return err })
 	}
-	if err := del(store.VersionOrder{Version: "sales@2"}); code(err) != job.CodeState {
+	if err := del(store.VersionOrder{Version: "sales@2"}); code(err) != job.CodeVersionState {
 		t.Errorf("a released version was deleted: %v", err)
 	}
-	if err := del(store.VersionOrder{Version: "sales@1"}); code(err) != job.CodeHeld || !strings.Contains(err.Error(), "1 devices") {
+	if err := del(store.VersionOrder{Version: "sales@1"}); code(err) != job.CodeHeld || !strings.Contains(err.Error(), "carry sales@1: 1.") {
 		t.Errorf("a version that one device carries: %v", err)
 	}
 	if err := del(store.VersionOrder{Version: "sales@1", Force: true}); code(err) != job.CodeBadRequest {
@@ -230,7 +230,7 @@ func TestAVersionIsNotDeletedWhileADeviceCarriesIt(t *testing.T) {
 	if err := del(store.VersionOrder{Version: "sales@1", Force: true, Reason: "room"}); err != nil {
 		t.Errorf("by force: %v", err)
 	}
-	if err := del(store.VersionOrder{Version: "sales@1", Force: true, Reason: "room"}); code(err) != job.CodeState {
+	if err := del(store.VersionOrder{Version: "sales@1", Force: true, Reason: "room"}); code(err) != job.CodeVersionState {
 		t.Errorf("twice: %v", err)
 	}
 	db.View(func(tx *store.Tx) error {

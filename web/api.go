@@ -343,7 +343,7 @@ func status(c job.Code) int {
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
-	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld:
+	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld, job.CodeVersionState:
 		return http.StatusConflict
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict

@@ -86,7 +86,11 @@ func (a *app) unreleased(got store.Imported) error {
 	if got.Unreleased == nil {
 		return nil
 	}
-	fmt.Fprintf(a.err, "%s stays a draft.\n", got.Version.Ref())
+	word := "a draft"
+	if got.Version.State != store.Draft {
+		word = got.Version.Word()
+	}
+	fmt.Fprintf(a.err, "%s stays %s.\n", got.Version.Ref(), word)
 	return partly{got.Unreleased}
 }
 

@@ -7,6 +7,7 @@
 //	ingot firmware build | verify     the boot bundle, from the distribution's packages
 //	ingot image import FILE --image NAME --label L --note "..."
 //	ingot image list | show | export | check
+//	ingot image release | retire | withdraw | rollback | delete | history | devices | cadence
 //	ingot image export NAME --bundle FILE | import --bundle FILE | push | pull | keys
 //	ingot peer allow | add | list | remove
 //	ingot gc [--dry-run]              remove from the image store what nothing needs

@@ -107,13 +107,14 @@ const (
 	CodeReturned Code = "E661"
 
 	// Versions and what may be done with them
-	CodeNotReleased Code = "E690"
-	CodeRed         Code = "E691"
-	CodeNoNote      Code = "E692"
-	CodeOutdated    Code = "E693"
-	CodeBackup      Code = "E694"
-	CodeWithdrawn   Code = "E695"
-	CodeHeld        Code = "E696"
+	CodeNotReleased  Code = "E690"
+	CodeRed          Code = "E691"
+	CodeNoNote       Code = "E692"
+	CodeOutdated     Code = "E693"
+	CodeBackup       Code = "E694"
+	CodeWithdrawn    Code = "E695"
+	CodeHeld         Code = "E696"
+	CodeVersionState Code = "E697"
 
 	// A reference machine's disk that must be put right first
 	CodeAsleep    Code = "E671"
@@ -238,13 +239,14 @@ var words = map[Code]Words{
 	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 
-	CodeNotReleased: {"This image has no current version, or the one named is a draft.", "Look at it with \"ingot image show\" and release it with \"ingot image release\", or name a released one with \"ingot image rollback --to\"; to try a draft on one laptop, name it and add --trial."},
-	CodeRed:         {"The version is not fit for release: what was found inside would be on every laptop.", "Put it right on the reference machine and make the version anew; or release it with --override and the reason."},
-	CodeNoNote:      {"A version is released only with a change note.", "Write one with \"ingot image note\", or give --note when it is made."},
-	CodeOutdated:    {"The version is older than this image may be.", "Make a new version; or give --stale-reason, which goes on record."},
-	CodeBackup:      {"A backup goes back only onto the laptop that it was made of.", "Name that laptop, or another version."},
-	CodeWithdrawn:   {"This version may not be deployed any more.", "Name another version; \"ingot image history\" shows which are released."},
-	CodeHeld:        {"The version is still needed.", "Wait, or re-image the devices that carry it (\"ingot image devices\"); to give up its content all the same, add --force and --reason."},
+	CodeNotReleased:  {"This image has no current version, or the one named is a draft.", "Look at it with \"ingot image show\" and release it with \"ingot image release\", or name a released one with \"ingot image rollback --to\"; to try a draft on one laptop, name it and add --trial."},
+	CodeRed:          {"The version is not fit for release: what was found inside would be on every laptop.", "Put it right on the reference machine and make the version anew; or release it with --override and the reason."},
+	CodeNoNote:       {"A version is released only with a change note.", "Write one with \"ingot image note\", or give --note when it is made."},
+	CodeOutdated:     {"The version is older than this image may be.", "Make a new version; or give --stale-reason, which goes on record."},
+	CodeBackup:       {"A backup goes back only onto the laptop that it was made of.", "Name that laptop, or another version."},
+	CodeWithdrawn:    {"This version may not be deployed any more.", "Name another version; \"ingot image history\" shows which are released."},
+	CodeHeld:         {"The version is still needed.", "Wait, or re-image the devices that carry it (\"ingot image devices\"); to give up its content all the same, add --force and --reason."},
+	CodeVersionState: {"The version or image is not in a state that allows this.", "Look at it with \"ingot image history\" and decide again."},
 
 	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},
 	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then capture it, or make the file, again."},

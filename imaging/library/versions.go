@@ -31,9 +31,13 @@ func record(tx *store.Tx, act string, v store.Version, seen store.Content, relea
 	if !release || added.State == store.Released {
 		return out, nil
 	}
+	if added.State == store.Retired {
+		out.Unreleased = job.Faultf(job.CodeVersionState, "%s holds exactly this and was retired. \"ingot image release %s --reason\" brings it back.", added.Ref(), added.Ref())
+		return out, nil
+	}
 	released, err := tx.Release(v.By, store.VersionOrder{Version: added.Ref().String()})
 	switch job.FaultOf(err).Code {
-	case job.CodeRed, job.CodeNoNote, job.CodeState, job.CodeBackup:
+	case job.CodeRed, job.CodeNoNote, job.CodeVersionState, job.CodeBackup:
 		out.Unreleased = job.FaultOf(err)
 		return out, nil
 	}

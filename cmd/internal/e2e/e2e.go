@@ -38,7 +38,7 @@ func Cases() []Case {
 		usbCases(),
 		bootLogCases(),
 		bootDoctorCases(),
-		deployCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
+		deployCases(), versionCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
 		identityCases(),
 		preflightCases(),
 		faultCases(),
