@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -143,7 +144,15 @@ func TestAKilledLaptopGoesOnAndSendsOnlyWhatIsMissing(t *testing.T) {
 	first := taken.Load()
 	b.ahead.Add(int64(time.Minute)) // the old key is silent
 	wait = l.boot(t.Context())
-	l.hears("captured as ref@1")
+	for said := ""; said != "captured as ref@1"; {
+		select {
+		case said = <-l.said:
+		case <-time.After(time.Second):
+			if strings.HasPrefix(l.lastView().Sentence, "An earlier start") { // a word of it was still on its way
+				b.ahead.Add(int64(time.Minute))
+			}
+		}
+	}
 	must(t, wait())
 	c := view(t, b, id).Result.Captured
 	if c.SentBytes > 42*mib-uint64(first-4)*mib || c.HeldBytes < uint64(first-4)*mib {
@@ -268,8 +277,11 @@ func TestACaptureThatIsCancelledLeavesNothing(t *testing.T) {
 	var taken atomic.Int64
 	var id job.ID
 	ordered := make(chan struct{})
+	var slow sync.WaitGroup
 	b.intake = func(i deploy.Intake) deploy.Intake {
 		return stopping{i, &taken, 2, func() {
+			slow.Add(1)
+			defer slow.Done()
 			<-ordered
 			_, err := b.service.Cancel(context.Background(), "anna", id)
 			if err != nil {
@@ -282,6 +294,7 @@ func TestACaptureThatIsCancelledLeavesNothing(t *testing.T) {
 	id = l.orderCapture(nil)
 	close(ordered)
 	must(t, wait())
+	slow.Wait()
 	if s := view(t, b, id).State; s != job.Cancelled {
 		t.Errorf("the job became %s", s)
 	}

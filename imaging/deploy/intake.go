@@ -135,6 +135,9 @@ func (s *Service) intakeOf(key job.KeyID, id job.ID, in ...job.State) (*intake, 
 	if i, ok := s.intakes[id]; ok {
 		return i, nil
 	}
+	if s.closed {
+		return nil, job.Faultf(job.CodeDaemon, "It is stopping.")
+	}
 	if len(s.intakes) >= maxIntakes {
 		return nil, job.Faultf(job.CodeBusy, "%d captures run already.", len(s.intakes))
 	}
@@ -174,9 +177,10 @@ func (s *Service) dropIntakes(active []store.Job) {
 	}
 }
 
-// Close keeps what running captures brought. No request may be served any more.
+// Close keeps what running captures brought, and begins none any more: a request that is still being served is refused.
 func (s *Service) Close() {
 	s.mu.Lock()
+	s.closed = true
 	var ids []job.ID
 	for id := range s.intakes {
 		ids = append(ids, id)

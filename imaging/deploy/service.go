@@ -83,6 +83,7 @@ type Service struct {
 	running  map[job.KeyID]runningTarget // which manifest a key may read; a cache of the records
 	agentURL string                      // where a deployed OS calls home
 	intakes  map[job.ID]*intake          // of running captures
+	closed   bool                        // no capture is begun any more
 	closing  sync.WaitGroup              // intakes of captures that have ended
 }
 
