@@ -49,12 +49,13 @@ func (s *Store) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 		return Swept{}, job.Faultf(job.CodeBusy, "The image store is being cleared already.")
 	}
 	defer s.sweepMu.Unlock()
+	fresh := s.keep.beginSweep()
+	defer s.keep.endSweep()
+	// Listed only now: one that was put between the two would be fresh but not there, and lose its chunks.
 	listed, err := s.Manifests()
 	if err != nil {
 		return Swept{}, err
 	}
-	fresh := s.keep.beginSweep()
-	defer s.keep.endSweep()
 	wanted, err := o.Wanted(ctx)
 	if err != nil {
 		return Swept{}, err
