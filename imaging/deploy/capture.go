@@ -13,22 +13,9 @@ import (
 
 // Capture orders a Version of a device's drive. Nothing on the device changes, and neither does its state.
 func (s *Service) Capture(ctx context.Context, operator string, o store.Capture) (store.JobView, error) {
-	id, err := s.once(ctx, operator, "capture", o, func(tx *store.Tx) (string, error) {
-		d, err := tx.FindDevice(o.Device)
-		if err == nil {
-			err = free(ctx, tx, d)
-		}
-		if err != nil {
-			return "", err
-		}
-		j, err := approveCapture(tx, operator, d, o)
-		return string(j.ID), err
+	return s.ordered(ctx, operator, "capture", o.Device, o, func(tx *store.Tx, d store.Device) (store.Job, error) {
+		return approveCapture(tx, operator, d, o)
 	})
-	if err != nil {
-		return store.JobView{}, err
-	}
-	s.log.Info().Str("job", id).Str("operator", operator).Msg("capture approved")
-	return s.Job(ctx, job.ID(id))
 }
 
 // approveCapture checks an order and makes its Job.

@@ -160,21 +160,28 @@ func (s *Service) countGuess(operator string, err error) {
 
 // Deploy approves one Version for one device: the operator's order becomes a Job.
 func (s *Service) Deploy(ctx context.Context, operator string, o store.Order) (store.JobView, error) {
-	id, err := s.once(ctx, operator, "deploy", o, func(tx *store.Tx) (string, error) {
-		d, err := tx.FindDevice(o.Device)
+	return s.ordered(ctx, operator, "deploy", o.Device, o, func(tx *store.Tx, d store.Device) (store.Job, error) {
+		return s.approve(tx, operator, d, o)
+	})
+}
+
+// ordered makes the one Job of an order for a device that has none, once for each request.
+func (s *Service) ordered(ctx context.Context, operator, act, device string, body any, approve func(*store.Tx, store.Device) (store.Job, error)) (store.JobView, error) {
+	id, err := s.once(ctx, operator, act, body, func(tx *store.Tx) (string, error) {
+		d, err := tx.FindDevice(device)
 		if err == nil {
 			err = free(ctx, tx, d)
 		}
 		if err != nil {
 			return "", err
 		}
-		j, err := s.approve(tx, operator, d, o)
+		j, err := approve(tx, d)
 		return string(j.ID), err
 	})
 	if err != nil {
 		return store.JobView{}, err
 	}
-	s.log.Info().Str("job", id).Str("operator", operator).Msg("deploy approved")
+	s.log.Info().Str("job", id).Str("operator", operator).Msgf("%s approved", act)
 	return s.Job(ctx, job.ID(id))
 }
 

@@ -13,22 +13,9 @@ import (
 // Rename orders another Name for a deployed device. The Name is reserved with the order; the one before stays the
 // device's until the laptop has proven that it carries the new one.
 func (s *Service) Rename(ctx context.Context, operator string, o store.Rename) (store.JobView, error) {
-	id, err := s.once(ctx, operator, "rename", o, func(tx *store.Tx) (string, error) {
-		d, err := tx.FindDevice(o.Device)
-		if err == nil {
-			err = free(ctx, tx, d)
-		}
-		if err != nil {
-			return "", err
-		}
-		j, err := approveRename(tx, operator, d, o)
-		return string(j.ID), err
+	return s.ordered(ctx, operator, "rename", o.Device, o, func(tx *store.Tx, d store.Device) (store.Job, error) {
+		return approveRename(tx, operator, d, o)
 	})
-	if err != nil {
-		return store.JobView{}, err
-	}
-	s.log.Info().Str("job", id).Str("operator", operator).Msg("rename approved")
-	return s.Job(ctx, job.ID(id))
 }
 
 // approveRename checks an order and makes its Job. The job says what must be found on the drive.

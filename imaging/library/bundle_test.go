@@ -382,7 +382,7 @@ func TestWhatMayNotTravelStays(t *testing.T) {
 // TestTheRecipeOfTheREADMERestoresADisk runs what README.md tells someone who has lost everything but a bundle.
 func TestTheRecipeOfTheREADMERestoresADisk(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("python3 is missing: install Debian's package python3-minimal")
+		t.Skip("python3 is missing: install Debian's package python3")
 	}
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {
