@@ -105,11 +105,7 @@ func passWindow(ctx context.Context, e *Env, d *Daemon) error {
 // waitsForAPerson starts a laptop and holds that it shows a code, gets no job and keeps its drive as it is.
 // Whether a laptop goes by itself is decided with its Hello; a while more changes nothing.
 func waitsForAPerson(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, when string) error {
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return fmt.Errorf("auto-deploy %s: %w", when, err)
 	}

@@ -41,11 +41,7 @@ func bootsToHello(ctx context.Context, e *Env, fw lab.Firmware) error {
 		return err
 	}
 	l := Laptop(1, fw, lab.NVMe)
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}
@@ -72,6 +68,15 @@ func bootsToHello(ctx context.Context, e *Env, fw lab.Firmware) error {
 		same("drives", fmt.Sprint(driveSerials(dev)), fmt.Sprint([]string{l.Drives[0].Serial})),
 		bootLogEndsInHello(ctx, d, l),
 	)
+}
+
+// showsCode starts a laptop and waits until it shows its code. The run is given with an error, too, once there is one.
+func showsCode(ctx context.Context, e *Env, l *lab.Laptop) (r *lab.Run, code string, err error) {
+	if r, err = e.PowerOn(ctx, l); err != nil {
+		return nil, "", err
+	}
+	code, err = waitHello(ctx, e, r)
+	return r, code, err
 }
 
 // waitHello waits until the laptop shows its code.

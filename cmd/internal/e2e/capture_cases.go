@@ -43,11 +43,7 @@ func reference(ctx context.Context, e *Env, n int, fw lab.Firmware) (*lab.Laptop
 
 // orderCapture starts a laptop, adopts it as a reference machine and orders its drive.
 func orderCapture(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, more ...string) (*lab.Run, job.ID, error) {
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return nil, "", err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return r, "", err
 	}
@@ -159,11 +155,7 @@ func importIsTheSame(ctx context.Context, e *Env, d *Daemon, v store.Version) er
 // ontoAnother deploys the version to another laptop, looks at its drive before its system has ever run, and lets it run.
 func ontoAnother(ctx context.Context, e *Env, d *Daemon, v store.Version, source string) error {
 	l := Laptop(22, lab.UEFI, lab.SATA)
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}

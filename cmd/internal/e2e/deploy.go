@@ -39,11 +39,7 @@ type order struct {
 
 // adoptAndDeploy starts the laptop, adopts it by its code and orders the image. The job runs when it returns.
 func adoptAndDeploy(ctx context.Context, e *Env, d *Daemon, o order) (*lab.Run, job.ID, error) {
-	r, err := e.PowerOn(ctx, o.laptop)
-	if err != nil {
-		return nil, "", err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, o.laptop)
 	if err != nil {
 		return r, "", err
 	}

@@ -80,11 +80,7 @@ func oneDongle(ctx context.Context, e *Env) error {
 
 // adoptAs starts a laptop and adopts it under a name.
 func adoptAs(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, name string, more ...string) (store.DeviceView, *lab.Run, error) {
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return store.DeviceView{}, nil, err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return store.DeviceView{}, r, err
 	}
@@ -184,11 +180,7 @@ func noSerial(ctx context.Context, e *Env) error {
 
 // wantsSticker holds that such a laptop is not adopted by its code alone.
 func wantsSticker(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) error {
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}
@@ -204,11 +196,7 @@ func wantsSticker(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) error {
 // knownAgainBySticker starts a nameless laptop anew: nothing that it tells is its own, so it waits for its sticker, and
 // is then the laptop that it was.
 func knownAgainBySticker(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, was store.DeviceView) error {
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}

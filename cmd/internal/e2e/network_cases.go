@@ -83,11 +83,7 @@ func bootsBesideDHCP(ctx context.Context, e *Env, fw lab.Firmware) error {
 		return err
 	}
 	l := Laptop(1, fw, lab.NVMe)
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}

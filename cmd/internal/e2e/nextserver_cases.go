@@ -24,11 +24,7 @@ func nextServer(ctx context.Context, e *Env) error {
 		return err
 	}
 	l := Laptop(1, lab.SecureBoot, lab.NVMe)
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	_, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}

@@ -54,11 +54,7 @@ func importDraft(ctx context.Context, e *Env, d *Daemon) (store.Version, error) 
 
 // onTrial holds that a draft is refused without --trial, and takes it to its own login prompt with it.
 func onTrial(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, v store.Version) error {
-	r, err := e.PowerOn(ctx, l)
-	if err != nil {
-		return err
-	}
-	code, err := waitHello(ctx, e, r)
+	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
 		return err
 	}
