@@ -106,6 +106,18 @@ const (
 	CodeStale    Code = "E660"
 	CodeReturned Code = "E661"
 
+	// A reference machine's disk that must be put right first
+	CodeAsleep    Code = "E671"
+	CodeUnclean   Code = "E672"
+	CodeEncrypted Code = "E673"
+
+	// A capture over the network
+	CodeUpload        Code = "E680"
+	CodeLacking       Code = "E681"
+	CodeSourceChanged Code = "E682"
+	CodeListTooLong   Code = "E683"
+	CodeNotCapturable Code = "E684"
+
 	// Versions and what may be done with them
 	CodeNotReleased  Code = "E690"
 	CodeRed          Code = "E691"
@@ -116,17 +128,14 @@ const (
 	CodeHeld         Code = "E696"
 	CodeVersionState Code = "E697"
 
-	// A reference machine's disk that must be put right first
-	CodeAsleep    Code = "E671"
-	CodeUnclean   Code = "E672"
-	CodeEncrypted Code = "E673"
+	// What is inside a version
+	CodeNotLooked Code = "E700"
+	CodeNoteFixed Code = "E701"
 
 	// The image store keeps house
 	CodeSweep  Code = "E710"
 	CodeLocked Code = "E711"
-	// What is inside a version
-	CodeNotLooked Code = "E700"
-	CodeNoteFixed Code = "E701"
+
 	// Versions that travel between servers
 	CodeImageBundle  Code = "E720"
 	CodeBundleShort  Code = "E721"
@@ -136,12 +145,6 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
-	// A capture over the network
-	CodeUpload        Code = "E680"
-	CodeLacking       Code = "E681"
-	CodeSourceChanged Code = "E682"
-	CodeListTooLong   Code = "E683"
-	CodeNotCapturable Code = "E684"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -239,6 +242,16 @@ var words = map[Code]Words{
 	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
 	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
 
+	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},
+	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then capture it, or make the file, again."},
+	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then capture it, or make the file, again."},
+
+	CodeUpload:        {"What the laptop sent of its drive cannot be taken into the library.", "Start the laptop again: what arrived whole is not sent twice. If it stays, test the laptop's memory."},
+	CodeLacking:       {"The library lacks a part of what was captured.", "Start the laptop again: only what is missing is sent. If it stays, run \"ingot image check --read-data\"."},
+	CodeSourceChanged: {"The reference machine's drive changed while it was read; nothing was made of it.", "Capture it again. If it returns, the drive is failing: replace it."},
+	CodeListTooLong:   {"This laptop has too little memory to list what lies on its drive.", "Put the drive into a laptop with more memory, or import a file of it: \"ingot image import\"."},
+	CodeNotCapturable: {"That cannot be captured.", "Read the reason, then order it again: \"ingot capture --help\"."},
+
 	CodeNotReleased:  {"This image has no current version, or the one named is a draft.", "Look at it with \"ingot image show\" and release it with \"ingot image release\", or name a released one with \"ingot image rollback --to\"; to try a draft on one laptop, name it and add --trial."},
 	CodeRed:          {"The version is not fit for release: what was found inside would be on every laptop.", "Put it right on the reference machine and make the version anew; or release it with --override and the reason."},
 	CodeNoNote:       {"A version is released only with a change note.", "Write one with \"ingot image note\", or give --note when it is made."},
@@ -248,14 +261,12 @@ var words = map[Code]Words{
 	CodeHeld:         {"The version is still needed.", "Wait, or re-image the devices that carry it (\"ingot image devices\"); to give up its content all the same, add --force and --reason."},
 	CodeVersionState: {"The version or image is not in a state that allows this.", "Look at it with \"ingot image history\" and decide again."},
 
-	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},
-	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then capture it, or make the file, again."},
-	CodeEncrypted: {"A part of the disk is encrypted: every laptop would share one key.", "Turn BitLocker off (\"manage-bde -off C:\") and wait until the drive is decrypted, or make a Linux reference machine without encryption. Then capture it, or make the file, again."},
+	CodeNotLooked: {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
+	CodeNoteFixed: {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
 
-	CodeLocked:       {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
-	CodeSweep:        {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
-	CodeNotLooked:    {"Nobody has looked into this version yet.", "Run \"ingot image look NAME@NUMBER\"."},
-	CodeNoteFixed:    {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
+	CodeSweep:  {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
+	CodeLocked: {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
+
 	CodeImageBundle:  {"The bundle is damaged, or the file is no bundle; nothing was imported.", "Copy it again, or export it again on the server that it comes from: \"ingot image export NAME@N --bundle FILE\"."},
 	CodeBundleShort:  {"The bundle ends too early; nothing was imported.", "A part of the file is missing: copy it again and compare the sizes."},
 	CodeUntrustedKey: {"The image is signed by a key that this server does not trust.", "Compare the fingerprint with \"ingot image keys\" on the server that it comes from; if they are equal, repeat with --trust FINGERPRINT."},
@@ -264,10 +275,4 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
-
-	CodeUpload:        {"What the laptop sent of its drive cannot be taken into the library.", "Start the laptop again: what arrived whole is not sent twice. If it stays, test the laptop's memory."},
-	CodeLacking:       {"The library lacks a part of what was captured.", "Start the laptop again: only what is missing is sent. If it stays, run \"ingot image check --read-data\"."},
-	CodeSourceChanged: {"The reference machine's drive changed while it was read; nothing was made of it.", "Capture it again. If it returns, the drive is failing: replace it."},
-	CodeListTooLong:   {"This laptop has too little memory to list what lies on its drive.", "Put the drive into a laptop with more memory, or import a file of it: \"ingot image import\"."},
-	CodeNotCapturable: {"That cannot be captured.", "Read the reason, then order it again: \"ingot capture --help\"."},
 }
