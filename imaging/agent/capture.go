@@ -68,7 +68,8 @@ func (d *deployment) read(ctx context.Context) error {
 		return err
 	}
 	up := d.source.upload.Load()
-	d.source.result = &job.Captured{Manifest: res.Manifest, ReadBytes: res.ReadBytes, SentBytes: up.Sent.Load(), HeldBytes: up.Held.Load(), Unwritten: true}
+	d.source.result = &job.Captured{Manifest: res.Manifest, ReadBytes: res.ReadBytes, SentBytes: up.Sent.Load(), HeldBytes: up.Held.Load(),
+		Unwritten: d.source.drive.Unchanged() == nil} // asked once more: a part may have been read again
 	for _, n := range res.Notes[:min(len(res.Notes), job.MaxCaptureNotes)] {
 		d.source.result.Notes = append(d.source.result.Notes, n.Text)
 	}

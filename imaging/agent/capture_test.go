@@ -107,7 +107,7 @@ func TestACaptureBringsTheDriveIntoTheLibrary(t *testing.T) {
 	}
 	saw := false
 	for _, v := range l.views {
-		saw = saw || v.Word == "reading" && v.SafeTo == agent.UnplugAllowed
+		saw = saw || v.Word == "reading" && v.SafeTo == agent.KeepPlugged
 	}
 	if !saw {
 		t.Error("the screen never showed that it reads")

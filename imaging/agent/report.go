@@ -144,8 +144,8 @@ func (r *reporter) show(now time.Time) job.Progress {
 	d := r.d
 	p := job.Progress{Phase: r.word, SecondsLeft: -1, FetchedBytes: d.progress.Fetched.Load()}
 	v := View{Word: r.word, Colour: Blue, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: KeepPlugged, Lines: []string{subject(d.job)}}
-	if !d.job.Kind.Started(r.state) {
-		v.SafeTo = UnplugAllowed
+	if !d.job.Kind.Started(r.state) && r.state != job.Reading && r.state != job.Uploaded {
+		v.SafeTo = UnplugAllowed // while a drive is read it would do no harm, and cost the time
 	}
 	if n := r.asks; n != nil {
 		v.Word, v.Colour, v.Sentence, v.Next, v.Fault, v.Lines = n.word, Yellow, n.sentence, n.next, n.fault, append(v.Lines, n.lines...)
