@@ -19,6 +19,7 @@ var tiers = map[string]int{
 	"ingot/firmware/efivar":     -1,
 	"ingot/imaging/job":         1,
 	"ingot/imaging/fs":          1,
+	"ingot/imaging/passthru":    0,
 	"ingot/imaging/wipe":        1,
 	"ingot/imaging/bundle":      1,
 	"ingot/imaging/chunkstore":  2,
@@ -44,6 +45,7 @@ var tiers = map[string]int{
 	"ingot/imaging/inspect/sqlite": 1,
 
 	"ingot/imaging/inspect/hive/hivetest": 0,
+	"ingot/imaging/wipe/wipetest":         2,
 }
 
 // top is the tier of everything under cmd.

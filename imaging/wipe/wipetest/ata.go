@@ -1,0 +1,410 @@
+package wipetest
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"ingot/imaging/passthru"
+	"ingot/imaging/wipe"
+)
+
+// ATA is a simulated SATA drive. It decodes ATA PASS-THROUGH(16) and answers with sense data.
+type ATA struct {
+	*Base
+	Firmware  string
+	Rotation  uint16
+	Sanitizes uint16 // word 59: bits 12 to 15
+	Trusted   bool
+	Opal      *Opal
+
+	Supported, Enabled, Locked, Frozen, Expired, Enhanced bool // ATA Security
+	Password                                              string
+	EraseWord                                             uint16
+
+	SanFrozen    bool
+	SanSucceeded bool // of a former life
+	SanFailed    bool
+
+	HPA, DCO, AMAC bool
+	Native         uint64 // sectors that it has; 0: as many as it shows
+	NoUnhide       bool
+	NoNative       bool // refuses to tell its highest address
+
+	// How it misbehaves.
+	Takes        time.Duration
+	Fails        bool
+	FailsOnce    bool
+	Keeps        int
+	Leaves       int
+	Aborts       map[uint8]bool // commands
+	Silent       map[uint8]bool // commands whose answer is lost
+	Fixed        bool           // sense data in the fixed format, without the upper halves
+	NoSense      bool           // no registers come back
+	Ignores      bool           // takes a sanitize and does nothing
+	Stalls       bool
+	StatusFails  int  // the status cannot be read so many times after a sanitize was taken; -1: never again
+	KeepsLock    bool // an erase succeeds and leaves its password on
+	ErasesNone   bool // an erase succeeds and erases nothing
+	EraseFails   bool
+	ThawsNothing bool // sleeping does not take its freeze locks off
+
+	Passwords int // how many were set
+
+	prepared bool
+	running  bool
+	started  time.Time
+	ends     time.Time
+	count    int
+	nativeOK bool
+	size     uint64
+}
+
+// NewATA makes a drive: rotation 1 is flash, 7200 a platter.
+func NewATA(m *Medium, rotation uint16) *ATA {
+	d := &ATA{Base: &Base{Medium: m, Clock: NewClock(), Told: wipe.Facts{Path: "/dev/sda", Transport: "sata", Serial: "WD-ATA00001", Model: "SATADISK 500",
+		WWN: "naa.50014ee2b1c2d3e4", SizeBytes: uint64(m.Size()), SectorSize: 512, Rotational: rotation != 1}}, Firmware: "1.02", Rotation: rotation,
+		Sanitizes: 0xf000, Supported: true, Enhanced: true, EraseWord: 0x8002, Takes: 3 * time.Second, Aborts: map[uint8]bool{}, Silent: map[uint8]bool{}}
+	d.size = uint64(m.Size())
+	return d
+}
+
+// taskfile is a decoded command.
+type taskfile struct {
+	cmd     uint8
+	feature uint16
+	count   uint16
+	lba     uint64
+	data    []byte
+}
+
+// SCSI decodes one command.
+func (d *ATA) SCSI(c passthru.SCSI) (passthru.SCSIReply, error) {
+	d.Clock.Sleep(time.Millisecond)
+	d.tick()
+	if len(c.CDB) != 16 || c.CDB[0] != 0x85 {
+		return passthru.SCSIReply{Status: 2, Sense: []byte{0x72, 5, 0x20, 0, 0, 0, 0, 0}}, nil
+	}
+	b := c.CDB
+	t := taskfile{cmd: b[14], feature: uint16(b[4]), count: uint16(b[6]), lba: uint64(b[8]) | uint64(b[10])<<8 | uint64(b[12])<<16, data: c.Data}
+	wide := b[1]&1 != 0
+	if wide {
+		t.feature |= uint16(b[3]) << 8
+		t.count |= uint16(b[5]) << 8
+		t.lba |= uint64(b[7])<<24 | uint64(b[9])<<32 | uint64(b[11])<<40
+	}
+	if d.Silent[t.cmd] {
+		d.do(t)
+		return passthru.SCSIReply{Host: 3}, nil // DID_TIME_OUT
+	}
+	if t.cmd == 0xb4 && t.feature == 0 && d.count > 0 && d.StatusFails != 0 {
+		d.StatusFails = max(-1, d.StatusFails-1)
+		return passthru.SCSIReply{}, errors.New("input/output error")
+	}
+	return d.sense(d.do(t), wide), nil
+}
+
+// regs are what the drive answers.
+type regs struct {
+	status, err uint8
+	count       uint16
+	lba         uint64
+}
+
+var good = regs{status: 0x50}
+
+func aborted(reason uint64) regs { return regs{status: 0x51, err: 4, lba: reason} }
+
+func (d *ATA) sense(r regs, wide bool) passthru.SCSIReply {
+	if d.NoSense {
+		return passthru.SCSIReply{Status: 2, Sense: nil}
+	}
+	if d.Fixed {
+		s := make([]byte, 18)
+		s[0], s[2], s[3], s[4], s[6], s[7], s[13] = 0x70, 1, r.err, r.status, byte(r.count), 10, 0x1d
+		s[9], s[10], s[11] = byte(r.lba), byte(r.lba>>8), byte(r.lba>>16)
+		if r.count>>8 != 0 {
+			s[8] |= 0x40
+		}
+		if r.lba>>24 != 0 {
+			s[8] |= 0x20
+		}
+		return passthru.SCSIReply{Status: 2, Driver: 8, Sense: s}
+	}
+	x := byte(0)
+	if wide {
+		x = 1
+	}
+	return passthru.SCSIReply{Status: 2, Driver: 8, Sense: []byte{0x72, 1, 0, 0x1d, 0, 0, 0, 14,
+		0x09, 0x0c, x, r.err, byte(r.count >> 8), byte(r.count), byte(r.lba >> 24), byte(r.lba), byte(r.lba >> 32), byte(r.lba >> 8), byte(r.lba >> 40), byte(r.lba >> 16), 0x40, r.status}}
+}
+
+// locked commands are aborted while ATA Security locks the drive, or a sanitize runs.
+func (d *ATA) do(t taskfile) regs {
+	switch {
+	case d.Aborts[t.cmd]:
+		return aborted(0)
+	case d.running && t.cmd != 0xb4 && t.cmd != 0xec:
+		return aborted(0)
+	}
+	switch t.cmd {
+	case 0xec:
+		copy(t.data, d.identify())
+		return good
+	case 0xb4:
+		return d.sanitize(t)
+	case 0x5c:
+		if !d.Trusted {
+			return aborted(0)
+		}
+		d.Opal.discovery(t.data)
+		return good
+	case 0x27, 0x37, 0xb1, 0x78:
+		return d.area(t)
+	case 0xf1, 0xf2, 0xf3, 0xf4, 0xf6:
+		return d.security(t)
+	}
+	return aborted(0)
+}
+
+func (d *ATA) shown() uint64 { return d.Told.SizeBytes / 512 }
+
+func (d *ATA) identify() []byte {
+	b := make([]byte, 512)
+	w := func(i int, v uint16) { binary.LittleEndian.PutUint16(b[2*i:], v) }
+	str := func(i, n int, s string) {
+		p := make([]byte, 2*n)
+		pad(p, s)
+		for k := 0; k < 2*n; k += 2 {
+			b[2*i+k], b[2*i+k+1] = p[k+1], p[k]
+		}
+	}
+	str(10, 10, d.Told.Serial)
+	str(23, 4, d.Firmware)
+	str(27, 20, d.Told.Model)
+	if d.Trusted {
+		w(48, 0x4001)
+	}
+	w(59, d.Sanitizes)
+	w(82, bit(10, d.HPA)|bit(1, d.Supported))
+	w(83, 0x4000|bit(10, true)|bit(11, d.DCO))
+	w(87, 0x4000|bit(8, true))
+	w(89, d.EraseWord)
+	w(90, d.EraseWord)
+	for i := range 4 {
+		w(100+i, uint16(d.shown()>>(16*i)))
+	}
+	for i, v := range []uint16{0x5001, 0x4ee2, 0xb1c2, 0xd3e4} {
+		w(108+i, v)
+	}
+	w(119, 0x4000|bit(8, d.AMAC))
+	w(128, bit(0, d.Supported)|bit(1, d.Enabled)|bit(2, d.Locked)|bit(3, d.Frozen)|bit(4, d.Expired)|bit(5, d.Enhanced))
+	w(217, d.Rotation)
+	b[510] = 0xa5
+	var sum byte
+	for _, v := range b[:511] {
+		sum += v
+	}
+	b[511] = -sum
+	return b
+}
+
+func bit(n int, on bool) uint16 {
+	if on {
+		return 1 << n
+	}
+	return 0
+}
+
+func (d *ATA) sanitize(t taskfile) regs {
+	switch {
+	case d.Sanitizes&0x1000 == 0:
+		return aborted(0)
+	case t.feature == 0:
+		if d.SanFailed {
+			return aborted(1)
+		}
+		progress := uint64(0xffff)
+		if d.running && d.Takes > 0 {
+			progress = uint64(min(0xffff, d.Clock.Now().Sub(d.started)*0x10000/d.Takes))
+			if d.Stalls {
+				progress = min(progress, 0x7000)
+			}
+		}
+		return regs{status: 0x50, count: bit(15, d.SanSucceeded) | bit(14, d.running) | bit(13, d.SanFrozen), lba: progress}
+	case d.SanFrozen:
+		return aborted(3)
+	case d.Locked, d.running:
+		return aborted(0)
+	}
+	for feature, want := range map[uint16]struct {
+		bit uint16
+		key uint64
+	}{0x11: {1 << 13, 0x43727970}, 0x12: {1 << 15, 0x426b4572}, 0x14: {1 << 14, 0x4f57 << 32}} {
+		if t.feature == feature && d.Sanitizes&want.bit != 0 && t.lba == want.key {
+			return d.start()
+		}
+	}
+	return aborted(2)
+}
+
+func (d *ATA) start() regs {
+	d.count++
+	d.started, d.ends = d.Clock.Now(), d.Clock.Now().Add(d.Takes)
+	if d.Ignores {
+		return good
+	}
+	d.running, d.SanSucceeded, d.SanFailed = true, false, false
+	return good
+}
+
+func (d *ATA) tick() {
+	if !d.running || d.Stalls || d.Clock.Now().Before(d.ends) {
+		return
+	}
+	d.running = false
+	if d.Fails || d.FailsOnce && d.count == 1 {
+		d.SanFailed = true
+		return
+	}
+	d.SanSucceeded = true
+	d.Erase(d.Leaves, d.Keeps)
+}
+
+func (d *ATA) native() uint64 {
+	if d.Native != 0 {
+		return d.Native
+	}
+	return d.shown()
+}
+
+// area is HPA, DCO and their newer form.
+func (d *ATA) area(t taskfile) regs {
+	was := d.nativeOK
+	d.nativeOK = false
+	switch {
+	case d.NoNative:
+		return aborted(0)
+	case t.cmd == 0x27 && d.HPA, t.cmd == 0x78 && d.AMAC && t.feature == 0:
+		d.nativeOK = true
+		return regs{status: 0x50, lba: d.native() - 1}
+	case t.cmd == 0xb1 && d.DCO && t.feature == 0xc2:
+		clear(t.data)
+		binary.LittleEndian.PutUint64(t.data[6:], d.native()-1)
+		t.data[510] = 0xa5
+		var sum byte
+		for _, v := range t.data[:511] {
+			sum += v
+		}
+		t.data[511] = -sum
+		return good
+	case d.NoUnhide:
+		return aborted(0)
+	case t.cmd == 0x37 && d.HPA && was && t.count&1 != 0, t.cmd == 0x78 && d.AMAC && t.feature == 1:
+		d.size = (t.lba + 1) * 512
+		return good
+	case t.cmd == 0xb1 && d.DCO && t.feature == 0xc0:
+		d.size = d.native() * 512
+		return good
+	}
+	return aborted(0)
+}
+
+// Rescan shows the kernel the size that the drive has now.
+func (d *ATA) Rescan() error {
+	d.Told.SizeBytes = d.size
+	return nil
+}
+
+func (d *ATA) security(t taskfile) regs {
+	was := d.prepared
+	d.prepared = false
+	if !d.Supported || d.Frozen || d.Expired {
+		return aborted(0)
+	}
+	pw := ""
+	if len(t.data) == 512 {
+		pw = string(t.data[2:34])
+	}
+	switch t.cmd {
+	case 0xf1:
+		if d.Locked {
+			return aborted(0)
+		}
+		d.Enabled, d.Password = true, pw
+		d.Passwords++
+		return good
+	case 0xf3:
+		d.prepared = true
+		return good
+	case 0xf2:
+		if !d.Locked || pw != d.Password {
+			return aborted(0)
+		}
+		d.Locked = false
+		return good
+	case 0xf6:
+		if d.Locked || !d.Enabled || pw != d.Password {
+			return aborted(0)
+		}
+		d.Enabled, d.Password = false, ""
+		return good
+	}
+	return d.eraseUnit(t, was, pw)
+}
+
+func (d *ATA) eraseUnit(t taskfile, prepared bool, pw string) regs {
+	if !prepared || !d.Enabled || pw != d.Password || t.data[0]&2 != 0 && !d.Enhanced {
+		return aborted(0)
+	}
+	d.Clock.Sleep(d.Takes)
+	if d.EraseFails {
+		d.eraseFrom(0, len(d.blocks)/2, Zeros)
+		return regs{status: 0x51, err: 4}
+	}
+	if !d.ErasesNone {
+		d.Erase(d.Leaves, d.Keeps)
+	}
+	if !d.KeepsLock {
+		d.Enabled, d.Locked, d.Password = false, false, ""
+	}
+	return good
+}
+
+// PowerCycle is the drive off and on again: freeze locks go, a password locks.
+func (d *ATA) PowerCycle() {
+	if d.Enabled {
+		d.Locked = true
+	}
+	d.Expired, d.prepared = false, false
+	if !d.ThawsNothing {
+		d.Frozen, d.SanFrozen = false, false
+	}
+}
+
+// PSIDRevert is Opal's revert.
+func (d *ATA) PSIDRevert(psid string) error { return d.Opal.revert(psid, d.Medium) }
+
+func (d *ATA) blocked() error {
+	d.tick()
+	if d.running || d.SanFailed || d.Locked || d.Opal != nil && d.Opal.Locked {
+		return errors.New("input/output error")
+	}
+	return nil
+}
+
+// ReadAt reads, when nothing blocks it.
+func (d *ATA) ReadAt(p []byte, off int64) (int, error) {
+	if err := d.blocked(); err != nil {
+		return 0, err
+	}
+	return d.Medium.ReadAt(p, off)
+}
+
+// WriteAt writes, when nothing blocks it.
+func (d *ATA) WriteAt(p []byte, off int64) (int, error) {
+	if err := d.blocked(); err != nil {
+		return 0, err
+	}
+	return d.Medium.WriteAt(p, off)
+}
