@@ -79,18 +79,6 @@ type API struct {
 // maxRequest is the largest body in bytes.
 const maxRequest = 1 << 20
 
-type operatorKey struct{}
-
-// WithOperator puts the operator into a request's context; the listener calls it.
-func WithOperator(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, operatorKey{}, name)
-}
-
-func operatorOf(r *http.Request) string {
-	name, _ := r.Context().Value(operatorKey{}).(string)
-	return name
-}
-
 type fileKey struct{}
 
 // WithFile puts what the asker may have opened for this request into its context: take gives the file once, nil when
@@ -108,23 +96,8 @@ func fileOf(r *http.Request) *os.File {
 
 // Handler answers the API. A request without an operator is refused.
 func (a *API) Handler() http.Handler {
-	mux := http.NewServeMux()
-	if a.Shelf != nil {
-		a.imageRoutes(mux)
-		a.houseRoutes(mux)
-		a.contentRoutes(mux)
-	}
-	if a.Exchange != nil {
-		a.exchangeRoutes(mux)
-	}
-	a.deviceRoutes(mux)
-	a.jobRoutes(mux)
-	a.settingRoutes(mux)
-	a.statusRoutes(mux)
-	mux.HandleFunc("GET /api/v1/version", func(w http.ResponseWriter, r *http.Request) {
-		a.reply(w, map[string]string{"version": a.Version}, nil)
-	})
-	mux.HandleFunc("/", a.notHere)
+	rs := a.table()
+	rs.mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if operatorOf(r) == "" {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
@@ -140,7 +113,7 @@ func (a *API) Handler() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
+		rs.mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
 }
 
@@ -164,25 +137,25 @@ func (a *API) notHere(w http.ResponseWriter, r *http.Request) {
 	a.reply(w, nil, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
 }
 
-func (a *API) deviceRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/devices", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) deviceRoutes(rs *routes) {
+	rs.handle("GET /api/v1/devices", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Devices(r.Context())
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("GET /api/v1/devices/{ref}", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/devices/{ref}", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Device(r.Context(), r.PathValue("ref"))
 		if err == nil {
 			out.Start, err = a.lastStart(r.Context(), out.ID)
 		}
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("POST /api/v1/devices/{ref}/settle", actOn(a, a.Bench.Settle))
-	mux.HandleFunc("POST /api/v1/devices/{ref}/set", actOn(a, a.Bench.SetDevice))
-	mux.HandleFunc("POST /api/v1/devices/{ref}/lost", actOn(a, a.Bench.Lose))
-	mux.HandleFunc("POST /api/v1/devices/{ref}/return", actOn(a, a.Bench.Return))
-	mux.HandleFunc("POST /api/v1/devices/adopt", act(a, a.Bench.Adopt))
-	mux.HandleFunc("POST /api/v1/devices/import", act(a, a.Bench.ImportDevices))
-	mux.HandleFunc("GET /api/v1/boots", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/devices/{ref}/settle", store.Technician, actOn(a, a.Bench.Settle))
+	rs.handle("POST /api/v1/devices/{ref}/set", store.Technician, actOn(a, a.Bench.SetDevice))
+	rs.handle("POST /api/v1/devices/{ref}/lost", store.Technician, actOn(a, a.Bench.Lose))
+	rs.handle("POST /api/v1/devices/{ref}/return", store.Technician, actOn(a, a.Bench.Return))
+	rs.handle("POST /api/v1/devices/adopt", store.Technician, act(a, a.Bench.Adopt))
+	rs.handle("POST /api/v1/devices/import", store.Technician, act(a, a.Bench.ImportDevices))
+	rs.handle("GET /api/v1/boots", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BootLogs(r.Context(), r.URL.Query().Get("mac"))
 		for i := range out {
 			a.explain(&out[i])
@@ -207,25 +180,25 @@ func (a *API) lastStart(ctx context.Context, id string) (*store.BootLog, error) 
 	return &logs[0], nil
 }
 
-func (a *API) jobRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("POST /api/v1/deploys", act(a, a.Bench.Deploy))
-	mux.HandleFunc("POST /api/v1/renames", act(a, a.Bench.Rename))
-	mux.HandleFunc("POST /api/v1/captures", act(a, a.Bench.Capture))
-	mux.HandleFunc("GET /api/v1/jobs", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) jobRoutes(rs *routes) {
+	rs.handle("POST /api/v1/deploys", store.Technician, act(a, a.Bench.Deploy))
+	rs.handle("POST /api/v1/renames", store.Technician, act(a, a.Bench.Rename))
+	rs.handle("POST /api/v1/captures", store.Technician, act(a, a.Bench.Capture))
+	rs.handle("GET /api/v1/jobs", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Jobs(r.Context(), r.URL.Query().Get("all") != "")
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("GET /api/v1/jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/jobs/{id}", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Job(r.Context(), job.ID(r.PathValue("id")))
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("POST /api/v1/jobs/{id}/cancel", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/jobs/{id}/cancel", store.Technician, func(w http.ResponseWriter, r *http.Request) {
 		stamp := store.StampOf(r.Context())
 		stamp.Untouched = r.URL.Query().Has("untouched")
 		out, err := a.Bench.Cancel(store.WithStamp(r.Context(), stamp), operatorOf(r), job.ID(r.PathValue("id")))
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("GET /api/v1/jobs/{id}/watch", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/jobs/{id}/watch", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out := newLines[store.JobView, store.JobView](a, w)
 		var last store.JobView
 		err := a.Bench.Watch(r.Context(), job.ID(r.PathValue("id")), func(v store.JobView) error {
@@ -236,31 +209,31 @@ func (a *API) jobRoutes(mux *http.ServeMux) {
 	})
 }
 
-func (a *API) settingRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/roles", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) settingRoutes(rs *routes) {
+	rs.handle("GET /api/v1/roles", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Roles(r.Context())
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("POST /api/v1/roles", act(a, a.Bench.PutRole))
-	mux.HandleFunc("GET /api/v1/bench", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/roles", store.ImageManager, act(a, a.Bench.PutRole))
+	rs.handle("GET /api/v1/bench", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.Bench(r.Context())
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("POST /api/v1/bench", act(a, a.Bench.OpenBench))
-	mux.HandleFunc("GET /api/v1/auto-deploy", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/bench", store.Technician, act(a, a.Bench.OpenBench))
+	rs.handle("GET /api/v1/auto-deploy", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.AutoDeploy(r.Context())
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("POST /api/v1/auto-deploy", act(a, a.Bench.SetAutoDeploy))
-	mux.HandleFunc("GET /api/v1/bundles", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/auto-deploy", store.Administrator, act(a, a.Bench.SetAutoDeploy))
+	rs.handle("GET /api/v1/bundles", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.BundleUses(r.Context())
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("GET /api/v1/audit/chain", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/audit/chain", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Bench.AuditChain(r.Context())
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("GET /api/v1/audit", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/audit", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
 		if err != nil || limit < 1 || limit > 10000 {
 			limit = 100

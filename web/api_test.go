@@ -37,7 +37,7 @@ func (b bench) Watch(_ context.Context, _ job.ID, f func(store.JobView) error) e
 func ask(a *web.API, operator, method, path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "/api/v1/"+path, strings.NewReader(body))
 	w := httptest.NewRecorder()
-	a.Handler().ServeHTTP(w, r.WithContext(web.WithOperator(r.Context(), operator)))
+	a.Handler().ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), web.Actor{Name: operator, Right: store.Administrator})))
 	return w
 }
 

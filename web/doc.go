@@ -55,5 +55,6 @@
 // the device since, the act is refused (E660, status 409) with what, when and by whom. Both are optional, and hold for
 // POST of devices/adopt, devices/{ref}/settle, set, lost and return, of deploys and renames.
 //
-// Who the operator is, the listener decides: on the unix socket it is the user at the other end (SO_PEERCRED).
+// Who the operator is and what he may do (Actor), the listener decides: on the unix socket it is the user at the other
+// end (SO_PEERCRED), with all rights. Each route names the right that it needs (route.go); pages are made in page.go.
 package web

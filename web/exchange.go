@@ -22,36 +22,36 @@ type Exchange interface {
 	Pull(ctx context.Context, operator string, t store.Transfer, tell func(store.Work)) (store.Imported, error)
 }
 
-func (a *API) exchangeRoutes(mux *http.ServeMux) {
+func (a *API) exchangeRoutes(rs *routes) {
 	x := a.Exchange
-	mux.HandleFunc("POST /api/v1/images/bundle/export", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/images/bundle/export", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		long(a, w, r, func(ctx context.Context, operator string, e store.BundleExport, tell func(store.Work)) (store.Bundled, error) {
 			e.Opened = fileOf(r)
 			return x.ExportBundle(ctx, operator, e, tell)
 		})
 	})
-	mux.HandleFunc("POST /api/v1/images/bundle/import", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/images/bundle/import", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		long(a, w, r, func(ctx context.Context, operator string, i store.BundleImport, tell func(store.Work)) (store.Imported, error) {
 			i.Opened = fileOf(r)
 			return x.ImportBundle(ctx, operator, i, tell)
 		})
 	})
-	mux.HandleFunc("POST /api/v1/images/push", func(w http.ResponseWriter, r *http.Request) { long(a, w, r, x.Push) })
-	mux.HandleFunc("POST /api/v1/images/pull", func(w http.ResponseWriter, r *http.Request) { long(a, w, r, x.Pull) })
-	mux.HandleFunc("GET /api/v1/image-keys", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/images/push", store.ImageManager, func(w http.ResponseWriter, r *http.Request) { long(a, w, r, x.Push) })
+	rs.handle("POST /api/v1/images/pull", store.ImageManager, func(w http.ResponseWriter, r *http.Request) { long(a, w, r, x.Pull) })
+	rs.handle("GET /api/v1/image-keys", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := x.Keys(r.Context())
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("DELETE /api/v1/image-keys/{key}", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("DELETE /api/v1/image-keys/{key}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, struct{}{}, x.ForgetKey(r.Context(), operatorOf(r), r.PathValue("key")))
 	})
-	mux.HandleFunc("GET /api/v1/peers", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/peers", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := x.Peers(r.Context())
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("POST /api/v1/peers/allow", act(a, x.AllowPeer))
-	mux.HandleFunc("POST /api/v1/peers", act(a, x.AddPeer))
-	mux.HandleFunc("DELETE /api/v1/peers/{name}", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/peers/allow", store.Administrator, act(a, x.AllowPeer))
+	rs.handle("POST /api/v1/peers", store.Administrator, act(a, x.AddPeer))
+	rs.handle("DELETE /api/v1/peers/{name}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, struct{}{}, x.RemovePeer(r.Context(), operatorOf(r), r.PathValue("name")))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ingot/imaging/job"
+	"ingot/store"
 	"ingot/web"
 )
 
@@ -35,7 +36,7 @@ func FuzzAPI(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(body))
 		r.Method, r.URL = method, u
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r.WithContext(web.WithOperator(r.Context(), "anna")))
+		handler.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), web.Actor{Name: "anna", Right: store.Administrator})))
 		var answer json.RawMessage
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil && method != http.MethodHead {
 			t.Fatalf("%s %q = %d %q", method, path, w.Code, w.Body)

@@ -9,8 +9,8 @@ import (
 )
 
 // houseRoutes are those of keeping records and image store whole and small.
-func (a *API) houseRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("POST /api/v1/images/check", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) houseRoutes(rs *routes) {
+	rs.handle("POST /api/v1/images/check", store.ImageManager, func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		c := store.Check{ReadData: q.Get("read-data") != "", Heal: q.Get("heal") != ""}
 		if p := q.Get("percent"); p != "" {
@@ -24,7 +24,7 @@ func (a *API) houseRoutes(mux *http.ServeMux) {
 		done, err := a.Shelf.Check(r.Context(), c, out.work)
 		out.end(done, err)
 	})
-	mux.HandleFunc("POST /api/v1/images/gc", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/images/gc", store.ImageManager, func(w http.ResponseWriter, r *http.Request) {
 		var in store.Sweep
 		if err := readBody(r, &in); err != nil {
 			a.reply(w, nil, err)
@@ -34,7 +34,7 @@ func (a *API) houseRoutes(mux *http.ServeMux) {
 		done, err := a.Shelf.Sweep(r.Context(), operatorOf(r), in, out.work)
 		out.end(done, err)
 	})
-	mux.HandleFunc("GET /api/v1/images/keeping", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/images/keeping", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Shelf.Keeping(r.Context())
 		a.reply(w, out, err)
 	})

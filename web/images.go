@@ -16,26 +16,26 @@ type Line[Step, Done any] struct {
 	Fault *job.Fault `json:"fault,omitempty"`
 }
 
-func (a *API) imageRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/images", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) imageRoutes(rs *routes) {
+	rs.handle("GET /api/v1/images", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Shelf.Images(r.Context())
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("GET /api/v1/images/{image}/history", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/images/{image}/history", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Shelf.History(r.Context(), r.PathValue("image"))
 		a.reply(w, out, err)
 	})
-	mux.HandleFunc("GET /api/v1/images/{ref}/devices", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("GET /api/v1/images/{ref}/devices", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := a.Shelf.Recipients(r.Context(), r.PathValue("ref"))
 		a.reply(w, list(out), err)
 	})
-	mux.HandleFunc("POST /api/v1/images/release", act(a, a.Shelf.Release))
-	mux.HandleFunc("POST /api/v1/images/retire", act(a, a.Shelf.Retire))
-	mux.HandleFunc("POST /api/v1/images/withdraw", act(a, a.Shelf.Withdraw))
-	mux.HandleFunc("POST /api/v1/images/rollback", act(a, a.Shelf.Rollback))
-	mux.HandleFunc("POST /api/v1/images/delete", act(a, a.Shelf.Delete))
-	mux.HandleFunc("POST /api/v1/images/cadence", act(a, a.Shelf.SetCadence))
-	mux.HandleFunc("POST /api/v1/images/import", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/images/release", store.ImageManager, act(a, a.Shelf.Release))
+	rs.handle("POST /api/v1/images/retire", store.ImageManager, act(a, a.Shelf.Retire))
+	rs.handle("POST /api/v1/images/withdraw", store.ImageManager, act(a, a.Shelf.Withdraw))
+	rs.handle("POST /api/v1/images/rollback", store.ImageManager, act(a, a.Shelf.Rollback))
+	rs.handle("POST /api/v1/images/delete", store.ImageManager, act(a, a.Shelf.Delete))
+	rs.handle("POST /api/v1/images/cadence", store.ImageManager, act(a, a.Shelf.SetCadence))
+	rs.handle("POST /api/v1/images/import", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		var in store.Import
 		if err := readBody(r, &in); err != nil {
 			a.reply(w, nil, err)
@@ -46,7 +46,7 @@ func (a *API) imageRoutes(mux *http.ServeMux) {
 		done, err := a.Shelf.Import(r.Context(), operatorOf(r), in, out.work)
 		out.end(done, err)
 	})
-	mux.HandleFunc("POST /api/v1/images/export", func(w http.ResponseWriter, r *http.Request) {
+	rs.handle("POST /api/v1/images/export", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		var in store.Export
 		if err := readBody(r, &in); err != nil {
 			a.reply(w, nil, err)

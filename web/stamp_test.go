@@ -31,7 +31,7 @@ func TestAnActCarriesItsIdAndTheViewThatItWasDecidedOn(t *testing.T) {
 		r.Header.Set("Idempotency-Key", key)
 		r.Header.Set("If-Match", match)
 		w := httptest.NewRecorder()
-		a.Handler().ServeHTTP(w, r.WithContext(web.WithOperator(r.Context(), "anna")))
+		a.Handler().ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), web.Actor{Name: "anna", Right: store.Administrator})))
 		return w
 	}
 	for _, c := range []struct {
@@ -72,7 +72,7 @@ func TestAStopSaysWhetherAnybodyAgreedToAHalfWrittenDisk(t *testing.T) {
 		b.got = nil
 		r := httptest.NewRequest("POST", "/api/v1/jobs/b05b05b05b05b05b/"+path, nil)
 		w := httptest.NewRecorder()
-		a.Handler().ServeHTTP(w, r.WithContext(web.WithOperator(r.Context(), "anna")))
+		a.Handler().ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), web.Actor{Name: "anna", Right: store.Administrator})))
 		if w.Code != http.StatusOK || len(b.got) != 1 || b.got[0].Untouched != want {
 			t.Errorf("%s: status %d, stamps %+v; want untouched %v", path, w.Code, b.got, want)
 		}

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"time"
+
+	"ingot/store"
 )
 
 // Status is what a daemon tells about itself. Serving is false when a command opened the data folder by itself: then
@@ -17,8 +19,11 @@ type Status struct {
 	Pin        string    `json:"pin"` // of the agent listener's key
 }
 
-func (a *API) statusRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/daemon", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) statusRoutes(rs *routes) {
+	rs.handle("GET /api/v1/version", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
+		a.reply(w, map[string]string{"version": a.Version}, nil)
+	})
+	rs.handle("GET /api/v1/daemon", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		s := a.Status
 		s.Version, s.Interfaces = a.Version, list(s.Interfaces)
 		a.reply(w, s, nil)

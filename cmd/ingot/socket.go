@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ingot/imaging/job"
+	"ingot/store"
 	"ingot/web"
 )
 
@@ -42,6 +43,11 @@ func (p peer) name(said string) string {
 	return operatorName(p.uid, said)
 }
 
+// actor is the operator with all rights: whom the file system lets at the socket, root has let in.
+func (p peer) actor(said string) web.Actor {
+	return web.Actor{Name: p.name(said), Right: store.Administrator}
+}
+
 // userName is what a system user may be called, so that a header cannot put anything else into the record.
 var userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$`)
 
@@ -58,7 +64,7 @@ func apiServer(api *web.API) *http.Server {
 		},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, _ := r.Context().Value(peerKey{}).(peer)
-			ctx := web.WithOperator(r.Context(), p.name(r.Header.Get(operatorHeader)))
+			ctx := web.WithActor(r.Context(), p.actor(r.Header.Get(operatorHeader)))
 			if p.files != nil {
 				ctx = web.WithFile(ctx, p.files.take)
 			}
