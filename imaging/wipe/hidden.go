@@ -10,9 +10,9 @@ import (
 // openHidden looks for sectors that an ATA drive keeps back (HPA, DCO, or their newer form), says what it found in one
 // of three states, and opens them where the drive lets us. What stays hidden ends an overwrite before it starts, since
 // no overwrite reaches it; a sanitize does.
-func (r *run) openHidden() *end {
+func (r *run) openHidden() {
 	if r.ability.ATA == nil {
-		return nil
+		return
 	}
 	h, max := findHidden(r.Port, *r.ability.ATA)
 	r.rep.Hidden = h
@@ -24,20 +24,15 @@ func (r *run) openHidden() *end {
 		r.warn(WarnHiddenUnknown)
 	case h.State == HiddenFound:
 		r.warn(WarnHidden)
-		if !h.Removed && r.onlyOverwrites() {
-			return ended(Refused, CauseHidden, "%d bytes are hidden by %s and could not be opened: %s", h.Bytes, h.What, h.Why)
-		}
 	}
-	return nil
 }
 
-func (r *run) onlyOverwrites() bool {
-	for _, s := range r.rep.Plan.Steps {
-		if s.Technique != Overwrite {
-			return false
-		}
+// covered refuses an overwrite that would leave sectors out.
+func (r *run) covered() *end {
+	if h := r.rep.Hidden; h.State == HiddenFound && !h.Removed {
+		return ended(Refused, CauseHidden, "%d bytes are hidden by %s and could not be opened: %s", h.Bytes, h.What, h.Why)
 	}
-	return true
+	return nil
 }
 
 // findHidden compares what the drive shows with what it has. native is the count of sectors that it has.

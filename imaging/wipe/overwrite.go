@@ -13,6 +13,9 @@ const writePiece = 1 << 20
 // overwrite writes every block once and reads every block back. A block that cannot be written does not end the pass:
 // the rest is overwritten all the same, and the Report says how much was.
 func (r *run) overwrite() *end {
+	if e := r.covered(); e != nil {
+		return e
+	}
 	size, sector := r.rep.Drive.SizeBytes, r.rep.Drive.SectorSize
 	r.rep.Completion, r.rep.Verification = Completion{}, Verification{}
 	ev := Evidence{Seed: r.seed, Size: size, Sector: sector, Depth: r.order.Policy.Depth}

@@ -170,9 +170,7 @@ func (r *run) wipe(ctx context.Context) *end {
 			return e
 		}
 	}
-	if e := r.openHidden(); e != nil {
-		return e
-	}
+	r.openHidden()
 	return r.steps(ctx)
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ingot/imaging/passthru"
 	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/wipetest"
 )
@@ -156,4 +157,9 @@ func sleeps(d *wipetest.ATA) func() error {
 		d.PowerCycle()
 		return nil
 	}
+}
+
+// identify is a command that only lets simulated time reach the drive.
+func identify() passthru.NVMe {
+	return passthru.NVMe{Opcode: 0x06, CDW: [6]uint32{1}, Data: make([]byte, 4096)}
 }

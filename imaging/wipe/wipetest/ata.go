@@ -69,6 +69,13 @@ func NewATA(m *Medium, rotation uint16) *ATA {
 	return d
 }
 
+// Hide keeps the second half of the drive back, as an HPA or a DCO does.
+func (d *ATA) Hide() {
+	d.Native = d.shown()
+	d.Told.SizeBytes /= 2
+	d.size = d.Told.SizeBytes
+}
+
 // taskfile is a decoded command.
 type taskfile struct {
 	cmd     uint8

@@ -44,6 +44,11 @@ func (m *Medium) Size() int { return len(m.blocks) * Block }
 // Readable counts the former user's blocks that the interface still shows.
 func (m *Medium) Readable() int { return m.count(m.blocks) }
 
+// ReadableIn counts those among the first bytes of it.
+func (m *Medium) ReadableIn(bytes uint64) int {
+	return m.count(m.blocks[:min(len(m.blocks), int(bytes/Block))])
+}
+
 // Left counts the former user's blocks that are anywhere in the cells.
 func (m *Medium) Left() int { return m.count(m.blocks) + m.count(m.stale) }
 
