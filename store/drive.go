@@ -27,6 +27,7 @@ type Drive struct {
 
 	Seen      time.Time `json:"seen"`             // when it came into that device, or was closed: what a device told before is old
 	Owed      time.Time `json:"owed"`             // since then it is to be told what became of its data; zero: nothing is owed
+	Begun     job.ID    `json:"begun,omitempty"`  // the wipe that began it and did not see its end
 	Closed    uint64    `json:"closed,omitempty"` // number of the newest Evidence about it
 	Destroyed bool      `json:"destroyed,omitempty"`
 }
@@ -189,6 +190,16 @@ func (tx *Tx) settleDrive(rec *Drive, d Device, owing bool) error {
 		rec.Owed = tx.now
 	}
 	return errors.Join(notes...)
+}
+
+// LeaveBegun notes that a wipe began a drive and did not see how that ended; an empty id, that a new one begins.
+func (tx *Tx) LeaveBegun(key string, by job.ID) error {
+	d, err := tx.Drive(key)
+	if err != nil {
+		return err
+	}
+	d.Begun = by
+	return tx.putDrive(d)
 }
 
 // oweAll makes every drive that is in a device owe a record: it came back from somebody.

@@ -64,7 +64,7 @@ func (tx *Tx) PutEvidence(e Evidence) error {
 	case e.Kind == Wiped && rec.Vague:
 		return job.Faultf(job.CodeNoCertificate, "The %s tells nothing by which it is told from another.", rec.Word())
 	}
-	rec.Closed, rec.Owed, rec.Destroyed, rec.Seen = e.Number, time.Time{}, e.Kind == Destroyed, tx.now
+	rec.Closed, rec.Owed, rec.Destroyed, rec.Seen, rec.Begun = e.Number, time.Time{}, e.Kind == Destroyed, tx.now, ""
 	key := binary.BigEndian.AppendUint64(nil, e.Number)
 	return errors.Join(put(tx, bEvidence, key, e), put(tx, bEvidenceID, []byte(e.ID), e.Number),
 		put(tx, bEvidenceBy, append(append([]byte(e.Drive), 0), key...), e.Number), tx.putDrive(rec),

@@ -24,7 +24,7 @@ func (tx *Tx) gate(was Device, d *Device) error {
 	if err := tx.keepDrives(*d, owing); err != nil {
 		return err
 	}
-	if d.State == Returned && !comesBack(was.State) {
+	if comesBack(d.State) && !comesBack(was.State) {
 		if err := tx.oweAll(d.ID); err != nil {
 			return err
 		}

@@ -120,7 +120,9 @@ func TestADriveIsOwedFromTheReturnOn(t *testing.T) {
 	a, b := sata("DRIVE-A1"), sata("DRIVE-B2")
 	put := func(id string, s store.DeviceState, drives ...job.Drive) error {
 		now = now.Add(time.Hour)
-		return db.Update(func(tx *store.Tx) error { return tx.PutDevice(store.Device{ID: id, Serial: id, State: s, Drives: drives, Seen: now}) })
+		return db.Update(func(tx *store.Tx) error {
+			return tx.PutDevice(store.Device{ID: id, Serial: id, State: s, Drives: drives, Seen: now})
+		})
 	}
 	refused := func(what string, err error, words ...string) {
 		t.Helper()
@@ -165,7 +167,9 @@ func TestADriveBringsItsHistoryAlong(t *testing.T) {
 	put := func(id string, s store.DeviceState, drives ...job.Drive) {
 		t.Helper()
 		now = now.Add(time.Hour)
-		update(t, db, func(tx *store.Tx) error { return tx.PutDevice(store.Device{ID: id, Serial: id, State: s, Drives: drives, Seen: now}) })
+		update(t, db, func(tx *store.Tx) error {
+			return tx.PutDevice(store.Device{ID: id, Serial: id, State: s, Drives: drives, Seen: now})
+		})
 	}
 	drive := func() (d store.Drive) {
 		t.Helper()

@@ -125,3 +125,28 @@ func (tx *Tx) PutWipePolicy(p wipe.Policy) (wipe.Policy, error) {
 	}
 	return p, put(tx, bSettings, []byte(keyWipePolicy), p)
 }
+
+// DriveView is a drive of a device, for people.
+type DriveView struct {
+	Drive
+	Here    bool       `json:"here"`    // it is in the device that was asked about; else it was
+	Present bool       `json:"present"` // the device told of it when it was last seen
+	Records []Evidence `json:"records"` // about it, oldest first, wherever it was; without the signed bytes
+}
+
+// Standing says where the drive stands.
+func (v DriveView) Standing() string {
+	switch {
+	case v.Destroyed:
+		return "destroyed"
+	case !v.Here:
+		return "in " + v.Homes[len(v.Homes)-1].Label
+	case v.Owes() && !v.Present:
+		return "absent, not accounted for"
+	case v.Owes():
+		return "to be wiped"
+	case v.Closed != 0:
+		return "wiped"
+	}
+	return "in use"
+}

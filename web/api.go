@@ -71,6 +71,8 @@ type API struct {
 
 	Exchange Exchange // versions that travel; nil leaves its paths out
 
+	Wiper Wiper // wipes and what proves them; nil leaves its paths out
+
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil

@@ -19,6 +19,7 @@ import (
 	"ingot/imaging/agent"
 	"ingot/imaging/job"
 	"ingot/imaging/job/client"
+	"ingot/imaging/wipe"
 )
 
 // patience is how long the search for the network stays grey before the screen asks for help.
@@ -163,7 +164,20 @@ func (w *worker) agent(l *laptop, line cmdline.Line) *agent.Agent {
 		Say:          w.say,
 		Log:          w.log,
 		Stop:         w.screen.stop,
+		Wiper:        agent.Local{Sys: "/sys"},
+		Thaw:         thaw(),
 	}
+}
+
+// sleepTime is how long the machine sleeps so that its drives lose their freeze lock, in seconds.
+const sleepTime = 5
+
+// thaw is how a frozen drive is thawed here; nil where the machine has no sleep that switches its drives off.
+func thaw() func() error {
+	if !wipe.CanSleep("/sys") {
+		return nil
+	}
+	return func() error { return wipe.Sleep("/sys", sleepTime) }
 }
 
 // fail shows what ended the start.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 
@@ -46,6 +47,9 @@ type config struct {
 	Image struct {
 		MustHave []mustHave `toml:"must_have"` // software that this site wants in its images
 	} `toml:"image"`
+	Wipe struct {
+		Organisation string `toml:"organisation"` // that stands on certificates
+	} `toml:"wipe"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
@@ -130,6 +134,9 @@ func (c config) check() error {
 	}
 	if n := c.Images.Scrub; n < -1 || n > 10_000 {
 		return bad("images.scrub: %d is neither -1 nor 1 to 10000 MB a second.", n)
+	}
+	if o := c.Wipe.Organisation; len(o) > 100 || strings.ContainsFunc(o, unicode.IsControl) {
+		return bad("wipe.organisation: %.120q is not one line of at most 100 characters.", o)
 	}
 	if err := checkMustHave(c.Image.MustHave); err != nil {
 		return err

@@ -114,6 +114,7 @@ func (c config) text() string {
 	if len(c.Image.MustHave) == 0 {
 		b.WriteString(mustHaveHint)
 	}
+	part("\n[wipe]\n", setting{"organisation", quoted(c.Wipe.Organisation), `"Example Ltd, IT"`, "that stands on certificates of wiped drives"})
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
 }

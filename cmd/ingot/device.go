@@ -14,7 +14,8 @@ import (
 
 func (a *app) deviceCommand() *cobra.Command {
 	return group("device", "The laptops that are known", a.deviceList(), a.deviceShow(), a.deviceAdopt(), a.deviceSettle(), a.deviceSet(), a.deviceImport(),
-		a.deviceRename(), a.deviceLost(), a.deviceFound(), a.deviceReturn())
+		a.deviceRename(), a.deviceLost(), a.deviceFound(), a.deviceReturn(), a.deviceDrives(), a.deviceDestroyed(),
+		a.deviceCleared("ready", "ready", "Send a cleared device back into the pool"), a.deviceCleared("dispose", "dispose", "Send a cleared device out of the house"))
 }
 
 func (a *app) deviceList() *cobra.Command {

@@ -18,6 +18,7 @@ import (
 	"ingot/imaging/job"
 	"ingot/imaging/library"
 	"ingot/imaging/sign"
+	"ingot/imaging/wipe/cert"
 	"ingot/pxe"
 	"ingot/store"
 	"ingot/web"
@@ -28,7 +29,7 @@ import (
 //	DATA/ingot.lock        held by that process
 //	DATA/ingot.db          records
 //	DATA/packs, manifests  images; index and quarantine beside them are made from them
-//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions)
+//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions), wipe-certificates.key (of certificates alone)
 //	DATA/boot              the boot bundle
 //	DATA/ingot.sock        the API, while a daemon runs
 //	DATA/ingot.alive       the last daemon's sign of life: how it ended, and its clocks
@@ -86,7 +87,12 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if h.listener, err = deploy.LoadListener(filepath.Join(cfg.Data, "keys", "agent.key")); err != nil {
 		return nil, keyWords(err)
 	}
+	certs, err := cert.Load(filepath.Join(cfg.Data, "keys", "wipe-certificates.key"))
+	if err != nil {
+		return nil, keyWords(err)
+	}
 	h.service, err = deploy.New(deploy.Config{
+		Certs: certs, Organisation: cfg.Wipe.Organisation, Tool: "ingot " + version,
 		DB: h.db, Signer: signer, Boot: h.boot, Manifests: h.chunks.ManifestHandler(), Chunks: h.chunks.StreamHandler(), Whole: h.chunks.Whole,
 		Intake: func(disk uint64) deploy.Intake { return h.shelf.Begin(disk) },
 		Log:    log, AgentURL: cfg.agentURL(advertised(cfg)), AgentPin: h.listener.Pin(), Now: cfg.now,
@@ -97,7 +103,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	}
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Wiper: h.service, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

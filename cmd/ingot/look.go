@@ -186,7 +186,7 @@ func lookBundle(dir string) doctor.Bundle {
 
 // lookKeys reads the keys' rights, and holds the agent listener's key against the one that it serves.
 func lookKeys(ctx context.Context, cfg config, d doctor.Daemon) (keys []doctor.Key, pin doctor.Pin) {
-	for _, name := range []string{"agent.key", "jobs.key"} {
+	for _, name := range []string{"agent.key", "jobs.key", "wipe-certificates.key"} {
 		k := doctor.Key{Name: filepath.Join(cfg.Data, "keys", name)}
 		fi, err := os.Stat(k.Name)
 		switch {

@@ -12,10 +12,12 @@
 //	ingot peer allow | add | list | remove
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]
-//	ingot device list | show | adopt | settle | set | import
+//	ingot device list | show | adopt | settle | set | import | drives | destroyed | ready | dispose
 //	ingot role add | list
 //	ingot deploy DEVICE... --image NAME[@VERSION] | --role R [--name N]
 //	ingot capture DEVICE --image NAME --label L --note "..." | --backup [--keep 90d]
+//	ingot wipe DEVICE... [--dispose | --then-image NAME] | agree | policy
+//	ingot cert list | show | verify | export | key | check
 //	ingot job list | show | watch | cancel
 //	ingot boot log [MAC]
 //	ingot bench open | close | show
@@ -155,7 +157,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkOutput(c) }
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
-	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
+	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(), a.wipeCommand(), a.certCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
 		a.gcCommand(), a.checkCommand("ingot check"), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root

@@ -87,10 +87,10 @@ func brokenSituations(t *testing.T) (all []situation) {
 	add("a data folder under a file", filepath.Join(file, "data"), "image", "import", file, "--image", "x", "--label", "l", "--note", "n")
 	add("a data folder that cannot be made", "/proc/none", "image", "import", file, "--image", "x", "--label", "l", "--note", "n")
 	add("no data folder", filepath.Join(root, "absent"), list...)
-	for _, name := range []string{"ingot.db", "ingot.lock", "keys/agent.key", "keys/jobs.key"} {
+	for _, name := range []string{"ingot.db", "ingot.lock", "keys/agent.key", "keys/jobs.key", "keys/wipe-certificates.key"} {
 		add("a folder for "+name, folder(fresh(), name), list...)
 	}
-	for _, name := range []string{"ingot.db", "keys/agent.key", "keys/jobs.key"} {
+	for _, name := range []string{"ingot.db", "keys/agent.key", "keys/jobs.key", "keys/wipe-certificates.key"} {
 		dir := fresh()
 		write(dir, name, strings.Repeat("this is none of ours ", 1000))
 		add("garbage for "+name, dir, list...)

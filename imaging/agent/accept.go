@@ -42,20 +42,34 @@ func allowed(j job.Job, me identity) error {
 		return job.Faultf(job.CodeWrongDevice, "Order: serial %s. This laptop: %s.", j.Serial, me.serial)
 	case j.ValidFor <= 0:
 		return job.Faultf(job.CodeJobExpired, "")
-	case j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Inventory && j.Kind != job.Capture:
+	case j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Inventory && j.Kind != job.Capture && (j.Kind != job.Wipe || j.Wipe == nil):
 		return job.Faultf(job.CodeJobKind, "It is %q.", string(j.Kind))
 	case j.Kind != job.Inventory && j.Target.Serial == "":
 		return job.Faultf(job.CodeWrongDrive, "The order names no serial.")
+	case j.Kind == job.Wipe && !wipeNamed(*j.Wipe):
+		return job.Faultf(job.CodeWrongDrive, "The order does not name each drive.")
 	case j.Kind == job.Capture && (j.Capture == nil || j.Image.Name == ""):
 		return job.Faultf(job.CodeProtocol, "The order does not say what the drive becomes.")
-	case j.Kind != job.Inventory && j.Kind != job.Capture && j.Image.Manifest.IsZero():
+	case j.Kind != job.Inventory && j.Kind != job.Capture && j.Kind != job.Wipe && j.Image.Manifest.IsZero():
 		return job.Faultf(job.CodeManifest, "The order names no image.")
 	case j.Kind == job.Rename && (j.Known == nil || j.Known.Deployment == "" || !j.Personalise):
 		return job.Faultf(job.CodeNotOurs, "The order does not say what must be found.")
-	case j.Kind == job.Deploy && (j.Countdown < 1 || j.Countdown > job.MaxCountdown):
+	case (j.Kind == job.Deploy || j.Kind == job.Wipe) && (j.Countdown < 1 || j.Countdown > job.MaxCountdown):
 		return job.Faultf(job.CodeProtocol, "The order gives %d s to stop it.", j.Countdown)
 	}
 	return nil
+}
+
+// wipeNamed reports whether a wipe names its drives, each by a serial of its own.
+func wipeNamed(w job.Wiping) bool {
+	seen := map[string]bool{}
+	for _, d := range w.Drives {
+		if d.Serial == "" || d.SizeBytes == 0 || seen[d.Serial+d.WWN] {
+			return false
+		}
+		seen[d.Serial+d.WWN] = true
+	}
+	return len(w.Drives) > 0 && len(w.Drives) <= job.MaxWipeDrives
 }
 
 // expired reports whether a job that was received then may no longer start.

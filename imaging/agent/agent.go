@@ -16,6 +16,7 @@ import (
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
 	"ingot/imaging/preflight"
+	"ingot/imaging/wipe"
 )
 
 // How long an end stays on the screen.
@@ -43,6 +44,9 @@ type Agent struct {
 	Log          zerolog.Logger
 	Linger       time.Duration   // how long "done" is shown before a reset; 0 means 5 s
 	Second       time.Duration   // of the countdown; 0 means 1 s
+	Wiper        Wiper           // nil: this agent wipes nothing
+	Thaw         func() error    // sends the machine to sleep and wakes it; nil where it has no such sleep
+	WipeClock    wipe.Clock      // of the wiping; nil: the machine's
 	Stop         <-chan struct{} // a person at the laptop wants that writing does not begin; never closed; may be nil
 
 	me    identity

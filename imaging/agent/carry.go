@@ -66,7 +66,7 @@ func (d *deployment) result(err error) job.Result {
 	switch {
 	case errors.As(err, &fault) && fault.Code == job.CodeCancelled:
 		r.State = job.Cancelled
-	case errors.As(err, &fault) && fault.Code == job.CodeIndeterminate:
+	case errors.As(err, &fault) && (fault.Code == job.CodeIndeterminate || fault.Code == job.CodeUnsettled):
 		r.State = job.Indeterminate
 	}
 	return r
@@ -88,9 +88,16 @@ func (a *Agent) done(ctx context.Context, d *deployment) error {
 		v.Lines, v.Sentence = []string{r.Image.String()}, "The drive is in the library; nothing on it has changed."
 		a.Say("captured as " + printable(r.Image.String()))
 	}
+	if d.job.Kind == job.Wipe {
+		v.Lines, v.Sentence = d.wipes.lines(), "Every drive is wiped, and its certificate is stored."
+	}
 	if d.note != nil {
 		w := d.note.Code.Words()
 		v.Sentence, v.Next, v.Fault = w.Sentence, w.Next, d.note.Code
+	}
+	if d.job.Wipe != nil && d.job.Wipe.Then {
+		a.show(v)
+		return nil // the next order is asked for
 	}
 	if d.job.After != job.PowerOff {
 		a.show(v)

@@ -31,6 +31,7 @@ type deployment struct {
 	found    job.Found  // before the first write; once looked
 	looked   bool
 	source   reading // of a capture
+	wipes    erasures
 }
 
 // phase is one step. Its state is reported and acknowledged before do begins.
@@ -41,7 +42,7 @@ type phase struct {
 }
 
 // courses are the phases of each kind of job. An inventory has none: the Hello told it all.
-var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming, job.Capture: capturing}
+var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming, job.Capture: capturing, job.Wipe: wiping}
 
 // phases is the deploy, in order. Flushed is reported from within write, between the last flush and the last
 // read-back; done is the Result.
@@ -102,6 +103,9 @@ func (d *deployment) close() {
 		if err := d.manifest.Close(); err != nil {
 			d.agent.Log.Warn().Err(err).Msg("manifest was not closed")
 		}
+	}
+	if err := d.wipes.close(); err != nil {
+		d.agent.Log.Warn().Err(err).Msg("a wiped drive was not closed")
 	}
 	if d.source.drive != nil {
 		if err := d.source.drive.Close(); err != nil {

@@ -20,6 +20,9 @@ type Daemon interface {
 	Progress(ctx context.Context, id job.ID, p job.Progress) (job.Ack, error) // tried once: progress is not durable
 	Personal(ctx context.Context, id job.ID) (job.Personal, error)
 	Result(ctx context.Context, id job.ID, r job.Result) (job.Ack, error)
+	KeepJournal(ctx context.Context, id job.ID, j job.DriveJournal) (job.Ack, error)
+	Journal(ctx context.Context, id job.ID, drive int) (job.DriveJournal, error)
+	Wiped(ctx context.Context, id job.ID, r job.DriveReport) (job.DriveAck, error)
 	KeyID() job.KeyID // of the agent's own ephemeral key
 }
 
@@ -42,6 +45,11 @@ type Drives interface {
 	Examine(drives []job.Drive)                       // fills Health and Holds; writes nothing, may take seconds
 	Open(want job.Target) (*disk.Disk, error)         // exclusive, and equal to want in every fact, or a *job.Fault
 	OpenReader(want job.Target) (*disk.Reader, error) // likewise, for reading alone
+}
+
+// Wiper opens a drive as Drives.Open does, with its own commands; Local implements it.
+type Wiper interface {
+	OpenWipe(want job.Target) (WipePort, error)
 }
 
 // Written is a disk whose content is proven and that is not bootable yet: what personalising works on.

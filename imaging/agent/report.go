@@ -165,6 +165,9 @@ func (r *reporter) show(now time.Time) job.Progress {
 		v.Bar, v.Rate, v.Left = fraction(p.DoneBytes, p.TotalBytes), p.BytesPerSec, time.Duration(p.SecondsLeft)*time.Second
 		r.tell(p)
 	}
+	if r.state == job.WipeBegun {
+		d.wipes.show(&p, &v)
+	}
 	if up := d.source.upload.Load(); up != nil {
 		p.FetchedBytes = up.Sent.Load()
 	}
@@ -174,6 +177,9 @@ func (r *reporter) show(now time.Time) job.Progress {
 
 // subject is what a job is about, in a few words.
 func subject(j job.Job) string {
+	if j.Kind == job.Wipe && j.Wipe != nil {
+		return fmt.Sprintf("wipe, drives: %d", len(j.Wipe.Drives))
+	}
 	if j.Kind == job.Capture {
 		return fmt.Sprintf("drive %s into %s", j.Target.Serial, j.Image.Name)
 	}

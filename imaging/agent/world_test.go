@@ -27,6 +27,7 @@ import (
 	"ingot/imaging/job/client"
 	"ingot/imaging/library"
 	"ingot/imaging/sign"
+	"ingot/imaging/wipe"
 	"ingot/store"
 )
 
@@ -171,6 +172,7 @@ type bench struct {
 	ahead   atomic.Int64      // the daemon's clock before the real one
 	packs   *chunkstore.Store // nil: the chunks come from img, past the wire
 	intake  func(deploy.Intake) deploy.Intake
+	tune    func(*deploy.Config)
 }
 
 func (b *bench) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
@@ -217,6 +219,9 @@ func (b *bench) start(seed func(tx *store.Tx) error) {
 		cfg.Manifests, cfg.Chunks = b.packs.ManifestHandler(), b.packs.StreamHandler()
 		lib := &library.Library{DB: db, Store: b.packs}
 		cfg.Intake = func(n uint64) deploy.Intake { return b.intake(lib.Begin(n)) }
+	}
+	if b.tune != nil {
+		b.tune(&cfg)
 	}
 	b.db = db
 	b.service, err = deploy.New(cfg)
@@ -274,7 +279,9 @@ type laptop struct {
 	stop     chan struct{}
 	second   time.Duration // of the countdown
 
-	noSystem error // why no drive of the laptop can be started
+	wiper     agent.Wiper
+	wipeClock wipe.Clock
+	noSystem  error // why no drive of the laptop can be started
 }
 
 func (b *bench) laptop(mibs int) *laptop {
@@ -303,7 +310,7 @@ func (l *laptop) boot(ctx context.Context) (wait func() error) {
 	}
 	a := &agent.Agent{Daemon: c, Images: images, Library: &chunkstore.Client{HTTP: c.HTTP(), Base: c.Base()}, Machine: l, Drives: l, Personaliser: l, Firmware: l, Power: l, Screen: l, Token: token,
 		Say: func(s string) { l.said <- s }, Log: zerolog.Nop(), Linger: time.Millisecond,
-		Second: l.second, Stop: l.stop}
+		Second: l.second, Stop: l.stop, Wiper: l.wiper, WipeClock: l.wipeClock}
 	done := make(chan error, 1)
 	go func() {
 		done <- a.Run(ctx)
@@ -442,6 +449,14 @@ func (l *laptop) Show(v agent.View) {
 	defer l.mu.Unlock()
 	l.views = append(l.views, v)
 }
+
+func (l *laptop) viewsNow() []agent.View {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]agent.View(nil), l.views...)
+}
+
+func truncateTo(path string, size int64) error { return os.Truncate(path, size) }
 
 func (l *laptop) lastView() agent.View {
 	l.mu.Lock()

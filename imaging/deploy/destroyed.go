@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ingot/imaging/job"
+	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/cert"
 	"ingot/store"
 )
@@ -204,4 +205,48 @@ func (s *Service) CheckCertificates(context.Context) (c cert.Chain, err error) {
 		return err
 	})
 	return walk.Chain(), err
+}
+
+// DrivesOf lists the drives that are, or were, in a device, with all that is on record about each.
+func (s *Service) DrivesOf(_ context.Context, ref string) (out []store.DriveView, err error) {
+	err = s.db.View(func(tx *store.Tx) error {
+		d, err := tx.FindDevice(ref)
+		if err != nil {
+			return err
+		}
+		all, err := tx.DrivesOf(d.ID)
+		if err != nil {
+			return err
+		}
+		present := store.InternalDrives(d)
+		for _, r := range all {
+			v := store.DriveView{Drive: r, Here: r.Device == d.ID, Present: slices.ContainsFunc(present, func(p store.Present) bool { return p.Key == r.Key })}
+			if v.Records, err = tx.EvidenceOf(r.Key); err != nil {
+				return err
+			}
+			for i := range v.Records {
+				v.Records[i].Signed = nil
+			}
+			out = append(out, v)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// WipePolicy gives the site's policy.
+func (s *Service) WipePolicy(context.Context) (p wipe.Policy, err error) {
+	err = s.db.View(func(tx *store.Tx) error { p, err = tx.WipePolicy(); return err })
+	return p, err
+}
+
+// SetWipePolicy writes it, under the next version. Wipes that were ordered before follow the one before.
+func (s *Service) SetWipePolicy(_ context.Context, operator string, p wipe.Policy) (wipe.Policy, error) {
+	err := s.update(func(tx *store.Tx) (err error) {
+		if p, err = tx.PutWipePolicy(p); err != nil {
+			return err
+		}
+		return tx.Audit(operator, "wipe policy", "server", fmt.Sprintf("Policy %s, version %d.", p.Name, p.Version))
+	})
+	return p, err
 }

@@ -61,6 +61,11 @@ func endWipe(tx *store.Tx, j *store.Job, d *store.Device, to job.State) error {
 	for i := range w.Drives {
 		if isOpen(w.Drives[i]) {
 			w.Drives[i].End, w.Drives[i].Ended = store.DriveUnsettled, tx.Now()
+			if len(w.Drives[i].Journal) > 0 {
+				if err := tx.LeaveBegun(w.Drives[i].Key, j.ID); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	j.Wipe = &w

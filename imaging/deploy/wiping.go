@@ -94,10 +94,6 @@ func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDr
 	if err != nil {
 		return nil, err
 	}
-	before, err := unsettled(tx, d.ID)
-	if err != nil {
-		return nil, err
-	}
 	var out []store.WipeDrive
 	present := store.InternalDrives(d)
 	for _, p := range present {
@@ -106,9 +102,11 @@ func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDr
 			continue
 		}
 		w := store.WipeDrive{Key: p.Key, Target: target(p.Drive), End: store.DriveWaits}
-		if was, ok := before[p.Key]; ok {
-			w.Journal, w.Password, w.Begun, w.Since = was.Journal, was.Password, was.Begun, was.Since
+		was, err := unsettled(tx, all[i])
+		if err != nil {
+			return nil, err
 		}
+		w.Journal, w.Password, w.Begun, w.Since = was.Journal, was.Password, was.Begun, was.Since
 		out = append(out, w)
 	}
 	switch {
@@ -122,26 +120,21 @@ func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDr
 	return out, nil
 }
 
-// unsettled gives, by drive, what earlier wipes of a device began and nobody knows the end of.
-func unsettled(tx *store.Tx, device string) (map[string]store.WipeDrive, error) {
-	jobs, err := tx.Jobs()
-	if err != nil {
-		return nil, err
+// unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of.
+func unsettled(tx *store.Tx, rec store.Drive) (store.WipeDrive, error) {
+	if rec.Begun == "" {
+		return store.WipeDrive{}, nil
 	}
-	slices.SortFunc(jobs, func(a, b store.Job) int { return a.Created.Compare(b.Created) })
-	out := map[string]store.WipeDrive{}
-	for _, j := range jobs {
-		if j.Device != device || j.Wipe == nil {
-			continue
-		}
-		for _, d := range j.Wipe.Drives {
-			delete(out, d.Key)
-			if len(d.Journal) > 0 && d.End == store.DriveUnsettled {
-				out[d.Key] = d
-			}
+	j, err := tx.Job(rec.Begun)
+	if err != nil || j.Wipe == nil {
+		return store.WipeDrive{}, err
+	}
+	for _, d := range j.Wipe.Drives {
+		if d.Key == rec.Key && d.End == store.DriveUnsettled {
+			return d, nil
 		}
 	}
-	return out, nil
+	return store.WipeDrive{}, nil
 }
 
 // wouldFollow refuses an image that could not be put on the clean device anyway, before anything is wiped.

@@ -47,6 +47,32 @@ func TestEveryPairOfDeployStates(t *testing.T) {
 	}
 }
 
+// TestEveryPairOfWipeStates: a wipe that has begun is finished or unsettled, never stopped.
+func TestEveryPairOfWipeStates(t *testing.T) {
+	follows := map[job.State]string{
+		job.Approved:  "claimed failed cancelled indeterminate",
+		job.Claimed:   "claimed wiping failed cancelled indeterminate",
+		job.WipeBegun: "claimed done failed indeterminate",
+	}
+	states := append(all, job.WipeBegun, "nonsense")
+	for _, from := range states {
+		for _, to := range states {
+			want := slices.Contains(strings.Fields(follows[from]), string(to))
+			if got := job.Wipe.MayFollow(from, to); got != want {
+				t.Errorf("wipe: MayFollow(%s, %s) = %v; want %v", from, to, got, want)
+			}
+			for _, k := range []job.Kind{job.Deploy, job.Rename, job.Capture} {
+				if (from == job.WipeBegun || to == job.WipeBegun) && k.MayFollow(from, to) {
+					t.Errorf("%s may go from %s to %s", k, from, to)
+				}
+			}
+		}
+		if got, want := job.Wipe.Started(from), from == job.WipeBegun || from == job.Done; got != want {
+			t.Errorf("wipe: Started(%s) = %v; want %v", from, got, want)
+		}
+	}
+}
+
 // TestEveryPairOfRenameStates: a rename that has begun to write is finished, never stopped.
 func TestEveryPairOfRenameStates(t *testing.T) {
 	follows := map[job.State]string{
@@ -62,7 +88,7 @@ func TestEveryPairOfRenameStates(t *testing.T) {
 			if got := job.Rename.MayFollow(from, to); got != want {
 				t.Errorf("rename: MayFollow(%s, %s) = %v; want %v", from, to, got, want)
 			}
-			for _, k := range []job.Kind{job.Wipe, job.Verify, job.Inventory, "nonsense"} {
+			for _, k := range []job.Kind{job.Verify, job.Inventory, "nonsense"} {
 				if k.MayFollow(from, to) {
 					t.Errorf("%s, which nobody carries out, may go from %s to %s", k, from, to)
 				}

@@ -1,7 +1,11 @@
 package cert
 
 import (
+	"archive/zip"
+	"crypto/ed25519"
 	"encoding/csv"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -100,4 +104,48 @@ func WriteJSON(w io.Writer, list []Entry) error {
 	}
 	_, err := io.WriteString(w, end)
 	return err
+}
+
+// bundleText stands in every bundle: whoever gets it needs nothing else.
+const bundleText = `These are signed records of what became of drives, one JSON file each, with a PDF for printing beside it.
+The JSON file is the record; the PDF is a picture of it.
+
+key.txt holds the public key. Compare its fingerprint with one that you got on another way.
+To verify:  ingot cert verify *.json --key $(cat key.txt)
+
+Without Ingot: the signature (Ed25519) is over the text "ingot signed wipe-certificate", one zero byte, and the
+canonical JSON (RFC 8785) of the member "record". The whole file is canonical JSON too.
+`
+
+// WriteBundle writes a ZIP of records with their PDFs, the list as CSV, and the key. The same list gives the same bytes.
+func WriteBundle(w io.Writer, list []Entry, key ed25519.PublicKey) error {
+	z := zip.NewWriter(w)
+	add := func(name string, when time.Time, write func(io.Writer) error) error {
+		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: when.UTC()})
+		if err != nil {
+			return err
+		}
+		return write(f)
+	}
+	var newest time.Time
+	for _, e := range list {
+		paper, err := Paper(e.File, key) // verifies it
+		if err != nil {
+			return err
+		}
+		if newest = e.Record.Issued; err == nil {
+			err = add(e.Record.ID+".json", e.Record.Issued, func(w io.Writer) error { _, err := w.Write(e.File); return err })
+		}
+		if err == nil {
+			err = add(e.Record.ID+".pdf", e.Record.Issued, func(w io.Writer) error { _, err := w.Write(paper); return err })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	text := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	return errors.Join(add("certificates.csv", newest, func(w io.Writer) error { return WriteCSV(w, list) }),
+		add("key.txt", newest, text(hex.EncodeToString(key)+"\n")), add("README.txt", newest, text(bundleText)), z.Close())
 }

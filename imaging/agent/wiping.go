@@ -1,0 +1,363 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"ingot/imaging/job"
+	"ingot/imaging/preflight"
+	"ingot/imaging/wipe"
+)
+
+// wiping is the wipe, in order: every drive is opened and shown before anything is begun, then all of them are wiped at
+// the same time, each with a journal, a report and a certificate of its own. Nothing is done here before the daemon has
+// stored its certificate.
+var wiping = []phase{
+	{job.Claimed, "checking the laptop", (*deployment).prepareWipe},
+	{job.WipeBegun, "wiping", (*deployment).wipeDrives},
+}
+
+// WipePort is an open drive that is to be wiped.
+type WipePort interface {
+	wipe.Port
+	io.Closer
+}
+
+// erasure is one drive of a wipe on its way.
+type erasure struct {
+	n      int
+	target job.WipeTarget
+	port   WipePort // nil when it is closed already, or is not in the laptop any more
+
+	mu       sync.Mutex
+	shown    wipe.Progress
+	word     string // the people's
+	say      string
+	begun    bool
+	outcome  wipe.Outcome
+	finished bool // the daemon has answered
+	cert     string
+	fault    *job.Fault
+}
+
+// erasures is how far a wipe is.
+type erasures struct {
+	policy wipe.Policy
+	drives []*erasure
+}
+
+// prepareWipe opens every drive that the order names, and refuses the order before anything is begun when one differs.
+// After a restart nothing is begun, so there is nothing to count down to.
+func (d *deployment) prepareWipe(ctx context.Context) error {
+	w := d.job.Wipe
+	if d.agent.Wiper == nil {
+		return job.Faultf(job.CodeJobKind, "This agent wipes nothing.")
+	}
+	dec := json.NewDecoder(bytes.NewReader(w.Policy))
+	dec.DisallowUnknownFields() // a rule that this agent does not know is not half obeyed
+	if err := dec.Decode(&d.wipes.policy); err != nil {
+		return job.Faultf(job.CodeProtocol, "The policy of the wipe cannot be read.")
+	}
+	if err := d.wipes.policy.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeProtocol, "The policy of the wipe is none."))
+	}
+	for n, t := range w.Drives {
+		e := &erasure{n: n, target: t, word: "waiting", cert: t.Closed, finished: t.Closed != ""}
+		d.wipes.drives = append(d.wipes.drives, e)
+		if t.Closed != "" {
+			e.word = "done"
+			continue
+		}
+		port, err := d.agent.Wiper.OpenWipe(t.Target)
+		if err != nil && !w.Settle {
+			return err
+		}
+		if err != nil {
+			e.word, e.say = "absent", job.FaultOf(err).Fact
+			d.agent.Log.Warn().Err(err).Str("drive", t.Serial).Msg("a drive whose wipe was begun cannot be opened")
+			continue
+		}
+		e.port = port
+	}
+	d.looked, d.found = true, job.Found{Power: d.agent.Machine.Power()}
+	if w.Settle {
+		return nil
+	}
+	return d.readyToWipe(ctx)
+}
+
+// readyToWipe waits for power, then gives the person at the laptop time to stop.
+func (d *deployment) readyToWipe(ctx context.Context) error {
+	defer d.report.ask(nil)
+	d.agent.forgetStops()
+	for {
+		if err := d.awaitPower(ctx); err != nil {
+			return err
+		}
+		lines := []string{d.howToStop()}
+		for _, e := range d.wipes.drives {
+			if e.port != nil {
+				lines = append(lines, fmt.Sprintf("%s  %d GB  serial %s: everything on it is destroyed", e.target.Model, e.target.SizeBytes/1e9, e.target.Serial))
+				d.agent.Say(fmt.Sprintf("wiping starts in %d s, drive serial %s", d.job.Countdown, printable(e.target.Serial)))
+			}
+		}
+		over, err := d.countTo("wiping", "Everything on this laptop will be destroyed for good.", lines, ctx)
+		if over || err != nil {
+			return err
+		}
+	}
+}
+
+// countTo shows what is about to happen. It is not over when power was lost on the way.
+func (d *deployment) countTo(what, sentence string, lines []string, ctx context.Context) (over bool, err error) {
+	for left := d.job.Countdown; left > 0; left-- {
+		d.report.ask(&notice{word: fmt.Sprintf("%s in %d s", what, left), sentence: sentence, next: "Press Esc to stop.", lines: lines})
+		if err := d.pause(ctx); err != nil {
+			return false, err
+		}
+		if d.found.Power = d.agent.Machine.Power(); !preflight.Powered(d.found.Power) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// wipeDrives wipes all drives at the same time and says how that ended. A drive that fails stops no other.
+func (d *deployment) wipeDrives(ctx context.Context) error {
+	if err := d.fresh(); err != nil && !d.job.Wipe.Settle {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(d.wipes.drives))
+	for i, e := range d.wipes.drives {
+		if e.port != nil {
+			wg.Go(func() { errs[i] = d.wipeOne(ctx, e) })
+		}
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return d.wipes.end()
+}
+
+// wipeOne takes one drive from its journal to its certificate.
+func (d *deployment) wipeOne(ctx context.Context, e *erasure) error {
+	r, err := d.erase(ctx, e)
+	if err != nil || r == nil {
+		return err
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("report drive %s: %w", e.target.Serial, err)
+	}
+	e.set("recording", "")
+	ack, err := d.agent.Daemon.Wiped(ctx, d.job.ID, job.DriveReport{Drive: e.n, Report: b})
+	if err != nil {
+		return fmt.Errorf("report drive %s: %w", e.target.Serial, err)
+	}
+	ack.Fault = ack.Fault.Clean()
+	e.finish(r.Outcome, ack)
+	if ack.Certificate != "" {
+		d.agent.Say(fmt.Sprintf("drive %s wiped, certificate %s", printable(e.target.Serial), printable(ack.Certificate)))
+		return nil
+	}
+	d.agent.Say(fmt.Sprintf("drive %s not wiped: %s", printable(e.target.Serial), printable(faultText(ack.Fault))))
+	return nil
+}
+
+func faultText(f *job.Fault) string {
+	if f == nil {
+		return "the server gave no reason"
+	}
+	return f.Error()
+}
+
+// erase settles what an earlier start began, or wipes. Without a report nothing was begun, now or before.
+func (d *deployment) erase(ctx context.Context, e *erasure) (*wipe.Report, error) {
+	engine := d.engine(ctx, e)
+	if e.target.Begun {
+		kept, err := d.agent.Daemon.Journal(ctx, d.job.ID, e.n)
+		if err != nil {
+			return nil, err
+		}
+		var s wipe.Started
+		if err := json.Unmarshal(kept.Journal, &s); err != nil {
+			return nil, job.Faultf(job.CodeProtocol, "The journal of drive %s cannot be read.", e.target.Serial)
+		}
+		e.set("looking", "An earlier start had begun it.")
+		r := engine.Settle(ctx, s, passwordOf(kept.Password))
+		if r.Outcome == wipe.Done || d.job.Wipe.Settle {
+			d.touched = true
+			return &r, nil
+		}
+	}
+	if d.job.Wipe.Settle {
+		e.set("not begun", "")
+		return nil, nil
+	}
+	t := e.target
+	r := engine.Wipe(ctx, wipe.Order{Drive: wipe.Expect{Serial: t.Serial, WWN: t.WWN, SizeBytes: t.SizeBytes, SectorSize: t.SectorSize},
+		Policy: d.wipes.policy, PSID: t.PSID, Override: t.Allow})
+	return &r, nil
+}
+
+func passwordOf(raw json.RawMessage) string {
+	var p wipe.Password
+	if len(raw) == 0 || json.Unmarshal(raw, &p) != nil {
+		return ""
+	}
+	return p.Password
+}
+
+// engine puts the daemon and the screen behind a drive. A machine that sleeps takes all its drives with it, so a frozen
+// drive is thawed only where it is alone.
+func (d *deployment) engine(ctx context.Context, e *erasure) *wipe.Engine {
+	keep := func(j job.DriveJournal) error {
+		j.Drive = e.n
+		_, err := d.agent.Daemon.KeepJournal(ctx, d.job.ID, j)
+		return err
+	}
+	engine := &wipe.Engine{Port: e.port, Clock: d.agent.WipeClock, Show: e.show,
+		Journal: func(s wipe.Started) error {
+			b, err := json.Marshal(s)
+			if err == nil {
+				err = keep(job.DriveJournal{Journal: b})
+			}
+			if err == nil {
+				d.agent.Say("drive " + printable(e.target.Serial) + " begun: " + s.Step.Technique.Does())
+				e.mu.Lock()
+				e.begun = true
+				e.mu.Unlock()
+			}
+			return err
+		},
+		Keep: func(p wipe.Password) error {
+			b, err := json.Marshal(p)
+			if err == nil {
+				err = keep(job.DriveJournal{Password: b})
+			}
+			return err
+		}}
+	if len(d.wipes.drives) == 1 {
+		engine.Thaw = d.agent.Thaw
+	}
+	return engine
+}
+
+func (e *erasure) set(word, say string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.word, e.say = word, say
+}
+
+// show takes the engine's progress.
+func (e *erasure) show(p wipe.Progress) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shown, e.word, e.say = p, string(p.Phase), p.Technique.Does()
+}
+
+func (e *erasure) finish(o wipe.Outcome, ack job.DriveAck) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.finished, e.outcome, e.cert, e.fault = true, o, ack.Certificate, ack.Fault
+	if e.word, e.say = "done", "certificate "+ack.Certificate; ack.Certificate == "" {
+		e.word, e.say = "failed", faultText(ack.Fault)
+	}
+}
+
+// progress is what screen and board show of one drive. "Done" stands there only with a certificate.
+func (e *erasure) progress() job.DriveProgress {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := job.DriveProgress{Serial: e.target.Serial, Phase: e.word, Say: e.say, DoneBytes: e.shown.Done, TotalBytes: e.shown.Total, SecondsLeft: -1}
+	if e.shown.Left > 0 {
+		p.SecondsLeft = int(e.shown.Left / time.Second)
+	}
+	if e.finished {
+		p.DoneBytes, p.TotalBytes, p.SecondsLeft = 1, 1, 0
+	}
+	return p
+}
+
+// end is how the wipe ended by what the daemon has stored.
+func (w *erasures) end() error {
+	var open, failed []string
+	for _, e := range w.drives {
+		switch {
+		case e.cert != "":
+		case e.finished && (e.outcome == wipe.Refused || e.outcome == wipe.Failed), !e.finished && !e.begun && !e.target.Begun:
+			failed = append(failed, e.target.Serial)
+		default:
+			open = append(open, e.target.Serial)
+		}
+	}
+	switch {
+	case len(open) > 0:
+		return job.Faultf(job.CodeUnsettled, "Drives: %q.", append(open, failed...))
+	case len(failed) > 0:
+		return job.Faultf(job.CodeNotWiped, "Drives: %q.", failed)
+	}
+	return nil
+}
+
+// lines are the drives of a wipe as the screen lists them.
+func (w *erasures) lines() (out []string) {
+	for _, e := range w.drives {
+		p := e.progress()
+		s := fmt.Sprintf("drive %s: %s", p.Serial, p.Phase)
+		if p.TotalBytes > 0 && !e.isFinished() {
+			s += fmt.Sprintf(" %d%%", int(100*fraction(p.DoneBytes, p.TotalBytes)))
+			if p.SecondsLeft > 0 {
+				s += fmt.Sprintf(", %s left", time.Duration(p.SecondsLeft)*time.Second)
+			}
+		}
+		if p.Say != "" {
+			s += ", " + p.Say
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (e *erasure) isFinished() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.finished
+}
+
+// show adds the drives to what screen and board show: each by itself, and together the slowest.
+func (w *erasures) show(p *job.Progress, v *View) {
+	if len(w.drives) == 0 {
+		return
+	}
+	least := 1.0
+	for _, e := range w.drives {
+		dp := e.progress()
+		p.Drives = append(p.Drives, dp)
+		p.SecondsLeft = max(p.SecondsLeft, dp.SecondsLeft)
+		if dp.TotalBytes > 0 {
+			least = min(least, fraction(dp.DoneBytes, dp.TotalBytes))
+		} else {
+			least = 0
+		}
+	}
+	p.DoneBytes, p.TotalBytes = uint64(1000*least), 1000
+	v.Bar, v.Left, v.Lines = least, time.Duration(p.SecondsLeft)*time.Second, append(v.Lines, w.lines()...)
+}
+
+func (w *erasures) close() (err error) {
+	for _, e := range w.drives {
+		if e.port != nil {
+			err = errors.Join(err, e.port.Close())
+		}
+	}
+	return err
+}
