@@ -45,6 +45,7 @@ type Device struct {
 	Lost         *Loss       `json:"lost,omitempty"`     // while it is lost
 	Alarm        time.Time   `json:"alarm"`              // the last start of a lost device
 	Returned     *Return     `json:"returned,omitempty"` // the last time that it came back
+	Owing        bool        `json:"owing,omitempty"`    // it came back, and not every drive of it has its record; Tx.PutDevice alone says so
 	Created      time.Time   `json:"created"`
 	Changed      time.Time   `json:"changed"`  // the last change of State
 	Seen         time.Time   `json:"seen"`     // the last Hello; zero for a device that only a list promised
@@ -110,6 +111,9 @@ func (tx *Tx) PutDevice(d Device) error {
 		return err
 	}
 	d.Revision = max(d.Revision, old.Revision)
+	if err := tx.gate(old, &d); err != nil {
+		return err
+	}
 	if err := tx.index(old, d); err != nil {
 		return err
 	}
@@ -133,7 +137,7 @@ func (tx *Tx) makeRoom(d Device) error {
 	var oldest Device
 	n := 0
 	err := each(tx, bDevices, nil, func(_ []byte, o Device) error {
-		if o.State == New || o.State == Quarantined && o.Deployment == "" && o.Name == "" {
+		if o.State == New || o.State == Quarantined && o.Deployment == "" && o.Name == "" && !o.Owing && o.Returned == nil {
 			if n++; n == 1 || o.Seen.Before(oldest.Seen) {
 				oldest = o
 			}

@@ -33,11 +33,16 @@
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
-//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "signed-since" -> time from which each Version is signed
+//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "wipe-policy" -> wipe.Policy, "signed-since" -> time from which each Version is signed
 //	├── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
 //	├── statements                     image name NUL 4-byte big-endian number -> Signed: what this server signed about the Version
 //	├── trusted-keys                   fingerprint -> TrustedKey: another server whose signed versions are taken
-//	└── peers                          name -> Peer: another server that may ask here, or that is asked from here
+//	├── peers                          name -> Peer: another server that may ask here, or that is asked from here
+//	├── drives                         serial NUL model (NUL more, where two tell the same) -> Drive: which device it is in, what it owes
+//	├── drive-by-device                device id NUL drive key -> drive key: every drive that is, or ever was, in the device
+//	├── certificates                   8-byte big-endian number -> Evidence: a Certificate or Destruction record as it was signed; append-only
+//	├── certificate-by-id              id of the record (W-000017, D-000018) -> its number
+//	└── certificate-by-drive           drive key NUL 8-byte big-endian number -> its number
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
 // lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a

@@ -129,6 +129,8 @@ type Job struct {
 	Capture *Capture `json:"capture,omitempty"` // with a capture: what was ordered; Image is the Version once it is done
 	Known   bool     `json:"known,omitempty"`   // with a capture: the image held exactly this before
 
+	Wipe *WipeWork `json:"wipe,omitempty"` // with a wipe; Target is the first of its drives
+
 	Unreleased *job.Fault `json:"unreleased,omitempty"` // with a capture: why it stayed a draft although its release was wished
 }
 
@@ -137,6 +139,9 @@ func (j Job) What() string {
 	if j.Kind == job.Rename {
 		return fmt.Sprintf("rename %s to %s", j.Former, j.DeviceName)
 	}
+	if j.Kind == job.Wipe && j.Wipe != nil {
+		return fmt.Sprintf("wipe of %s of %s", Drives(len(j.Wipe.Drives)), j.Serial)
+	}
 	if j.Trial {
 		return fmt.Sprintf("%s on trial as %s", j.Image, j.DeviceName)
 	}
@@ -144,6 +149,14 @@ func (j Job) What() string {
 		return fmt.Sprintf("capture of drive %s into %s", j.Target.Serial, j.ImageWord())
 	}
 	return fmt.Sprintf("%s as %s", j.Image, j.DeviceName)
+}
+
+// Drives counts drives in words.
+func Drives(n int) string {
+	if n == 1 {
+		return "1 drive"
+	}
+	return fmt.Sprintf("%d drives", n)
 }
 
 // ImageWord is the job's image as people write it. A capture that is not done has no version's number yet.

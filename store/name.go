@@ -279,3 +279,10 @@ func (tx *Tx) WouldName(d Device, p Pattern) error {
 	}
 	return nil
 }
+
+// FreeNames lets go of every Name of a device that leaves the house. The caller writes the device.
+func (tx *Tx) FreeNames(d *Device) error {
+	name, next := d.Name, d.NextName
+	d.Name, d.NextName = "", ""
+	return errors.Join(tx.freeName(*d, name), tx.freeName(*d, next))
+}

@@ -73,6 +73,14 @@ func (s *Service) step(tx *store.Tx, j *store.Job, e job.StateEvent) (cancel boo
 	if err != nil {
 		return false, err
 	}
+	if j.Kind == job.Wipe && e.State != job.Claimed && !agreed(*j) {
+		return false, job.Faultf(job.CodeState, "Job %s waits for a second person.", j.ID)
+	}
+	if e.State == job.WipeBegun {
+		if err := letLoose(tx, j, &d); err != nil {
+			return false, err
+		}
+	}
 	if e.State == job.Invalidated {
 		if f, err := forbidden(tx, *j); err != nil {
 			return false, err
@@ -177,6 +185,8 @@ func (s *Service) Result(_ context.Context, key job.KeyID, id job.ID, r job.Resu
 // verdictOf says how a job ends by its result.
 func verdictOf(j store.Job, r job.Result, fileDisks bool) (job.State, *job.Fault) {
 	switch {
+	case j.Kind == job.Wipe && j.Wipe != nil:
+		return verdictOfWipe(j, r)
 	case r.State == job.Done:
 		if lack := checkProof(j, r.Proof, fileDisks); lack != "" {
 			return job.Indeterminate, job.Faultf(job.CodeIndeterminate, "%s", lack)
@@ -213,6 +223,10 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 		if err := s.endCapture(tx, j, to); err != nil {
 			return err
 		}
+	case j.Kind == job.Wipe && j.Wipe != nil:
+		if err := endWipe(tx, &j, &d, to); err != nil {
+			return err
+		}
 	case j.Kind == job.Rename:
 		if err := endRename(tx, j, &d, to, touched); err != nil {
 			return err
@@ -229,7 +243,7 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 	if err := tx.PutDevice(d); err != nil {
 		return err
 	}
-	if err := tx.PutJob(j); err != nil {
+	if err := errors.Join(tx.PutJob(j), s.follow(tx, j)); err != nil {
 		return err
 	}
 	s.forget(j.AgentKey)
@@ -300,7 +314,7 @@ func (s *Service) Sweep() error {
 
 // silentEnd is failed while the disk is surely unusable or untouched; from committing on nobody knows.
 func silentEnd(j store.Job) job.State {
-	if j.Reached == job.Committing || j.Reached == job.Committed || j.Kind == job.Rename && j.Kind.Started(j.Reached) {
+	if j.Reached == job.Committing || j.Reached == job.Committed || (j.Kind == job.Rename || j.Kind == job.Wipe) && j.Kind.Started(j.Reached) {
 		return job.Indeterminate
 	}
 	return job.Failed

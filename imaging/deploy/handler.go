@@ -70,6 +70,7 @@ func (s *Service) Handler() http.Handler {
 		})
 	}))
 	s.captureRoutes(mux)
+	s.wipeRoutes(mux)
 	mux.HandleFunc("GET /v1/manifests/{digest}", s.stream(s.cfg.Manifests))
 	mux.HandleFunc("GET /v1/chunks/{digest}", s.stream(s.cfg.Chunks))
 	mux.HandleFunc("/", notHere)

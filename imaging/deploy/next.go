@@ -145,6 +145,11 @@ func (s *Service) bind(tx *store.Tx, sc *scene) error {
 	j.AgentKey, j.Nonce, j.Sequence, j.Contact = sc.agent.Key, sc.agent.Hello.Nonce, 0, tx.Now()
 	j.Bundle = sc.agent.Bundle
 	j.Bindings++
+	if j.Wipe != nil && j.Kind.Started(j.Reached) {
+		w := *j.Wipe
+		w.Settling = true // a wipe needs a person's press again; what was begun is settled without one
+		j.Wipe = &w
+	}
 	if j.Bindings == 1 {
 		j.Bound = tx.Now()
 	}
@@ -164,13 +169,17 @@ func (s *Service) seal(sc scene) ([]byte, error) {
 	if j.Kind == job.Rename {
 		known = &job.Known{Deployment: j.Deployment, MachineID: j.MachineID, Name: j.Former}
 	}
+	toWipe, err := wiping(*j)
+	if err != nil {
+		return nil, err
+	}
 	payload, err := json.Marshal(job.Job{
 		Version: job.Version, ID: j.ID, Kind: j.Kind, AgentKey: j.AgentKey, Nonce: j.Nonce, Issued: sc.now,
 		ValidFor: int(jobValid / time.Second), Device: j.Device, Serial: j.Told, Target: j.Target, Image: j.Image,
 		DiskSize: j.DiskSize, DeviceName: j.DeviceName, Personalise: j.Personalise, Grow: j.Grow, RootPart: j.RootPart,
 		After: j.After, DeviceURL: s.pageOf(j.Device), Known: known, Resume: j.Reached,
 		Needs: j.Needs, Rule: j.Rule, DespiteHealth: j.Order.DespiteHealth, Countdown: int(s.cfg.Countdown / time.Second),
-		Capture: capturing(*j),
+		Capture: capturing(*j), Wipe: toWipe,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("seal job %s: %w", j.ID, err)

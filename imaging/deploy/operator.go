@@ -226,7 +226,7 @@ func (s *Service) approve(tx *store.Tx, operator string, d store.Device, o store
 		return store.Job{}, err
 	}
 	target := target(drive)
-	if err := errors.Join(fits(v, target), suits(v, d, drive, o.DespiteHealth), saved(tx, d, target, o)); err != nil {
+	if err := errors.Join(fits(v, target), suits(v, d, drive, o.DespiteHealth), saved(tx, d, target, o), noForeignDebt(tx, d)); err != nil {
 		return store.Job{}, err
 	}
 	if role.Name != "" {

@@ -49,3 +49,16 @@ func holdsData(tx *store.Tx, d store.Device) (bool, error) {
 	}
 	return inUse(tx, d)
 }
+
+// noForeignDebt refuses to give anybody a laptop in which a drive is that came back in another one and was never cleared.
+func noForeignDebt(tx *store.Tx, d store.Device) error {
+	open, _, err := tx.Owed(d.ID)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	from := "another laptop"
+	if n := len(open[0].Homes); n > 1 {
+		from = open[0].Homes[n-2].Label
+	}
+	return job.Faultf(job.CodeDriveOwes, "The %s came with %s, which had come back.", open[0].Word(), from)
+}

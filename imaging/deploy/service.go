@@ -19,6 +19,7 @@ import (
 	"ingot/imaging"
 	"ingot/imaging/job"
 	"ingot/imaging/sign"
+	"ingot/imaging/wipe/cert"
 	"ingot/store"
 )
 
@@ -39,6 +40,11 @@ type Config struct {
 
 	// Whole says in words why a manifest cannot be deployed as the image store is; nil does not ask.
 	Whole func(context.Context, imaging.Digest) error
+
+	Certs        *cert.Signer // signs certificates; nil: nothing is wiped
+	Organisation string       // that stands on a certificate
+	Tool         string       // likewise: Ingot and its version
+	Seconds      Seconds      // nil: one person orders a wipe
 
 	Log       zerolog.Logger
 	Intake    func(disk uint64) Intake // takes in a captured drive of so many bytes; nil: nothing is captured

@@ -246,6 +246,9 @@ func ownRecord(tx *store.Tx, operator string, d store.Device, as string) error {
 // settledState is what a quarantined device was last known to be. One that holds somebody's data is in use, so that
 // it is imaged again only with its name typed; only a job that began to write and did not end well makes it failed.
 func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
+	if d.Owing {
+		return store.Returned, nil // it came back before, and was not cleared
+	}
 	last, err := lastWriter(tx, d)
 	switch {
 	case err != nil:

@@ -76,6 +76,9 @@ func decideJob(s scene, j store.Job) verdict {
 	if s.forbidden != nil && (j.AgentKey == "" || j.AgentKey == s.agent.Key) {
 		return verdict{order: job.Leave, say: s.forbidden.Error(), fail: s.forbidden}
 	}
+	if !agreed(j) {
+		return verdict{order: job.Wait, say: "Waiting for a second person to agree to the wipe."}
+	}
 	if j.AgentKey == s.agent.Key {
 		return verdict{order: job.Work}
 	}
@@ -92,7 +95,7 @@ func decideJob(s scene, j store.Job) verdict {
 		}
 		return verdict{order: job.Work, bind: true}
 	}
-	if j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Capture || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
+	if j.Kind != job.Deploy && j.Kind != job.Rename && j.Kind != job.Capture && j.Kind != job.Wipe || s.now.After(later(j.Contact, s.oldHeard).Add(jobWindow)) {
 		f := job.Faultf(job.CodeJobExpired, "The laptop was silent for more than %s.", jobWindow)
 		return verdict{order: job.Leave, say: f.Error(), deny: f}
 	}
@@ -123,6 +126,8 @@ func stranger(s scene, j store.Job) *job.Fault {
 		return job.Faultf(job.CodeWrongDevice, "Serial or UUID differ from the approved laptop's.")
 	case compare(told, store.Facts{MACs: j.BuiltIn}).mac == differs:
 		return job.Faultf(job.CodeWrongDevice, "Its network adapter is not the approved laptop's.")
+	case j.Wipe != nil:
+		return swapped(s.agent.Hello.Drives, j)
 	case !holds(s.agent.Hello.Drives, j.Target):
 		return job.Faultf(job.CodeWrongDrive, "Drive %s is not in it.", j.Target.Serial)
 	}

@@ -145,6 +145,16 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+
+	// What became of a drive, and the proof of it
+	CodeOwed          Code = "E790"
+	CodeNoCertificate Code = "E791"
+	CodeWrongSerial   Code = "E792"
+	CodeDestruction   Code = "E793"
+	CodeTampered      Code = "E794"
+	CodeUnsettled     Code = "E795"
+	CodeDriveOwes     Code = "E796"
+	CodeNotWiped      Code = "E797"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -240,7 +250,7 @@ var words = map[Code]Words{
 	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
 
 	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
-	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Keep it: this Ingot cannot clear whole drives yet, and an image alone leaves old data behind. Possible now: \"ingot device lost\"."},
+	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Wipe it first: \"ingot wipe DEVICE\". To give it an image in the same go: \"ingot wipe DEVICE --then-image NAME\"."},
 
 	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},
 	CodeUnclean:   {"A file system on the disk was not closed cleanly or is damaged.", "Start the reference machine. Windows: run \"chkdsk /f\" on that drive and restart, then \"shutdown /s /t 0\". Then capture it, or make the file, again."},
@@ -275,4 +285,13 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodeOwed:          {"It is not on record what became of each drive of this device.", "Wipe it: \"ingot wipe\". A drive that cannot be wiped, or is gone, is recorded as destroyed: \"ingot device destroyed\"."},
+	CodeNoCertificate: {"No certificate can be made of what was reported: the drive is not proven clean.", "Read the reason, then wipe the drive again; if it cannot be wiped, destroy it and record that."},
+	CodeWrongSerial:   {"The serial that was typed is not the one of this device.", "Nothing was begun. Read the serial on the laptop's sticker and type it."},
+	CodeDestruction:   {"That does not record the end of a drive.", "Give the drive's serial, method, place, two different names, and the vendor's reference or the digest of a photo: \"ingot device destroyed --help\"."},
+	CodeTampered:      {"The certificate does not hold: it was changed, or it was not signed by this key.", "Do not rely on it. Export it again from the server that signed it."},
+	CodeUnsettled:     {"A wipe was begun, and it is not known how it ended.", "Start the laptop from the network again: the drive's own log settles it. If it stays, wipe it again."},
+	CodeDriveOwes:     {"A drive in this laptop came from another one and still holds what was on it.", "Put it back and wipe it there, or take it out and record its end: \"ingot device destroyed\"."},
+	CodeNotWiped:      {"Not every drive was wiped.", "Read which, and why; then wipe again, or record that drive as destroyed: \"ingot device destroyed\"."},
 }

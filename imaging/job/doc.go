@@ -13,6 +13,9 @@
 //	POST /v1/jobs/{id}/state           StateEvent -> Ack, before the agent acts on the state
 //	POST /v1/jobs/{id}/progress        Progress -> Ack (carries the wish to cancel)
 //	GET  /v1/jobs/{id}/personal        Personal: what only the verified disk may receive, to the bound key; each answer ends the secret before it
+//	POST /v1/jobs/{id}/journal         wipe: DriveJournal -> Ack, before that drive gets a command that destroys
+//	GET  /v1/jobs/{id}/journal/{drive} wipe: the DriveJournal that an earlier start kept
+//	POST /v1/jobs/{id}/drive           wipe: DriveReport -> DriveAck: the drive's certificate, or why there is none
 //	POST /v1/jobs/{id}/want            capture: digests -> a bitmap of those that the library lacks (package chunkstore)
 //	POST /v1/jobs/{id}/chunks          capture: a stream of chunks (package chunkstore); 204 when all were taken
 //	POST /v1/jobs/{id}/manifest        capture: the manifest's bytes -> Recorded: the Version, or what is missing
@@ -29,5 +32,6 @@
 //
 // Version 3. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no renames;
 // since 2 the Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs, and
-// what the laptop found before its first write is a part of the record; 3 knows captures.
+// what the laptop found before its first write is a part of the record; 3 knows captures. Wipes came
+// without a new version: an agent that does not know them refuses the order before it acts, in words.
 package job

@@ -22,8 +22,7 @@ type KeyID string
 // Kind says what one agent is told to do.
 type Kind string
 
-// The kinds of DESIGN.md section 1. Deploy, Capture, Rename and Inventory are carried out today; an agent refuses the
-// others.
+// The kinds of DESIGN.md section 1. Verify alone is not carried out yet; an agent refuses it.
 const (
 	Deploy    Kind = "deploy"
 	Wipe      Kind = "wipe"
@@ -36,7 +35,7 @@ const (
 // State is one step of a job; each is durable at the daemon before the agent acts on it.
 type State string
 
-// The states of a deploy, in order, those of a capture alone, then the three other ends of every kind. What each kind
+// The states of a deploy, in order, those of a capture alone, that of a wipe alone, then the three other ends of every kind. What each kind
 // goes through stands in states.go.
 const (
 	Approved      State = "approved"
@@ -50,6 +49,7 @@ const (
 	Committed     State = "committed"
 	Reading       State = "reading"
 	Uploaded      State = "uploaded"
+	WipeBegun     State = "wiping"
 	Done          State = "done"
 	Failed        State = "failed"
 	Cancelled     State = "cancelled"
@@ -120,6 +120,7 @@ type Job struct {
 	Countdown     int       `json:"countdown"`                // seconds on the screen before the first write, 1 to MaxCountdown
 
 	Capture *Capturing `json:"capture,omitempty"` // with a capture: how the drive becomes an image
+	Wipe    *Wiping    `json:"wipe,omitempty"`    // with a wipe; Target is the first of its drives
 }
 
 // Known is the system that Ingot put on a drive, as far as it is told apart from any other of the same image on the
@@ -155,6 +156,8 @@ type Progress struct {
 	SecondsLeft  int    `json:"seconds_left"` // -1 when unknown
 
 	Say string `json:"say,omitempty"` // what it waits for, one sentence
+
+	Drives []DriveProgress `json:"drives,omitempty"` // of a wipe, one each
 }
 
 // Ack is the daemon's answer once an event is durable.

@@ -12,10 +12,12 @@ type course struct {
 // courses is the one list of states of each kind; a kind that nobody carries out has none. A rename proves that the
 // drive holds the system that Ingot put there (verified), writes the name, and reads it back (personalised), then
 // sets the boot entry (committed). A capture reads the drive and sends its chunks (reading), then what it is made of
-// (uploaded); the daemon makes it done in the transaction that makes the Version, and it may be stopped until then.
+// (uploaded); the daemon makes it done in the transaction that makes the Version, and it may be stopped until then. A
+// wipe goes through its drives at the same time, each with a journal, a report and a certificate of its own (wiping).
 var courses = map[Kind]course{
 	Deploy:  {[]State{Approved, Claimed, Invalidated, Writing, Flushed, Verified, Personalised, Committing, Committed, Done}, Invalidated, Committing},
 	Capture: {[]State{Approved, Claimed, Reading, Uploaded, Done}, "", Done},
+	Wipe:    {[]State{Approved, Claimed, WipeBegun, Done}, WipeBegun, WipeBegun},
 	Rename:  {[]State{Approved, Claimed, Verified, Personalised, Committed, Done}, Verified, Verified},
 }
 

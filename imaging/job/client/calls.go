@@ -72,6 +72,21 @@ func (c *Client) Result(ctx context.Context, id job.ID, r job.Result) (job.Ack, 
 	return jobCall[job.Ack](ctx, c, http.MethodPost, id, "result", r)
 }
 
+// KeepJournal keeps what must be known of a drive before it is begun, and returns when that is durable.
+func (c *Client) KeepJournal(ctx context.Context, id job.ID, j job.DriveJournal) (job.Ack, error) {
+	return jobCall[job.Ack](ctx, c, http.MethodPost, id, "journal", j)
+}
+
+// Journal gives back what an earlier start kept of a drive.
+func (c *Client) Journal(ctx context.Context, id job.ID, drive int) (job.DriveJournal, error) {
+	return jobCall[job.DriveJournal](ctx, c, http.MethodGet, id, fmt.Sprintf("journal/%d", drive), nil)
+}
+
+// Wiped reports how one drive's wipe ended; it is repeated until the daemon has it.
+func (c *Client) Wiped(ctx context.Context, id job.ID, r job.DriveReport) (job.DriveAck, error) {
+	return jobCall[job.DriveAck](ctx, c, http.MethodPost, id, "drive", r)
+}
+
 var idForm = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
 
 func checkID(id job.ID) error {

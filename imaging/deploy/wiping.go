@@ -1,0 +1,262 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ingot/imaging/job"
+	"ingot/imaging/wipe"
+	"ingot/store"
+)
+
+// Seconds decides whether a wipe needs a second person, and whether somebody may be it. first ordered it; second is empty
+// when it is asked whether there must be one. The error says why not.
+type Seconds func(tx *store.Tx, first string, firstRight store.Right, second string, secondRight store.Right) error
+
+// Wipe orders the drives of a device that came back to be wiped. Nothing of it ever goes by itself: a person typed the
+// serial, and where the site wants it a second one agrees.
+func (s *Service) Wipe(ctx context.Context, operator string, right store.Right, o store.WipeOrder) (store.JobView, error) {
+	return s.ordered(ctx, operator, "wipe", o.Device, o, func(tx *store.Tx, d store.Device) (store.Job, error) {
+		return s.approveWipe(tx, operator, right, d, o)
+	})
+}
+
+// approveWipe checks an order and makes its Job.
+func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, d store.Device, o store.WipeOrder) (store.Job, error) {
+	if s.cfg.Certs == nil {
+		return store.Job{}, job.Faultf(job.CodeDaemon, "This server has no key for certificates.")
+	}
+	if err := wipable(d, o); err != nil {
+		return store.Job{}, err
+	}
+	policy, err := tx.WipePolicy()
+	if err != nil {
+		return store.Job{}, err
+	}
+	drives, err := wipeDrives(tx, d, o)
+	if err != nil {
+		return store.Job{}, err
+	}
+	if o.Then != nil {
+		if err := s.wouldFollow(tx, d, *o.Then); err != nil {
+			return store.Job{}, err
+		}
+	}
+	w := &store.WipeWork{Order: o, Policy: policy, Drives: drives, Right: right, NeedsSecond: s.wantsSecond(tx, operator, right) != nil}
+	j := store.Job{
+		ID: job.ID(newID(16)), Kind: job.Wipe, Device: d.ID, Operator: operator, Wipe: w, Created: tx.Now(), Serial: d.Serial, Told: d.Told,
+		UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: drives[0].Target, Rule: job.DriveNamed, DeviceName: d.Name, After: job.PowerOff,
+	}
+	j.Enter(job.Approved, tx.Now())
+	text := fmt.Sprintf("%s of %s under policy %s %d, job %s.", capital(store.Drives(len(drives))), d.Label(), policy.Name, policy.Version, j.ID)
+	if w.NeedsSecond {
+		text += " It waits for a second person."
+	}
+	return j, errors.Join(tx.PutDevice(d), tx.PutJob(j), clearGuard(tx, d), tx.Audit(operator, "wipe", d.ID, text))
+}
+
+// wipable holds the rules about the device and the order: it came back, and its serial was typed.
+func wipable(d store.Device, o store.WipeOrder) error {
+	switch {
+	case d.State == store.Quarantined:
+		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
+	case d.State != store.Returned && d.State != store.Wiping:
+		return job.Faultf(job.CodeState, "%s is %s: only a device that came back is wiped. To take it back: ingot device return %s --from WHO.", d.Label(), d.State, d.Label())
+	case o.Dispose && o.Then != nil:
+		return job.Faultf(job.CodeBadRequest, "It either leaves the house or gets an image.")
+	}
+	if err := checkWords(&o.Place); err != nil {
+		return err
+	}
+	return typedSerial(d, o.Confirm)
+}
+
+// typedSerial refuses a confirmation that is not this device's serial, or its id where it has no serial of its own.
+func typedSerial(d store.Device, typed string) error {
+	want := d.Serial
+	if needsSticker(d) || want == "" {
+		want = d.ID
+	}
+	if !strings.EqualFold(strings.TrimSpace(typed), strings.TrimSpace(want)) {
+		return job.Faultf(job.CodeWrongSerial, "%.40q was typed for %s.", typed, d.Label())
+	}
+	return nil
+}
+
+// wipeDrives are the drives that the order is about: each that is in the device and still owes a record.
+func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDrive, error) {
+	all, err := tx.DrivesOf(d.ID)
+	if err != nil {
+		return nil, err
+	}
+	before, err := unsettled(tx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	var out []store.WipeDrive
+	present := store.InternalDrives(d)
+	for _, p := range present {
+		i := slices.IndexFunc(all, func(r store.Drive) bool { return r.Key == p.Key })
+		if i < 0 || all[i].Vague || !all[i].Owes() || strings.TrimSpace(p.Drive.Serial) == "" {
+			continue
+		}
+		w := store.WipeDrive{Key: p.Key, Target: target(p.Drive), End: store.DriveWaits}
+		if was, ok := before[p.Key]; ok {
+			w.Journal, w.Password, w.Begun, w.Since = was.Journal, was.Password, was.Begun, was.Since
+		}
+		out = append(out, w)
+	}
+	switch {
+	case len(present) == 0:
+		return nil, job.Faultf(job.CodeNoDrive, "%s told of none when it was last seen. Start it from the network again, or record each of its drives: ingot device destroyed.", d.Label())
+	case len(out) == 0:
+		return nil, job.Faultf(job.CodeState, "No drive that can be wiped is in %s and owes a record. See: ingot device show %s.", d.Label(), d.Label())
+	case len(out) > job.MaxWipeDrives:
+		return nil, job.Faultf(job.CodeBadRequest, "It has %d drives; a wipe takes %d.", len(out), job.MaxWipeDrives)
+	}
+	return out, nil
+}
+
+// unsettled gives, by drive, what earlier wipes of a device began and nobody knows the end of.
+func unsettled(tx *store.Tx, device string) (map[string]store.WipeDrive, error) {
+	jobs, err := tx.Jobs()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(jobs, func(a, b store.Job) int { return a.Created.Compare(b.Created) })
+	out := map[string]store.WipeDrive{}
+	for _, j := range jobs {
+		if j.Device != device || j.Wipe == nil {
+			continue
+		}
+		for _, d := range j.Wipe.Drives {
+			delete(out, d.Key)
+			if len(d.Journal) > 0 && d.End == store.DriveUnsettled {
+				out[d.Key] = d
+			}
+		}
+	}
+	return out, nil
+}
+
+// wouldFollow refuses an image that could not be put on the clean device anyway, before anything is wiped.
+func (s *Service) wouldFollow(tx *store.Tx, d store.Device, o store.Order) error {
+	d.State, d.Deployment = store.Ready, ""
+	if err := allowed(d, o, false); err != nil {
+		return err
+	}
+	role, v, err := wanted(tx, d, o)
+	if err != nil {
+		return err
+	}
+	if _, err := deployable(tx, d, v, o); err != nil {
+		return err
+	}
+	drive, _, err := chooseDrive(d.Drives, o.Drive, role.Drive)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.whole(v), fits(v, target(drive)), suits(v, d, drive, o.DespiteHealth))
+}
+
+// wantsSecond says why a second person is needed; nil when none is.
+func (s *Service) wantsSecond(tx *store.Tx, operator string, right store.Right) error {
+	if s.cfg.Seconds == nil {
+		return nil
+	}
+	return s.cfg.Seconds(tx, operator, right, "", store.Right(""))
+}
+
+// AgreeWipe is the second person's word. The serial is typed once more: who agrees has looked at the laptop.
+func (s *Service) AgreeWipe(ctx context.Context, operator string, right store.Right, id job.ID, confirm string) (store.JobView, error) {
+	_, err := s.once(ctx, operator, "agree", []any{id, confirm}, func(tx *store.Tx) (string, error) {
+		j, err := tx.Job(id)
+		if err != nil {
+			return "", err
+		}
+		d, err := tx.Device(j.Device)
+		if err != nil {
+			return "", err
+		}
+		switch {
+		case j.Kind != job.Wipe || j.Wipe == nil:
+			return "", job.Faultf(job.CodeState, "Job %s is no wipe.", id)
+		case j.State.Final() || !j.Wipe.NeedsSecond || j.Wipe.Second != "":
+			return "", job.Faultf(job.CodeState, "Job %s is %s and waits for nobody's agreement.", id, j.State)
+		}
+		if err := typedSerial(d, confirm); err != nil {
+			return "", err
+		}
+		if err := s.cfg.Seconds(tx, j.Operator, j.Wipe.Right, operator, right); err != nil {
+			return "", err
+		}
+		w := *j.Wipe
+		w.Second, w.SecondTime = operator, tx.Now()
+		j.Wipe = &w
+		return string(id), errors.Join(tx.PutJob(j), tx.Audit(operator, "agree", d.ID, fmt.Sprintf("To the wipe of %s that %s ordered, job %s.", d.Label(), j.Operator, id)))
+	})
+	if err != nil {
+		return store.JobView{}, err
+	}
+	return s.Job(ctx, id)
+}
+
+// agreed reports whether everybody whose word is needed has given it.
+func agreed(j store.Job) bool { return j.Wipe == nil || !j.Wipe.NeedsSecond || j.Wipe.Second != "" }
+
+// wiping is what the agent is told of a wipe. From its second start on nothing is begun: what was begun is settled.
+func wiping(j store.Job) (*job.Wiping, error) {
+	if j.Wipe == nil {
+		return nil, nil
+	}
+	policy, err := json.Marshal(j.Wipe.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("seal job %s: %w", j.ID, err)
+	}
+	out := &job.Wiping{Policy: policy, Settle: j.Wipe.Settling, Then: j.Wipe.Order.Then != nil}
+	for _, d := range j.Wipe.Drives {
+		out.Drives = append(out.Drives, job.WipeTarget{Target: d.Target, Closed: d.Certificate, Begun: len(d.Journal) > 0,
+			PSID: psidOf(*j.Wipe, d), Allow: j.Wipe.Order.Allow})
+	}
+	return out, nil
+}
+
+func psidOf(w store.WipeWork, d store.WipeDrive) string {
+	for serial, psid := range w.Order.PSIDs {
+		if strings.EqualFold(strings.TrimSpace(serial), d.Target.Serial) {
+			return psid
+		}
+	}
+	return ""
+}
+
+// means are what the order adds to what a drive can do.
+func means(w store.WipeWork, d store.WipeDrive) wipe.Means {
+	return wipe.Means{PSID: psidOf(w, d) != "", Override: w.Order.Allow}
+}
+
+// swapped says why the laptop does not hold the drives that were approved: all of them before anything is begun, any
+// of them later.
+func swapped(drives []job.Drive, j store.Job) *job.Fault {
+	there := 0
+	for _, d := range j.Wipe.Drives {
+		if holds(drives, d.Target) {
+			there++
+		} else if !j.Kind.Started(j.Reached) {
+			return job.Faultf(job.CodeWrongDrive, "Drive %s is not in it.", d.Target.Serial)
+		}
+	}
+	if there == 0 {
+		return job.Faultf(job.CodeWrongDrive, "None of the drives that were approved is in it: %s is not.", j.Target.Serial)
+	}
+	return nil
+}
+
+func capital(s string) string {
+	return cmp.Or(strings.ToUpper(s[:min(1, len(s))])+s[min(1, len(s)):], s)
+}

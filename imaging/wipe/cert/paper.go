@@ -1,0 +1,135 @@
+package cert
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-pdf/fpdf"
+	qrcode "github.com/skip2/go-qrcode"
+)
+
+// line is one line of a printed record.
+type line struct{ what, text string }
+
+// QR is the text of the code on a printed record: by it paper and file are held together.
+func QR(r Record, file []byte, key ed25519.PublicKey) string {
+	return fmt.Sprintf("ingot record %s\nfile %s\nkey %s", r.ID, Hash(file), Fingerprint(key))
+}
+
+// Paper draws a signed file for printing, after it has verified it. The same file gives the same bytes. It is a picture:
+// the record is the file.
+func Paper(file []byte, key ed25519.PublicKey) ([]byte, error) {
+	r, err := Verify(file, key)
+	if err != nil {
+		return nil, err
+	}
+	code, err := qrcode.Encode(QR(r, file, key), qrcode.Medium, 300)
+	if err != nil {
+		return nil, fmt.Errorf("draw the code of %s: %w", r.ID, err)
+	}
+	pdf := fpdf.New("P", "mm", "A4", "")
+	pdf.SetCreationDate(r.Issued)
+	pdf.SetModificationDate(r.Issued)
+	pdf.SetCatalogSort(true)
+	pdf.SetTitle(r.Title()+" "+r.ID, true)
+	text := pdf.UnicodeTranslatorFromDescriptor("")
+	pdf.SetMargins(18, 18, 18)
+	pdf.AddPage()
+	pdf.SetFont("Helvetica", "B", 18)
+	pdf.CellFormat(130, 10, text(r.Title()), "", 1, "L", false, 0, "")
+	pdf.SetFont("Helvetica", "", 11)
+	pdf.CellFormat(130, 7, text(strings.TrimSpace(r.ID+"  "+r.Organisation)), "", 1, "L", false, 0, "")
+	pdf.RegisterImageOptionsReader("code", fpdf.ImageOptions{ImageType: "PNG"}, bytes.NewReader(code))
+	pdf.ImageOptions("code", 157, 14, 36, 36, false, fpdf.ImageOptions{ImageType: "PNG"}, 0, "")
+	pdf.SetY(52)
+	for _, block := range r.blocks(file, key) {
+		pdf.SetFont("Helvetica", "B", 11)
+		pdf.CellFormat(0, 8, text(block.title), "B", 1, "L", false, 0, "")
+		for _, l := range block.lines {
+			if l.text == "" {
+				continue
+			}
+			pdf.SetFont("Helvetica", "", 9)
+			pdf.CellFormat(44, 5, text(l.what), "", 0, "L", false, 0, "")
+			pdf.MultiCell(0, 5, text(printable(l.text)), "", "L", false)
+		}
+		pdf.Ln(2)
+	}
+	var out bytes.Buffer
+	if err := pdf.Output(&out); err != nil {
+		return nil, fmt.Errorf("draw %s: %w", r.ID, err)
+	}
+	return out.Bytes(), nil
+}
+
+// printable is a text that a page can show: one line, and a question mark for what the font has not.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// Title is what the record is called on paper.
+func (r Record) Title() string {
+	if r.Kind == Wipe {
+		return "Certificate of sanitisation"
+	}
+	return "Record of destruction"
+}
+
+type block struct {
+	title string
+	lines []line
+}
+
+// blocks are the parts of a printed record.
+func (r Record) blocks(file []byte, key ed25519.PublicKey) []block {
+	d, v := r.Device, r.Drive
+	out := []block{
+		{"Device", []line{{"Manufacturer, model", strings.TrimSpace(d.Manufacturer + " " + d.Model)}, {"Serial", d.Serial}, {"Name", d.Name}, {"Asset number", d.Asset},
+			{"UUID", d.UUID}, {"Came back from", d.Source}}},
+		{"Drive", []line{{"Model", v.Model}, {"Serial", v.Serial}, {"World-wide name", v.WWN}, {"Firmware", v.Firmware}, {"Media", strings.TrimSpace(v.Media + " " + v.Transport)},
+			{"Behind", v.Behind}, {"Size", sizeWord(v)}, {"Hidden sectors", v.Hidden}}},
+	}
+	if r.Sanitised != nil {
+		out = append(out, r.Sanitised.blocks()...)
+	}
+	if r.Destroyed != nil {
+		out = append(out, r.Destroyed.block())
+	}
+	return append(out, block{"Signature", []line{{"Issued", r.Issued.Format(time.RFC3339)}, {"Number in the chain", fmt.Sprint(r.Number)}, {"Record before", r.Previous},
+		{"This file", Hash(file)}, {"Key", Fingerprint(key)}, {"Audit chain", fmt.Sprintf("%d %s", r.AuditNumber, r.AuditHead)},
+		{"To verify", "This paper is a picture of the signed file. With the file and the public key: ingot cert verify FILE --key KEY"}}})
+}
+
+func (s Sanitised) blocks() []block {
+	return []block{
+		{"What was done", []line{{"Technique", s.Does}, {"Started, finished", s.Started + "  to  " + s.Finished}, {"Bytes", fmt.Sprint(s.ErasedBytes)},
+			{"Tried or passed over", s.Fallback}, {"Verification", s.Verification}, {"Status", s.Status}, {"Read beside it", strings.Join(s.Warnings, " ")}}},
+		{"What is claimed", []line{{"Claim", s.Claim}, {"Policy of this site", fmt.Sprintf("%s, version %d, which wants %s of such a drive", s.Policy, s.PolicyVersion, s.Wanted)}}},
+		{"Who, and by what", []line{{"People", names(s.People)}, {"Place", s.Place}, {"Tool", s.Tool}, {"Agent", s.AgentBuild}, {"Key of that start", s.AgentKey},
+			{"Started over", s.BootChain}, {"Assurance", s.Assurance}, {"Job", s.Job}}},
+	}
+}
+
+func (d Destroyed) block() block {
+	return block{"How it came to its end", []line{{"Method", d.Method}, {"Why it was not wiped", d.Why}, {"Place", d.Place}, {"Time", d.Time.Format(time.RFC3339)},
+		{"People", names(d.People)}, {"Vendor's reference", d.Reference}, {"SHA-256 of the photo", d.PhotoSHA256}}}
+}
+
+func sizeWord(d Drive) string {
+	if d.SizeBytes == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("%d bytes", d.SizeBytes)
+	if d.RealBytes > d.SizeBytes {
+		s += fmt.Sprintf(", %d with hidden sectors", d.RealBytes)
+	}
+	return s
+}
