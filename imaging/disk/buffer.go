@@ -3,17 +3,12 @@ package disk
 import (
 	"encoding/binary"
 	"unsafe"
+
+	"ingot/imaging/passthru"
 )
 
-// pageSize is the alignment of buffers: enough for every sector size that Linux drives have.
-const pageSize = 4096
-
 // AlignedBuffer returns n bytes of zeros whose address suits O_DIRECT.
-func AlignedBuffer(n int) []byte {
-	b := make([]byte, n+pageSize)
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (pageSize - 1)) // Go's collector does not move what it keeps
-	return b[skip : skip+n : skip+n]
-}
+func AlignedBuffer(n int) []byte { return passthru.Aligned(n) }
 
 // aligned reports whether b may be given to O_DIRECT as it is.
 func aligned(b []byte) bool {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ingot/imaging/job"
+	"ingot/imaging/passthru"
 )
 
 // smartLogSize is the length of NVMe's SMART / Health Information log page (02h) in bytes.
@@ -76,11 +77,12 @@ const (
 // ATAHealth reads the sense data that an ATA PASS-THROUGH with CK_COND brings back (SAT-4, 12.2.2.7), in the
 // descriptor or the fixed format. Anything but one of the two answers is unknown.
 func ATAHealth(sense []byte) job.Health {
-	status, mid, high, ok := ataRegisters(sense)
+	r, ok := passthru.ParseSense(sense)
+	mid, high := byte(r.LBA>>8), byte(r.LBA>>16)
 	switch {
 	case !ok:
 		return job.Health{Text: "the drive did not answer"}
-	case status&1 != 0: // ERR: the command was aborted
+	case !r.OK():
 		return job.Health{Text: "the drive knows no SMART, or it is switched off"}
 	case mid == smartGoodMid && high == smartGoodHigh:
 		return job.Health{State: job.HealthGood}
@@ -88,30 +90,4 @@ func ATAHealth(sense []byte) job.Health {
 		return job.Health{State: job.HealthFailing, Text: "SMART: a value is beyond its threshold"}
 	}
 	return job.Health{Text: fmt.Sprintf("the drive answered %02x%02x", mid, high)}
-}
-
-// ataRegisters finds status, LBA mid and LBA high.
-func ataRegisters(sense []byte) (status, mid, high byte, ok bool) {
-	if len(sense) < 8 {
-		return 0, 0, 0, false
-	}
-	switch sense[0] & 0x7f {
-	case 0x72: // descriptors
-		list := sense[8:min(len(sense), 8+int(sense[7]))]
-		for len(list) >= 2 {
-			n := 2 + int(list[1])
-			if n > len(list) {
-				return 0, 0, 0, false
-			}
-			if list[0] == 0x09 && n >= 14 { // ATA Status Return
-				return list[13], list[9], list[11], true
-			}
-			list = list[n:]
-		}
-	case 0x70: // fixed: the registers lie in INFORMATION and COMMAND-SPECIFIC INFORMATION
-		if len(sense) >= 14 && len(sense) >= 12 && sense[12] == 0x00 && sense[13] == 0x1d { // ATA PASS-THROUGH INFORMATION AVAILABLE
-			return sense[4], sense[10], sense[11], true
-		}
-	}
-	return 0, 0, 0, false
 }

@@ -12,13 +12,13 @@ type Depth string
 // compared are the blocks that were looked at before.
 const (
 	DepthSamples Depth = "samples" // SP 800-88's scheme, one block of each sample
-	DepthWide    Depth = "wide"    // the same, eight blocks of each sample
+	DepthWide    Depth = "wide"    // the same, four blocks of each sample
 )
 
 // blocks is how many blocks of each sample are looked at.
 func (d Depth) blocks() int {
 	if d == DepthWide {
-		return 8
+		return 4
 	}
 	return 1
 }
