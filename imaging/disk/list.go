@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,9 +12,23 @@ import (
 	"ingot/imaging/job"
 )
 
-// driveNames are the block devices that can be a laptop's drive. Loop, RAM, zram, device-mapper and network
+// isDriveName reports whether a block device can be a laptop's drive. Loop, RAM, zram, device-mapper and network
 // devices, and an eMMC's boot and RPMB areas, are none.
-var driveNames = regexp.MustCompile(`^(nvme\d+n\d+|sd[a-z]+|vd[a-z]+|mmcblk\d+)$`)
+func isDriveName(s string) bool {
+	const most = 32
+	if rest, ok := strings.CutPrefix(s, "nvme"); ok {
+		controller, namespace, ok := strings.Cut(rest, "n")
+		return ok && job.Consists(controller, 1, most, job.Digits) && job.Consists(namespace, 1, most, job.Digits)
+	}
+	if rest, ok := strings.CutPrefix(s, "mmcblk"); ok {
+		return job.Consists(rest, 1, most, job.Digits)
+	}
+	rest, ok := strings.CutPrefix(s, "sd")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "vd")
+	}
+	return ok && job.Consists(rest, 1, most, job.Lower)
+}
 
 // maxAttr bounds one sysfs attribute; drives choose what stands in theirs.
 const maxAttr = 4096
@@ -28,7 +42,7 @@ func List(sys string) ([]job.Drive, error) {
 	}
 	var out []job.Drive
 	for _, e := range entries {
-		if !driveNames.MatchString(e.Name()) {
+		if !isDriveName(e.Name()) {
 			continue
 		}
 		dir, err := filepath.EvalSymlinks(filepath.Join(sys, "block", e.Name()))
@@ -97,16 +111,19 @@ func model(dir string) string {
 	return ""
 }
 
-var (
-	usbPath = regexp.MustCompile(`/usb\d+/`)
-	ataPath = regexp.MustCompile(`/ata\d+/`)
-)
+// below reports whether a folder on the way to dir is called kind and a number: usb1, ata2.
+func below(dir, kind string) bool {
+	return slices.ContainsFunc(strings.Split(filepath.Dir(dir), "/"), func(s string) bool {
+		n, ok := strings.CutPrefix(s, kind)
+		return ok && job.Consists(n, 1, len(s), job.Digits)
+	})
+}
 
 // transport reads the bus from the device's own path: a USB bridge calls itself SATA as it likes, but its
 // place below a USB controller cannot lie.
 func transport(dir, name string) string {
 	switch {
-	case usbPath.MatchString(dir):
+	case below(dir, "usb"):
 		return "usb"
 	case strings.HasPrefix(name, "nvme"):
 		return "nvme"
@@ -114,7 +131,7 @@ func transport(dir, name string) string {
 		return "virtio"
 	case strings.HasPrefix(name, "mmcblk"):
 		return "mmc"
-	case ataPath.MatchString(dir):
+	case below(dir, "ata"):
 		return "sata"
 	case strings.Contains(dir, "ufs"):
 		return "ufs"
@@ -125,7 +142,7 @@ func transport(dir, name string) string {
 // removable is true for what a person can carry away with another laptop's data on it: removable media, USB,
 // SD cards, and anything behind a port that the firmware marks as leading outside (Thunderbolt).
 func removable(dir, name string) bool {
-	if attr(dir, "removable") == "1" || usbPath.MatchString(dir) {
+	if attr(dir, "removable") == "1" || below(dir, "usb") {
 		return true
 	}
 	if strings.HasPrefix(name, "mmcblk") && attr(dir, "device/type") != "MMC" {

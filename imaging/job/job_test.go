@@ -221,3 +221,28 @@ func TestAStrangersFaultIsMadeFitForARecord(t *testing.T) {
 		}
 	}
 }
+
+func TestFormsAreHeldByHand(t *testing.T) {
+	for _, c := range []struct {
+		s           string
+		least, most int
+		set         string
+		want        bool
+	}{
+		{"abc123", 1, 64, job.Lower + job.Digits, true},
+		{"", 1, 64, job.Lower, false},
+		{"", 0, 64, job.Lower, true},
+		{"abc", 1, 2, job.Lower, false},
+		{"aBc", 1, 3, job.Lower, false},
+		{"a c", 1, 3, job.Lower, false},
+		{"abc\n", 1, 9, job.Lower, false},
+		{"Müller", 1, 20, job.Letters, false},
+	} {
+		if got := job.Consists(c.s, c.least, c.most, c.set); got != c.want {
+			t.Errorf("Consists(%q, %d, %d) = %v", c.s, c.least, c.most, got)
+		}
+	}
+	if !job.IsHex("00ff", 4) || job.IsHex("00FF", 4) || job.IsHex("00ff0", 4) || job.IsHex("00f", 4) || job.IsHex("00fg", 4) {
+		t.Error("IsHex is wrong")
+	}
+}

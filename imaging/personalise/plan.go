@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,12 +26,14 @@ type Settings struct {
 	Agent    []byte // the agent's own binary, which becomes the first-boot program
 }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,13}[A-Za-z0-9])?$`)
+func isName(s string) bool {
+	return job.Consists(s, 1, 15, job.Letters+job.Digits+"-") && strings.Trim(s, "-") == s
+}
 
 // Plan decides what must change in the image below root. It reads only. An image that is no Linux with systemd
 // is a *job.Fault with CodeUnknownOS.
 func Plan(root *os.Root, s Settings) ([]Change, error) {
-	if !validName.MatchString(s.Personal.DeviceName) {
+	if !isName(s.Personal.DeviceName) {
 		return nil, job.Faultf(job.CodeNameInvalid, "It is %q.", s.Personal.DeviceName)
 	}
 	p := planner{root: root, s: s}
@@ -59,7 +60,7 @@ func Plan(root *os.Root, s Settings) ([]Change, error) {
 // the letter last: a rename that is cut off leaves a system that starts under one of the two names, and reports only
 // the new one.
 func PlanRename(root *os.Root, s Settings, former string) ([]Change, error) {
-	if !validName.MatchString(s.Personal.DeviceName) {
+	if !isName(s.Personal.DeviceName) {
 		return nil, job.Faultf(job.CodeNameInvalid, "It is %q.", s.Personal.DeviceName)
 	}
 	p := planner{root: root, s: s, former: former}
@@ -196,7 +197,7 @@ func (p *planner) cloudInit() error {
 		return nil
 	}
 	id := p.s.Personal.InstanceID
-	if !regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`).MatchString(id) {
+	if !job.Consists(id, 1, 64, job.Letters+job.Digits+"-") {
 		return errors.New("the instance id is not 1 to 64 letters, digits and hyphens")
 	}
 	p.write("etc/cloud/cloud.cfg.d/99-ingot.cfg", "# Written by Ingot: the name that was assigned stays.\npreserve_hostname: true\nmanage_etc_hosts: false\ndatasource_list: [ NoCloud, None ]\n")

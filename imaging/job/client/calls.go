@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 
 	"ingot/imaging/job"
 )
@@ -87,10 +86,8 @@ func (c *Client) Wiped(ctx context.Context, id job.ID, r job.DriveReport) (job.D
 	return jobCall[job.DriveAck](ctx, c, http.MethodPost, id, "drive", r)
 }
 
-var idForm = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
-
 func checkID(id job.ID) error {
-	if !idForm.MatchString(string(id)) {
+	if !job.Consists(string(id), 1, 64, job.Lower+job.Digits) {
 		return job.Faultf(job.CodeProtocol, "The job's id is not one.")
 	}
 	return nil
@@ -104,12 +101,10 @@ func jobCall[Out any](ctx context.Context, c *Client, method string, id job.ID, 
 	return call[Out](ctx, c, method, "/v1/jobs/"+string(id)+"/"+what, in)
 }
 
-var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 // Stage2 writes the archive to w and returns nil only when its size and SHA-256 are right. It is tried once
 // (CodeUnreachable when it breaks off); w has then taken bytes that prove nothing.
 func (c *Client) Stage2(ctx context.Context, f job.File, w io.Writer) error {
-	if !sha256Form.MatchString(f.SHA256) || f.Size <= 0 {
+	if !job.IsHex(f.SHA256, 64) || f.Size <= 0 {
 		return job.Faultf(job.CodeProtocol, "The server names no stage 2.")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/v1/stage2/"+f.SHA256, nil)

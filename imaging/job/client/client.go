@@ -14,7 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
+	"strings"
 	"time"
 
 	"ingot/imaging/job"
@@ -39,15 +39,13 @@ type Client struct {
 	wait func(ctx context.Context, d time.Duration) error
 }
 
-var pinForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-
 // New makes a client with a new key for the daemon at base ("https://192.0.2.1:8443"), whose key has the pin.
 func New(base string, pin job.KeyID) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "https" || u.Host == "" || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.User != nil {
 		return nil, fmt.Errorf("daemon's address %q is not https://HOST:PORT", base)
 	}
-	if !pinForm.MatchString(string(pin)) {
+	if digits, ok := strings.CutPrefix(string(pin), "sha256:"); !ok || !job.IsHex(digits, 64) {
 		return nil, fmt.Errorf("pin %q is not sha256: and 64 hex digits", pin)
 	}
 	cert, id, err := ephemeral()

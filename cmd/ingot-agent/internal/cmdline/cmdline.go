@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"ingot/imaging/job"
@@ -71,7 +70,7 @@ func Parse(s string) (Line, error) {
 	case l.Stick && named:
 		return Line{}, errors.New("ingot.token: a stick carries none")
 	case l.Stick:
-		if l.Bundle = words["ingot.bundle"]; l.Bundle != "" && !bundleForm.MatchString(l.Bundle) {
+		if l.Bundle = words["ingot.bundle"]; l.Bundle != "" && !isBundle(l.Bundle) {
 			return Line{}, errors.New("ingot.bundle: is no boot bundle's name")
 		}
 	default:
@@ -85,7 +84,10 @@ func Parse(s string) (Line, error) {
 	return l, nil
 }
 
-var bundleForm = regexp.MustCompile(`^bundle-[0-9a-f]{16}$`)
+func isBundle(s string) bool {
+	id, ok := strings.CutPrefix(s, "bundle-")
+	return ok && job.IsHex(id, 16)
+}
 
 // parseURLs reads the daemon's address, of a stick all of them.
 func (l *Line) parseURLs(s string) (err error) {

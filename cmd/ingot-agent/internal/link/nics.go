@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -111,16 +110,19 @@ func Driverless(sys string) []string {
 	return out
 }
 
-var firmwareLine = regexp.MustCompile(`(?:failed to load|Direct firmware load for) ([A-Za-z0-9_./+-]{1,100})`)
-
 // MissingFirmware finds in a line of the kernel's log that a driver wanted a firmware file in vain.
 func MissingFirmware(line string) (file string, found bool) {
 	if !strings.Contains(line, "irmware") {
 		return "", false
 	}
-	m := firmwareLine.FindStringSubmatch(line)
-	if m == nil {
-		return "", false
+	for _, before := range []string{"failed to load ", "Direct firmware load for "} {
+		if _, file, found = strings.Cut(line, before); !found {
+			continue
+		}
+		rest := strings.TrimLeft(file, job.Letters+job.Digits+"_./+-")
+		if n := min(len(file)-len(rest), 100); n > 0 {
+			return file[:n], true
+		}
 	}
-	return m[1], true
+	return "", false
 }
