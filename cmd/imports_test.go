@@ -46,6 +46,7 @@ var tiers = map[string]int{
 
 	"ingot/imaging/inspect/hive/hivetest": 0,
 	"ingot/imaging/wipe/wipetest":         2,
+	"ingot/imaging/wipe/explain":          2,
 }
 
 // top is the tier of everything under cmd.

@@ -6,6 +6,7 @@ import (
 	"ingot/firmware/efivar"
 	"ingot/imaging/disk"
 	"ingot/imaging/job"
+	"ingot/imaging/wipe"
 )
 
 // Daemon is the agent's one conversation partner; package job/client implements it. Each method blocks until it
@@ -47,9 +48,10 @@ type Drives interface {
 	OpenReader(want job.Target) (*disk.Reader, error) // likewise, for reading alone
 }
 
-// Wiper opens a drive as Drives.Open does, with its own commands; Local implements it.
+// Wiper is what a wipe needs of the laptop beyond Drives; Local implements it.
 type Wiper interface {
-	OpenWipe(want job.Target) (WipePort, error)
+	OpenWipe(want job.Target) (WipePort, error) // as Drives.Open does, with the drive's own commands
+	Controllers() ([]wipe.Controller, error)    // so that drives that the firmware hides are noticed
 }
 
 // Written is a disk whose content is proven and that is not bootable yet: what personalising works on.

@@ -58,5 +58,8 @@ func (l Local) OpenWipe(want job.Target) (WipePort, error) {
 	return o, nil
 }
 
+// Controllers lists the storage controllers.
+func (l Local) Controllers() ([]wipe.Controller, error) { return wipe.Controllers(l.Sys) }
+
 // OpenReader opens the drive that a job names for reading alone.
 func (l Local) OpenReader(want job.Target) (*disk.Reader, error) { return disk.OpenReader(l.Sys, want) }

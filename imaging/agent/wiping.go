@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"ingot/imaging/job"
 	"ingot/imaging/preflight"
 	"ingot/imaging/wipe"
+	"ingot/imaging/wipe/explain"
 )
 
 // wiping is the wipe, in order: every drive is opened and shown before anything is begun, then all of them are wiped at
@@ -34,9 +36,11 @@ type erasure struct {
 	n      int
 	target job.WipeTarget
 	port   WipePort // nil when it is closed already, or is not in the laptop any more
+	holds  []string // what lies on it, for people
 
 	mu       sync.Mutex
 	shown    wipe.Progress
+	told     uint64 // tenths of the present phase, on the console
 	word     string // the people's
 	say      string
 	begun    bool
@@ -89,7 +93,64 @@ func (d *deployment) prepareWipe(ctx context.Context) error {
 	if w.Settle {
 		return nil
 	}
+	if err := d.noneHidden(); err != nil {
+		return err
+	}
+	d.thawAll()
 	return d.readyToWipe(ctx)
+}
+
+// noneHidden refuses a laptop whose firmware hides drives: what was not seen would leave the house unwiped. Of the drives
+// that are seen it takes down what lies on them, for the countdown.
+func (d *deployment) noneHidden() error {
+	cs, err := d.agent.Wiper.Controllers()
+	if err != nil {
+		return fmt.Errorf("list storage controllers: %w: %w", err, job.Faultf(job.CodeHidesDrives, "The storage controllers cannot be listed."))
+	}
+	if f := explain.Absent(len(d.wipes.drives), cs); f != nil {
+		return f
+	}
+	listed, err := d.agent.Drives.List()
+	if err != nil {
+		return fmt.Errorf("list drives: %w", err)
+	}
+	d.agent.Drives.Examine(listed)
+	for _, e := range d.wipes.drives {
+		for _, l := range listed {
+			if l.Serial == e.target.Serial {
+				e.holds = l.Holds
+			}
+		}
+	}
+	return nil
+}
+
+// thawAll lets a laptop with several drives sleep and wake once, before any of them is begun, when a freeze lock is in the
+// way of one: later the sleep would take the others' power too. A drive that is still frozen then is refused by itself.
+func (d *deployment) thawAll() {
+	if len(d.wipes.drives) == 1 || d.agent.Thaw == nil || !slices.ContainsFunc(d.wipes.drives, d.isFrozen) {
+		return
+	}
+	d.agent.Say("a drive is frozen by the firmware, sleeping to thaw it")
+	d.report.ask(&notice{word: "sleeping", sentence: "The firmware has frozen a drive. The laptop sleeps for some seconds to take that off.",
+		next: "Wait. If it does not wake by itself, press its power button."})
+	defer d.report.ask(nil)
+	if err := d.agent.Thaw(); err != nil {
+		d.agent.Log.Warn().Err(err).Msg("the laptop did not sleep")
+	}
+}
+
+// isFrozen reports whether only a sleep would let a drive take its first technique.
+func (d *deployment) isFrozen(e *erasure) bool {
+	if e.port == nil {
+		return false
+	}
+	a, err := wipe.Probe(e.port)
+	if err != nil {
+		return false // the engine says so
+	}
+	p := wipe.NewPlan(a, d.wipes.policy, wipe.Means{PSID: e.target.PSID != "", Override: e.target.Allow, Thaw: true})
+	return len(p.Steps) > 0 && p.Steps[0].Thaw
 }
 
 // readyToWipe waits for power, then gives the person at the laptop time to stop.
@@ -104,6 +165,9 @@ func (d *deployment) readyToWipe(ctx context.Context) error {
 		for _, e := range d.wipes.drives {
 			if e.port != nil {
 				lines = append(lines, fmt.Sprintf("%s  %d GB  serial %s: everything on it is destroyed", e.target.Model, e.target.SizeBytes/1e9, e.target.Serial))
+				for _, h := range e.holds {
+					lines = append(lines, "   lost for good: "+h)
+				}
 				d.agent.Say(fmt.Sprintf("wiping starts in %d s, drive serial %s", d.job.Countdown, printable(e.target.Serial)))
 			}
 		}
@@ -224,7 +288,7 @@ func (d *deployment) engine(ctx context.Context, e *erasure) *wipe.Engine {
 		_, err := d.agent.Daemon.KeepJournal(ctx, d.job.ID, j)
 		return err
 	}
-	engine := &wipe.Engine{Port: e.port, Clock: d.agent.WipeClock, Show: e.show,
+	engine := &wipe.Engine{Port: e.port, Clock: d.agent.WipeClock, Show: func(p wipe.Progress) { d.agent.tellOf(e, e.show(p)) },
 		Journal: func(s wipe.Started) error {
 			b, err := json.Marshal(s)
 			if err == nil {
@@ -257,11 +321,28 @@ func (e *erasure) set(word, say string) {
 	e.word, e.say = word, say
 }
 
-// show takes the engine's progress.
-func (e *erasure) show(p wipe.Progress) {
+// show takes the engine's progress. It gives the tenth that was reached just now, 0 for none.
+func (e *erasure) show(p wipe.Progress) (tenth uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if p.Phase != e.shown.Phase {
+		e.told = 0
+	}
 	e.shown, e.word, e.say = p, string(p.Phase), p.Technique.Does()
+	if p.Total == 0 {
+		return 0
+	}
+	if n := uint64(10 * fraction(p.Done, p.Total)); n > e.told {
+		e.told, tenth = n, n
+	}
+	return tenth
+}
+
+// tellOf puts each tenth of a drive's way on the console.
+func (a *Agent) tellOf(e *erasure, tenth uint64) {
+	if tenth > 0 {
+		a.Say(fmt.Sprintf("drive %s %s %d%%", printable(e.target.Serial), e.progress().Phase, 10*tenth))
+	}
 }
 
 func (e *erasure) finish(o wipe.Outcome, ack job.DriveAck) {
@@ -302,6 +383,8 @@ func (w *erasures) end() error {
 	switch {
 	case len(open) > 0:
 		return job.Faultf(job.CodeUnsettled, "Drives: %q.", append(open, failed...))
+	case len(w.drives) == 1 && w.drives[0].fault != nil:
+		return w.drives[0].fault
 	case len(failed) > 0:
 		return job.Faultf(job.CodeNotWiped, "Drives: %q.", failed)
 	}

@@ -2,14 +2,17 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"ingot/imaging/agent"
 	"ingot/imaging/deploy"
 	"ingot/imaging/job"
+	"ingot/imaging/passthru"
 	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/cert"
 	"ingot/imaging/wipe/wipetest"
@@ -23,9 +26,12 @@ func (closing) Close() error { return nil }
 
 // wipeBay is the drives of a laptop that are simulated down to their commands.
 type wipeBay struct {
-	ports []wipe.Port
-	swap  func(job.Target) error // may refuse one
+	ports       []wipe.Port
+	swap        func(job.Target) error // may refuse one
+	controllers []wipe.Controller
 }
+
+func (w *wipeBay) Controllers() ([]wipe.Controller, error) { return w.controllers, nil }
 
 func (w *wipeBay) drives() (out []job.Drive) {
 	for _, p := range w.ports {
@@ -61,12 +67,12 @@ func wipeWorld(t *testing.T, o store.WipeOrder, ports ...wipe.Port) (*bench, *la
 	must(t, err)
 	b.stop()
 	b.tune = func(c *deploy.Config) { c.Certs = certs }
-	b.ahead.Store(int64(wipetest.NewClock().Now().Sub(time.Now())))
+	b.ahead.Store(int64(time.Until(wipetest.NewClock().Now())))
 	b.start(nil)
 	_, err = b.service.OpenBench(context.Background(), "anna", store.Bench{OpenUntil: b.now().Add(time.Hour)})
 	must(t, err)
 	l := b.laptop(1)
-	bay := &wipeBay{ports: ports}
+	bay := &wipeBay{ports: ports, controllers: []wipe.Controller{{Address: "0000:00:17.0", Class: 0x010601, Driver: "ahci"}}}
 	l.listed, l.wiper = bay.drives(), bay
 	shared := wipetest.NewClock()
 	for _, p := range ports {
@@ -143,7 +149,7 @@ func (b *bench) records(t *testing.T) []store.EvidenceView {
 func TestALaptopWipesAllItsDrivesAtOnce(t *testing.T) {
 	hdd, ssd := platter("WD-ONE00001"), flash("S4TWO00001")
 	b, l, _ := wipeWorld(t, store.WipeOrder{}, hdd, ssd)
-	l.second = 20 * time.Millisecond
+	l.second, l.listed[0].Holds = 20*time.Millisecond, []string{"Windows, 120 GB used"}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	v := l.ends(ctx, cancel, l.boot(ctx))
@@ -155,7 +161,7 @@ func TestALaptopWipesAllItsDrivesAtOnce(t *testing.T) {
 	}
 	counted := 0
 	for _, v := range l.views {
-		if strings.HasPrefix(v.Word, "wiping in ") && strings.Contains(v.Sentence, "destroyed for good") && v.Next == "Press Esc to stop." {
+		if strings.HasPrefix(v.Word, "wiping in ") && strings.Contains(v.Sentence, "destroyed for good") && v.Next == "Press Esc to stop." && strings.Contains(strings.Join(v.Lines, "\n"), "lost for good: Windows, 120 GB used") {
 			counted++
 		}
 	}
@@ -196,6 +202,40 @@ func TestASwappedDriveStopsTheWholeWipeBeforeItBegins(t *testing.T) {
 	v := l.ends(ctx, cancel, l.boot(ctx))
 	if v.Fault != job.CodeWrongDrive || hdd.Readable() != 4*mib/4096 || b.device().State != store.Returned || len(b.records(t)) != 0 {
 		t.Errorf("screen %+v, %d blocks left, device %s", v, hdd.Readable(), b.device().State)
+	}
+}
+
+// TestDrivesThatTheFirmwareHidesStopAWipe: what stands behind RAID or VMD was not seen, and would leave the house unwiped.
+func TestDrivesThatTheFirmwareHidesStopAWipe(t *testing.T) {
+	ssd := flash("S4TWO00001")
+	b, l, bay := wipeWorld(t, store.WipeOrder{}, ssd)
+	bay.controllers = append(bay.controllers, wipe.Controller{Address: "0000:00:0e.0", Class: 0x010400})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	v := l.ends(ctx, cancel, l.boot(ctx))
+	if v.Fault != job.CodeHidesDrives || !strings.Contains(v.Next, "AHCI") || ssd.Left() == 0 || b.device().State != store.Returned || len(b.records(t)) != 0 {
+		t.Errorf("screen %+v, %d blocks left, device %s", v, ssd.Left(), b.device().State)
+	}
+}
+
+// TestALaptopSleepsOnceForItsFrozenDriveBeforeAnyIsBegun: a sleep in mid-wipe would take the power of the other.
+func TestALaptopSleepsOnceForItsFrozenDriveBeforeAnyIsBegun(t *testing.T) {
+	hdd, ssd := platter("WD-ONE00001"), wipetest.NewATA(wipetest.NewMedium(4*mib, true, 9), 1)
+	ssd.Told.Serial, ssd.Told.Path, ssd.Frozen, ssd.SanFrozen = "S4FROZEN01", "/dev/sdb", true, true
+	b, l, _ := wipeWorld(t, store.WipeOrder{}, hdd, ssd)
+	slept := 0
+	l.thaw = func() error {
+		if slept++; hdd.Readable() != 4*mib/4096 {
+			t.Error("the other drive is begun already")
+		}
+		ssd.PowerCycle()
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	v := l.ends(ctx, cancel, l.boot(ctx))
+	if v.Colour != agent.Green || slept != 1 || ssd.Left() != 0 || len(b.records(t)) != 2 {
+		t.Errorf("screen %+v, slept %d times, %d blocks left, %d certificates", v, slept, ssd.Left(), len(b.records(t)))
 	}
 }
 
@@ -263,6 +303,76 @@ func (w whenErased) ReadAt(p []byte, off int64) (int, error) {
 		w.do()
 	}
 	return n, err
+}
+
+// TestTheNextStartSettlesWhatWasBegun: power is lost while the drive sanitises itself; it goes on by itself, and the next
+// start reads its log. No new order is needed for the certificate of one that ended well, and none is given otherwise.
+func TestTheNextStartSettlesWhatWasBegun(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*wipetest.NVMe)
+		want   job.State
+		certs  int
+	}{
+		"it ended by itself":    {func(*wipetest.NVMe) {}, job.Done, 1},
+		"it failed by itself":   {func(d *wipetest.NVMe) { d.Fails = true }, job.Failed, 0},
+		"it had erased nothing": {func(d *wipetest.NVMe) { d.Keeps = 1000 }, job.Failed, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ssd := flash("S4TWO00001")
+			c.change(ssd)
+			b, l, bay := wipeWorld(t, store.WipeOrder{}, ssd)
+			cut := &powerCut{Port: ssd, gone: make(chan struct{}), free: make(chan struct{})}
+			bay.ports[0] = cut
+			ctx, cancel := context.WithCancel(context.Background())
+			wait := l.boot(ctx)
+			<-cut.gone
+			cancel() // the laptop is off
+			close(cut.free)
+			_ = wait() // of a start that was cut off
+			if n := len(b.records(t)); n != 0 {
+				t.Fatalf("%d certificates of a wipe that nobody saw the end of", n)
+			}
+			ssd.Clock.Sleep(2 * time.Minute) // it goes on by itself
+			bay.ports[0] = ssd
+			b.ahead.Add(int64(3 * time.Minute)) // the first start's key is silent
+			ctx, cancel = context.WithCancel(context.Background())
+			defer cancel()
+			l.ends(ctx, cancel, l.boot(ctx))
+			jobs, err := b.service.Jobs(context.Background(), true)
+			must(t, err)
+			if len(jobs) != 1 || jobs[0].State != c.want || len(b.records(t)) != c.certs || c.certs == 1 && ssd.Left() != 0 {
+				t.Errorf("jobs %+v, %d certificates, %d blocks left", jobs, len(b.records(t)), ssd.Left())
+			}
+		})
+	}
+}
+
+// powerCut holds the engine behind the command that starts the sanitize; when it goes on, the drive is gone.
+type powerCut struct {
+	wipe.Port
+	gone, free chan struct{}
+	off        atomic.Bool
+}
+
+var errOff = errors.New("no such device")
+
+func (p *powerCut) NVMe(c passthru.NVMe) (passthru.NVMeReply, error) {
+	if p.off.Load() {
+		return passthru.NVMeReply{}, errOff
+	}
+	r, err := p.Port.NVMe(c)
+	if c.Opcode == 0x84 && !p.off.Swap(true) {
+		close(p.gone)
+		<-p.free
+	}
+	return r, err
+}
+
+func (p *powerCut) ReadAt(b []byte, off int64) (int, error) {
+	if p.off.Load() {
+		return 0, errOff
+	}
+	return p.Port.ReadAt(b, off)
 }
 
 // TestAWipeGoesStraightIntoTheImage that was ordered with it, without another start.

@@ -281,6 +281,7 @@ type laptop struct {
 
 	wiper     agent.Wiper
 	wipeClock wipe.Clock
+	thaw      func() error
 	noSystem  error // why no drive of the laptop can be started
 }
 
@@ -310,7 +311,7 @@ func (l *laptop) boot(ctx context.Context) (wait func() error) {
 	}
 	a := &agent.Agent{Daemon: c, Images: images, Library: &chunkstore.Client{HTTP: c.HTTP(), Base: c.Base()}, Machine: l, Drives: l, Personaliser: l, Firmware: l, Power: l, Screen: l, Token: token,
 		Say: func(s string) { l.said <- s }, Log: zerolog.Nop(), Linger: time.Millisecond,
-		Second: l.second, Stop: l.stop, Wiper: l.wiper, WipeClock: l.wipeClock}
+		Second: l.second, Stop: l.stop, Wiper: l.wiper, WipeClock: l.wipeClock, Thaw: l.thaw}
 	done := make(chan error, 1)
 	go func() {
 		done <- a.Run(ctx)

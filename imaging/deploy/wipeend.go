@@ -25,6 +25,9 @@ func verdictOfWipe(j store.Job, r job.Result) (job.State, *job.Fault) {
 	case slices.ContainsFunc(j.Wipe.Drives, isOpen):
 		return job.Indeterminate, job.Faultf(job.CodeUnsettled, "%s", ends(*j.Wipe))
 	}
+	if f := j.Wipe.Drives[0].Fault; len(j.Wipe.Drives) == 1 && f != nil {
+		return job.Failed, f
+	}
 	return job.Failed, job.Faultf(job.CodeNotWiped, "%s", ends(*j.Wipe))
 }
 

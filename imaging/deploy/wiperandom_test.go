@@ -3,7 +3,6 @@ package deploy_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -21,9 +20,6 @@ import (
 )
 
 var wipeRuns = flag.Int("wipe-runs", 2000, "how many wipes with faults at random steps")
-
-// errCut is what an agent sees of a request or an answer that was lost.
-var errCut = errors.New("connection reset by peer")
 
 // cell is what a simulated drive is asked besides what its interface shows.
 type cell interface {

@@ -10,6 +10,7 @@ import (
 	"ingot/imaging/job"
 	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/cert"
+	"ingot/imaging/wipe/explain"
 	"ingot/store"
 )
 
@@ -118,7 +119,7 @@ func (s *Service) Wiped(_ context.Context, key job.KeyID, id job.ID, in job.Driv
 		case report.Outcome == wipe.Done:
 			fault, err = s.certify(tx, &j, d, report)
 		default:
-			fault = endOf(report)
+			fault = explain.Fault(report)
 		}
 		if err != nil {
 			return err
@@ -152,15 +153,6 @@ func driveEnd(r wipe.Report, d store.WipeDrive) store.DriveEnd {
 		return store.DriveFailed
 	}
 	return store.DriveUnsettled
-}
-
-// endOf puts how a wipe ended into words.
-func endOf(r wipe.Report) *job.Fault {
-	text := fmt.Sprintf("Drive %s, %s: %s. %s", r.Drive.Serial, r.Outcome, r.Cause, r.Fact)
-	if r.Outcome == wipe.Indeterminate {
-		return job.Faultf(job.CodeUnsettled, "%s %s", text, r.Settle)
-	}
-	return job.Faultf(job.CodeNotWiped, "%s", text)
 }
 
 // certify makes the Certificate of one drive, or says why there is none. Whether there may be one, the Signer decides.

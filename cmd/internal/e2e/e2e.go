@@ -45,6 +45,7 @@ func Cases() []Case {
 		closedCases(), unapprovedCases(),
 		renameCases(),
 		captureCases(),
+		wipeCases(),
 		serviceCases(),
 		installCases(),
 		inspectCases(),

@@ -27,6 +27,7 @@ type Drive struct {
 	Source     string // what lies under the drive instead of its file: an NBD URL
 	WriteLimit int64  // bytes per second that the drive takes; 0 means as fast as the host
 	File       string // an existing file that holds the drive's bytes, a stick's; "" makes a new one of Size bytes
+	Platter    bool   // a SATA drive tells that it rotates
 	First      bool   // the firmware starts from it before everything else
 
 	path string
@@ -83,7 +84,11 @@ func (d *Drive) args(n, bootIndex int) ([]string, error) {
 	case NVMe:
 		device = "nvme" + tail
 	case SATA:
-		device = fmt.Sprintf("ide-hd,bus=ide.%d,model=LABDISK,rotation_rate=1", n) + tail // q35 has AHCI built in
+		rate := 1
+		if d.Platter {
+			rate = 7200
+		}
+		device = fmt.Sprintf("ide-hd,bus=ide.%d,model=LABDISK,rotation_rate=%d", n, rate) + tail // q35 has AHCI built in
 	case Virtio:
 		device = "virtio-blk-pci" + tail
 	case USB:

@@ -1,0 +1,447 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"ingot/cmd/internal/lab"
+	"ingot/imaging/job"
+	"ingot/imaging/wipe"
+	"ingot/imaging/wipe/cert"
+	"ingot/store"
+)
+
+// wipeCases prove that what a wipe says is gone, is: the host reads the whole file behind each drive afterwards. The
+// drives are filled with known random data before; every certificate verifies offline, and not with a byte changed.
+func wipeCases() []Case {
+	return []Case{
+		{"wipe-sata-overwrite", "a returned laptop with a magnetic SATA drive is overwritten, read back and certified; nothing of its data is left", nil,
+			func(ctx context.Context, e *Env) error {
+				return wipesClean(ctx, e, wipeLaptop(lab.BIOS, platter("WDLAB0001")), wipe.Overwrite)
+			}},
+		{"wipe-nvme-format", "the same with NVMe, by Format with secure erase, under Secure Boot", nil,
+			func(ctx context.Context, e *Env) error {
+				return wipesClean(ctx, e, wipeLaptop(lab.SecureBoot, &lab.Drive{Bus: lab.NVMe, Serial: "S4LAB0001", Size: wipeSize}), wipe.FormatUser)
+			}},
+		{"wipe-two-drives", "both drives of a laptop are wiped at the same time, each with a certificate of its own", nil, wipesTwo},
+		{"wipe-then-deploy", "one order wipes a laptop and puts the next owner's image on it, without another start", nil, wipesThenDeploys},
+		{"wipe-power-loss", "power lost in mid-wipe, and the daemon killed: no certificate, the next start says so, a second order wipes it", nil, wipeLosesPower},
+		{"wipe-gate", "nothing gives a returned laptop away before its certificates: not the command line, not a deploy; a dead one leaves by a destruction record", nil, wipeGate},
+	}
+}
+
+const wipeSize = 96 << 20
+
+func platter(serial string) *lab.Drive {
+	return &lab.Drive{Bus: lab.SATA, Serial: serial, Size: wipeSize, Platter: true, Cache: "none"}
+}
+
+func wipeLaptop(fw lab.Firmware, drives ...*lab.Drive) *lab.Laptop {
+	l := Laptop(6, fw, lab.NVMe)
+	l.Drives = drives
+	return l
+}
+
+// wiping is a laptop that came back, full of known data.
+type wiping struct {
+	d      *Daemon
+	laptop *lab.Laptop
+	run    *lab.Run
+	id     job.ID
+	key    string
+	data   []*secrets // of each drive
+}
+
+const wipeName = "LAB-0006"
+
+// cameBack fills a laptop's drives, has it adopted, and takes it back from its owner. It is switched off.
+func cameBack(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) (*wiping, error) {
+	x := &wiping{d: d, laptop: l}
+	if err := e.Bench.Fit(ctx, l); err != nil {
+		return nil, err
+	}
+	for i, drive := range l.Drives {
+		s, err := fillSecret(drive.Path(), e.Seed+uint64(i)+1)
+		if err != nil {
+			return nil, err
+		}
+		x.data = append(x.data, s)
+	}
+	r, code, err := showsCode(ctx, e, l)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.CLI(ctx, "device", "adopt", code, "--name", wipeName); err != nil {
+		return nil, err
+	}
+	if err := r.Kill(); err != nil {
+		return nil, err
+	}
+	for i, s := range x.data {
+		left, err := s.left(l.Drives[i].Path())
+		if err != nil {
+			return nil, err
+		}
+		if left != s.sectors() {
+			return nil, fmt.Errorf("before the wipe drive %d holds %d of its %d sectors: the case would prove nothing", i, left, s.sectors())
+		}
+	}
+	if err := d.Do(ctx, []string{"device", "lost", l.Serial, "--note", "left in a train"}, []string{"device", "found", l.Serial, "--from", "the porter"}); err != nil {
+		return nil, err
+	}
+	key, err := d.CLI(ctx, "cert", "key", "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	if m := keyForm.FindStringSubmatch(key); m != nil {
+		x.key = m[1]
+	}
+	return x, that(x.key != "", "the server prints no key: %q", key)
+}
+
+var keyForm = regexp.MustCompile(`"key": "([0-9a-f]{64})"`)
+
+// wipeBench is a daemon with an open bench.
+func wipeBench(ctx context.Context, e *Env) (*Daemon, error) {
+	d, err := e.StartDaemon(ctx, fullDHCP...)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.Do(ctx, cmd("bench open 8h"))
+}
+
+// orders orders the wipe by the laptop's serial.
+func (x *wiping) orders(ctx context.Context, more ...string) error {
+	var jobs []store.JobView
+	if err := x.d.Read(ctx, &jobs, append([]string{"wipe", x.laptop.Serial, "--yes"}, more...)...); err != nil {
+		return err
+	}
+	if len(jobs) != 1 {
+		return fmt.Errorf("the order named %d jobs; want 1", len(jobs))
+	}
+	x.id = jobs[0].ID
+	return nil
+}
+
+// ends starts the laptop and waits for the end of its job.
+func (x *wiping) ends(ctx context.Context, e *Env) (j store.JobView, err error) {
+	if x.run, err = e.PowerOn(ctx, x.laptop); err != nil {
+		return j, err
+	}
+	return x.d.waitJob(ctx, x.id)
+}
+
+func wipesClean(ctx context.Context, e *Env, l *lab.Laptop, technique wipe.Technique) error {
+	d, err := wipeBench(ctx, e)
+	if err != nil {
+		return err
+	}
+	x, err := cameBack(ctx, e, d, l)
+	if err != nil {
+		return err
+	}
+	if err := x.orders(ctx, "--place", "the lab"); err != nil {
+		return err
+	}
+	j, err := x.ends(ctx, e)
+	if err != nil {
+		return err
+	}
+	if err := x.isWiped(ctx, e, j); err != nil {
+		return err
+	}
+	return x.certified(ctx, e, technique)
+}
+
+// isWiped holds job and device, and reads every drive's file whole once the laptop is off.
+func (x *wiping) isWiped(ctx context.Context, e *Env, j store.JobView) error {
+	if err := checks(same("the job", j.State, job.Done)); err != nil {
+		return fmt.Errorf("%w: %v", err, j.Fault)
+	}
+	dev, err := x.d.device(ctx, x.laptop.Serial)
+	if err != nil {
+		return err
+	}
+	if err := checks(same("the device", dev.State, store.Ready), x.saysCertificates(ctx), x.run.Kill()); err != nil {
+		return err
+	}
+	return x.nothingLeft(e)
+}
+
+// saysCertificates holds that the laptop named a certificate for each drive on its console.
+func (x *wiping) saysCertificates(ctx context.Context) error {
+	for _, d := range x.laptop.Drives {
+		line := regexp.MustCompile(`ingot: drive ` + regexp.QuoteMeta(d.Serial) + ` wiped, certificate W-\d{6}`)
+		if _, err := x.run.Console.WaitAfter(ctx, 0, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nothingLeft reads the files behind the drives.
+func (x *wiping) nothingLeft(e *Env) error {
+	for i, s := range x.data {
+		left, err := s.left(x.laptop.Drives[i].Path())
+		if err != nil {
+			return err
+		}
+		e.Say("drive %s: %d of %d sectors of the former owner's data are left in its file", x.laptop.Drives[i].Serial, left, s.sectors())
+		if left != 0 {
+			return fmt.Errorf("drive %s holds %d sectors of the former owner's data", x.laptop.Drives[i].Serial, left)
+		}
+	}
+	return nil
+}
+
+// certified takes the certificates out and verifies them without the server; then changes every byte of each.
+func (x *wiping) certified(ctx context.Context, e *Env, techniques ...wipe.Technique) error {
+	files, err := x.exported(ctx, e)
+	if err != nil {
+		return err
+	}
+	key, err := cert.KeyOf(x.key)
+	if err != nil {
+		return err
+	}
+	if len(files) != len(x.laptop.Drives) {
+		return fmt.Errorf("%d certificates for %d drives", len(files), len(x.laptop.Drives))
+	}
+	args := []string{"cert", "verify", "--key", x.key}
+	for i, path := range files {
+		file, err := readFile(path)
+		if err != nil {
+			return err
+		}
+		r, err := cert.Verify(file, key)
+		if err != nil {
+			return err
+		}
+		tried, err := tamperedWith(file, key)
+		if err != nil {
+			return err
+		}
+		e.Say("%s: drive %s by %s, claim %s; it verifies, and none of %d files with one byte changed does", r.ID, r.Drive.Serial, r.Sanitised.Technique, r.Sanitised.Claim, tried)
+		if err := checks(same("technique of "+r.Drive.Serial, wipe.Technique(r.Sanitised.Technique), techniques[i%len(techniques)]), same("device", r.Device.Serial, x.laptop.Serial)); err != nil {
+			return err
+		}
+		args = append(args, path)
+	}
+	if _, err := x.d.CLI(ctx, args...); err != nil {
+		return err
+	}
+	bad, err := changedCopy(files[0])
+	if err != nil {
+		return err
+	}
+	_, err = x.d.CLI(ctx, "cert", "verify", "--key", x.key, bad)
+	var exit *ExitError
+	return that(asExit(err, &exit) && containsCode(exit.Error(), job.CodeTampered), "a changed certificate: %v; want %s", err, job.CodeTampered)
+}
+
+func wipesTwo(ctx context.Context, e *Env) error {
+	l := wipeLaptop(lab.BIOS, &lab.Drive{Bus: lab.NVMe, Serial: "S4LAB0002", Size: wipeSize}, platter("WDLAB0002"))
+	d, err := wipeBench(ctx, e)
+	if err != nil {
+		return err
+	}
+	x, err := cameBack(ctx, e, d, l)
+	if err != nil {
+		return err
+	}
+	if err := x.orders(ctx); err != nil {
+		return err
+	}
+	j, err := x.ends(ctx, e)
+	if err != nil {
+		return err
+	}
+	if err := x.isWiped(ctx, e, j); err != nil {
+		return err
+	}
+	return x.eachBy(ctx, e, map[string]wipe.Technique{"S4LAB0002": wipe.FormatUser, "WDLAB0002": wipe.Overwrite})
+}
+
+// eachBy holds which technique was used on which drive, in whatever order they ended.
+func (x *wiping) eachBy(ctx context.Context, e *Env, want map[string]wipe.Technique) error {
+	files, err := x.exported(ctx, e)
+	if err != nil {
+		return err
+	}
+	key, err := cert.KeyOf(x.key)
+	if err != nil {
+		return err
+	}
+	got := map[string]wipe.Technique{}
+	for _, path := range files {
+		file, err := readFile(path)
+		if err != nil {
+			return err
+		}
+		r, err := cert.Verify(file, key)
+		if err != nil {
+			return err
+		}
+		got[r.Drive.Serial] = wipe.Technique(r.Sanitised.Technique)
+	}
+	return checks(same("techniques by drive", fmt.Sprint(got), fmt.Sprint(want)))
+}
+
+func wipesThenDeploys(ctx context.Context, e *Env) error {
+	small, err := smallBench(ctx, e, 32)
+	if err != nil {
+		return err
+	}
+	l := wipeLaptop(lab.BIOS, platter("WDLAB0003"))
+	l.Drives[0].Size = smallDrive
+	x, err := cameBack(ctx, e, small.d, l)
+	if err != nil {
+		return err
+	}
+	if _, err := x.d.CLI(ctx, "deploy", l.Serial, "--image", "small", "--no-personalise"); !refusedWith(err, job.CodeReturned) {
+		return fmt.Errorf("an image onto a returned laptop: %v; want %s", err, job.CodeReturned)
+	}
+	if err := x.orders(ctx, "--then-image", "small", "--then-no-personalise"); err != nil {
+		return err
+	}
+	j, err := x.ends(ctx, e)
+	if err != nil {
+		return err
+	}
+	if err := checks(same("the wipe", j.State, job.Done), that(j.Wipe.ThenJob != "", "no image followed: %v", j.Wipe.ThenFault)); err != nil {
+		return fmt.Errorf("%w: %v", err, j.Fault)
+	}
+	next, err := x.d.waitJob(ctx, j.Wipe.ThenJob)
+	if err != nil {
+		return err
+	}
+	dev, err := x.d.device(ctx, l.Serial)
+	if err != nil {
+		return err
+	}
+	if err := checks(same("the deploy", next.State, job.Done), same("the device", dev.State, store.Deployed), x.run.Kill()); err != nil {
+		return fmt.Errorf("%w: %v", err, next.Fault)
+	}
+	return checks(x.nothingLeft(e), x.eachBy(ctx, e, map[string]wipe.Technique{"WDLAB0003": wipe.Overwrite}))
+}
+
+func wipeLosesPower(ctx context.Context, e *Env) error {
+	d, err := wipeBench(ctx, e)
+	if err != nil {
+		return err
+	}
+	l := wipeLaptop(lab.BIOS, platter("WDLAB0004"))
+	x, err := cameBack(ctx, e, d, l)
+	if err != nil {
+		return err
+	}
+	l.Drives[0].WriteLimit = 2 << 20
+	if err := x.orders(ctx); err != nil {
+		return err
+	}
+	if err := x.losesPower(ctx, e); err != nil {
+		return err
+	}
+	l.Drives[0].WriteLimit = 0
+	j, err := x.ends(ctx, e)
+	if err != nil {
+		return err
+	}
+	dev, err := d.device(ctx, l.Serial)
+	if err != nil {
+		return err
+	}
+	files, err := x.exported(ctx, e)
+	if err := checks(err, same("the job of the wipe that was cut off", j.State, job.Indeterminate), same("the device", dev.State, store.Returned),
+		same("certificates", len(files), 0), x.run.Kill()); err != nil {
+		return fmt.Errorf("%w: %v", err, j.Fault)
+	}
+	e.Say("settled: %s", j.Fault)
+	if err := x.orders(ctx); err != nil {
+		return fmt.Errorf("the second order: %w", err)
+	}
+	if j, err = x.ends(ctx, e); err != nil {
+		return err
+	}
+	if err := x.isWiped(ctx, e, j); err != nil {
+		return err
+	}
+	return x.certified(ctx, e, wipe.Overwrite)
+}
+
+// losesPower cuts the laptop off in mid-wipe, pulls the cable before, and kills the daemon too.
+func (x *wiping) losesPower(ctx context.Context, e *Env) (err error) {
+	if x.run, err = e.PowerOn(ctx, x.laptop); err != nil {
+		return err
+	}
+	if _, err := x.run.Console.WaitAfter(ctx, 0, regexp.MustCompile(`ingot: drive \S+ begun: `)); err != nil {
+		return err
+	}
+	if err := x.run.Cable(false); err != nil {
+		return err
+	}
+	if err := waitWritten(ctx, x.data[0], x.laptop.Drives[0].Path()); err != nil {
+		return err
+	}
+	if err := checks(x.run.Kill(), x.d.Kill()); err != nil {
+		return err
+	}
+	left, err := x.data[0].left(x.laptop.Drives[0].Path())
+	if err != nil {
+		return err
+	}
+	e.Say("no power, %d of %d sectors are left; daemon killed", left, x.data[0].sectors())
+	if left == 0 || left == x.data[0].sectors() {
+		return errors.New("the power was not lost in mid-wipe: the case would prove nothing")
+	}
+	return x.d.Start(ctx)
+}
+
+func wipeGate(ctx context.Context, e *Env) error {
+	small, err := smallBench(ctx, e, 32)
+	if err != nil {
+		return err
+	}
+	l := wipeLaptop(lab.BIOS, platter("WDLAB0005"))
+	x, err := cameBack(ctx, e, small.d, l)
+	if err != nil {
+		return err
+	}
+	for _, try := range []struct {
+		args []string
+		code job.Code
+	}{
+		{[]string{"deploy", l.Serial, "--image", "small", "--no-personalise", "--data-saved", "--confirm", wipeName}, job.CodeReturned},
+		{[]string{"device", "ready", l.Serial, "--yes"}, job.CodeOwed},
+		{[]string{"device", "dispose", l.Serial, "--yes"}, job.CodeOwed},
+		{[]string{"wipe", wipeName, "--yes"}, job.CodeUnconfirmed}, // by its name: nobody read the serial
+		{[]string{"device", "destroyed", l.Serial, "--drive", "WDLAB0005", "--method", "shredded", "--why", "dead", "--place", "here", "--by", "K. Ott", "--witness", "k. ott", "--reference", "R-1", "--yes"}, job.CodeDestruction},
+	} {
+		if _, err := x.d.CLI(ctx, try.args...); !refusedWith(err, try.code) {
+			return fmt.Errorf("%s: %v; want %s", strings.Join(try.args, " "), err, try.code)
+		}
+	}
+	e.Say("deploy, ready, dispose, a wipe by name and one person's word were refused")
+	if err := x.d.Do(ctx, []string{"device", "destroyed", l.Serial, "--drive", "WDLAB0005", "--method", "shredded", "--why", "the laptop is dead", "--place", "the lab", "--by", "K. Ott", "--witness", "E. Lang", "--reference", "R-1", "--yes"},
+		[]string{"device", "dispose", l.Serial, "--yes"}); err != nil {
+		return err
+	}
+	dev, err := x.d.device(ctx, l.Serial)
+	if err != nil {
+		return err
+	}
+	var list []store.EvidenceView
+	if err := x.d.Read(ctx, &list, "cert", "list", l.Serial); err != nil {
+		return err
+	}
+	return checks(same("the device", dev.State, store.Disposed), same("records", len(list), 1), that(len(list) == 1 && list[0].Kind == store.Destroyed, "the list shows it as %+v; want destroyed", list))
+}
+
+// refusedWith reports whether a command ended with this code.
+func refusedWith(err error, c job.Code) bool {
+	var exit *ExitError
+	return asExit(err, &exit) && containsCode(exit.Error(), c)
+}
