@@ -284,11 +284,11 @@ func TestNoCertificateForAWipeThatWasNotProven(t *testing.T) {
 	run("the drive reports success and keeps its data", liar, nil, job.Indeterminate, job.CodeUnsettled)
 	keeps := flash("S4KEEPS001")
 	keeps.Keeps, keeps.Leaves = 500, wipetest.Zeros
-	run("half of the data is still there", keeps, nil, job.Failed, job.CodeNotWiped)
+	run("half of the data is still there", keeps, nil, job.Failed, job.CodeStillThere)
 	run("an agent that says done of a failure", func() wipe.Port { d := flash("S4KEEPS002"); d.Keeps = 1000; return d }(), func(r *wipe.Report) { r.Outcome, r.Cause = wipe.Done, "" },
 		job.Indeterminate, job.CodeNoCertificate)
 	run("a report about another drive", disk("WD-ONE00001"), func(r *wipe.Report) { r.Drive.Serial = "WD-TWO00002" }, job.Indeterminate, job.CodeNoCertificate)
-	run("a refused wipe", func() wipe.Port { d := flash("S4OLD00001"); d.SANICAP, d.OACS, d.Told.ReadOnly = 0, 0, true; return d }(), nil, job.Failed, job.CodeNotWiped)
+	run("a refused wipe", func() wipe.Port { d := flash("S4OLD00001"); d.SANICAP, d.OACS, d.Told.ReadOnly = 0, 0, true; return d }(), nil, job.Failed, job.CodeWipeNoEvidence)
 }
 
 // TestNothingIsDoneBeforeItsJournalIsKept: a report of a wipe that was never let loose is no evidence.
