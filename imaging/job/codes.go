@@ -145,6 +145,13 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+
+	// The pages
+	CodeSearch  Code = "E740"
+	CodeTyped   Code = "E741"
+	CodeScanned Code = "E742"
+	CodeCrowd   Code = "E743"
+	CodeNobody  Code = "E744"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -275,4 +282,10 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodeSearch:  {"That search is not understood.", "Change it; the list of words is beside the box."},
+	CodeTyped:   {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
+	CodeScanned: {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
+	CodeCrowd:   {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
+	CodeNobody:  {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
 }
