@@ -332,6 +332,8 @@ func status(c job.Code) int {
 		return http.StatusForbidden
 	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld, job.CodeVersionState:
 		return http.StatusConflict
+	case job.CodeCrowd:
+		return http.StatusServiceUnavailable
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}

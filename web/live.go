@@ -222,10 +222,13 @@ func (a *API) liveRoutes(rs *routes) { rs.handle("GET /live", store.Viewer, a.st
 // stream is one page's connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	p := &livePage{events: make(chan []byte, liveQueue)}
-	first, err := a.live.join(p)
+	first := false
+	_, err := a.board(r.Context()) // what cannot be read is refused in words, not followed in silence
+	if err == nil {
+		first, err = a.live.join(p)
+	}
 	if err != nil {
-		f := a.fault(err)
-		http.Error(w, f.Error(), http.StatusServiceUnavailable)
+		a.showFault(w, r, err)
 		return
 	}
 	defer a.live.leave(p)

@@ -161,7 +161,8 @@ func (a *API) doSet(ctx context.Context, operator, id string, f url.Values) (str
 		}
 	}
 	if c.Serial == nil && c.Asset == nil && c.Owner == nil && c.Note == nil {
-		return devicePath(id), "saved", nil // nothing was changed
+		_, err := a.Bench.Device(ctx, id)
+		return devicePath(id), "saved", err // nothing was changed
 	}
 	_, err := a.Bench.SetDevice(ctx, operator, id, c)
 	return devicePath(id), "saved", err

@@ -60,5 +60,11 @@ func Static() http.Handler {
 }
 
 func (a *API) staticRoutes(rs *routes) {
-	rs.handle("GET /static/{file}", store.Viewer, Static().ServeHTTP)
+	rs.handle("GET /static/{file}", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := assets()[r.PathValue("file")]; !ok {
+			a.notHere(w, r)
+			return
+		}
+		Static().ServeHTTP(w, r)
+	})
 }
