@@ -326,7 +326,7 @@ func status(c job.Code) int {
 	switch c {
 	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged, job.CodeFile, job.CodeNetwork, job.CodeStopped:
 		return http.StatusInternalServerError
-	case job.CodeNotFound:
+	case job.CodeNotFound, job.CodeScanned:
 		return http.StatusNotFound
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
@@ -334,7 +334,7 @@ func status(c job.Code) int {
 		return http.StatusConflict
 	case job.CodeCrowd:
 		return http.StatusServiceUnavailable
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTyped, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

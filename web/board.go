@@ -46,6 +46,7 @@ type tileView struct {
 	Rate    string `json:"rate"`
 	Left    string `json:"left"`
 	Safe    string `json:"safe"`
+	Plug    string `json:"plug"` // the icon of Safe
 	Say     string `json:"say"`
 	Code    string `json:"code"`
 }
@@ -65,10 +66,24 @@ type needView struct {
 // icons give each colour a shape of its own, for whoever does not see colours.
 var icons = map[job.Colour]string{job.Grey: "clock", job.Yellow: "hand", job.Blue: "work", job.Green: "done", job.Red: "failed"}
 
+// plugs are the icons of what may be done with the cable.
+var plugs = map[string]string{"": "free", job.KeepPlugged: "keep", job.NetworkFree: "free", job.UnplugAllowed: "free"}
+
+// leftShort is the time that is left, as short as a tile of sixty needs it.
+func leftShort(seconds int) string {
+	if seconds < 60 {
+		return job.LeftWord(time.Duration(seconds) * time.Second)
+	}
+	if seconds < 2*60*60 {
+		return fmt.Sprintf("%d min left", (seconds+30)/60)
+	}
+	return fmt.Sprintf("%d h left", (seconds+1800)/3600)
+}
+
 // tileWords is a tile in words.
 func tileWords(t store.Tile) tileView {
 	v := tileView{ID: t.Device, Label: cmp.Or(t.Label, t.Serial, t.Device), Word: t.Word, Colour: string(t.Colour), Icon: icons[t.Colour], Percent: t.Percent,
-		Safe: t.SafeTo, Say: strings.TrimSpace(t.Say + " " + t.Next), Code: t.Code}
+		Safe: t.SafeTo, Plug: plugs[t.SafeTo], Say: strings.TrimSpace(t.Say + " " + t.Next), Code: t.Code}
 	if t.Percent >= 0 && t.Colour != job.Green {
 		v.Share = fmt.Sprintf("%d %%", t.Percent)
 	}
@@ -76,7 +91,7 @@ func tileWords(t store.Tile) tileView {
 		v.Rate = job.RateWord(t.Rate)
 	}
 	if t.Percent >= 0 && t.Left >= 0 {
-		v.Left = job.LeftWord(time.Duration(t.Left) * time.Second)
+		v.Left = leftShort(t.Left)
 	}
 	if t.Fault != "" {
 		v.Say += " (" + string(t.Fault) + ")"
@@ -258,7 +273,7 @@ func (a *API) readBoard(ctx context.Context) (boardView, error) {
 
 // Blank is the tile that the script copies.
 func (boardView) Blank() tileView {
-	return tileView{Colour: string(job.Grey), Icon: icons[job.Grey], Percent: -1}
+	return tileView{Colour: string(job.Grey), Icon: icons[job.Grey], Plug: plugs[""], Percent: -1}
 }
 
 // Bar is the length of a tile's bar; none has the length 0.

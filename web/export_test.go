@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -19,4 +20,31 @@ func Matches(query string, d store.DeviceView) (bool, error) {
 func Written(query string) (string, error) {
 	q, err := parseSearch(query)
 	return q.String(), err
+}
+
+// LiveBoard lets a test be the pages of a stream and what fills it.
+type LiveBoard struct{ l live }
+
+// Join opens a page.
+func (b *LiveBoard) Join() (<-chan []byte, error) {
+	p := &livePage{events: make(chan []byte, liveQueue)}
+	first, err := b.l.join(p)
+	if err == nil && !first {
+		<-p.events // the snapshot
+	}
+	return p.events, err
+}
+
+// Publish sends a board with one number on it.
+func (b *LiveBoard) Publish(n int) error {
+	return b.l.publish(boardView{Head: headView{Done: n + 1}}, false)
+}
+
+// LimitOf names what limits laptops that all fetch equally fast.
+func LimitOf(load Load, tiles []store.Tile, each float64) string {
+	fetch := map[job.ID]float64{}
+	for _, t := range tiles {
+		fetch[t.Job] = each
+	}
+	return limitOf(load, tiles, fetch)
 }

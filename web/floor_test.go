@@ -280,3 +280,18 @@ func (f *floor) deployed(serial string) *laptop {
 	l.finish()
 	return l
 }
+
+// rightOf gives the right that a form's address needs.
+func rightOf(routes []web.Route, path string) (store.Right, bool) {
+	mux := http.NewServeMux()
+	found := map[string]store.Right{}
+	for _, r := range routes {
+		if r.Method == http.MethodPost {
+			mux.HandleFunc(r.Path, func(http.ResponseWriter, *http.Request) {})
+			found[r.Path] = r.Right
+		}
+	}
+	_, pattern := mux.Handler(httptest.NewRequest("POST", path, nil))
+	right, ok := found[pattern]
+	return right, ok
+}

@@ -28,6 +28,7 @@ type deviceData struct {
 	Observed  *store.Observed
 	SameNames bool
 	Start     []store.BootEvent // of its last start
+	Failure   *faultWords       // why it failed, while it is failed
 }
 
 // devicePage shows one device, with what did not work when a form of it was sent.
@@ -70,6 +71,9 @@ func (a *API) devicePage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 		return
 	}
 	d.Start = lastLegs(d.DeviceView.Start)
+	if v.State == store.Failed && len(d.History.Jobs) > 0 {
+		d.Failure = wordsOf(d.History.Jobs[0].Fault)
+	}
 	a.show(w, r, "device", page{Title: cmp.Or(v.Label(), v.Serial), Area: "devices", Fault: f, Data: d})
 }
 

@@ -221,6 +221,7 @@ func (a *API) ticked(ctx context.Context, f url.Values) (out []store.DeviceView,
 			out = make([]store.DeviceView, len(ids))
 		}
 	}
+	slices.SortFunc(out, func(x, y store.DeviceView) int { return strings.Compare(x.Label(), y.Label()) })
 	switch {
 	case len(out) == 0:
 		return nil, job.Faultf(job.CodeNobody, "")

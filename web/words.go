@@ -101,7 +101,7 @@ func wordOfVersion(v store.Version) stateWord {
 
 // pageFuncs are what templates may call.
 var pageFuncs = template.FuncMap{
-	"legsize": legSize, "changes": changesOf, "asset": assetPath, "key": formKey, "when": whenWord, "day": dayWord, "ago": func(t time.Time) string { return agoWord(time.Now(), t) }, "size": sizeWord,
+	"memory": memoryWord, "legsize": legSize, "changes": changesOf, "asset": assetPath, "key": formKey, "when": whenWord, "day": dayWord, "ago": func(t time.Time) string { return agoWord(time.Now(), t) }, "size": sizeWord,
 	"device": wordOfDevice, "jobword": wordOfJob, "version": wordOfVersion, "join": func(s []string) string { return strings.Join(s, ", ") },
 	"deref": func(p *store.JobView) store.JobView { return *p }, "lines": func(s []string) []string { return s }, "rate": job.RateWord, "plural": plural,
 	"severity": func(s store.Severity) string { return string(s) }, "percent": percentOf, "add": func(a, b int) int { return a + b },
@@ -163,4 +163,12 @@ func sizeWord(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", f, units[u])
+}
+
+// memoryWord is installed memory as it is sold.
+func memoryWord(n uint64) string {
+	if n == 0 {
+		return "not known"
+	}
+	return fmt.Sprintf("%.0f GB", float64(n)/(1<<30))
 }

@@ -205,7 +205,7 @@ func running(t *store.Tile, f tileFacts, j store.Job) {
 	case j.AgentKey == "":
 		t.SafeTo, t.Act, t.Say = "", store.ActSwitch, "Switch it on and let it start from the network."
 	case quiet >= silence:
-		t.Colour, t.Act = job.Yellow, store.ActHelp
+		t.Word, t.Colour, t.Act = job.WordSilent, job.Yellow, store.ActHelp
 		t.Say, t.Next = fmt.Sprintf("It has not been heard for %s.", ago(f.now, f.heard)), "Look at its cable, its power and its screen."
 	}
 	if p := f.progress; p != nil && j.AgentKey != "" {

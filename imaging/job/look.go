@@ -27,6 +27,7 @@ const (
 	WordFailed    = "failed"
 	WordStopped   = "stopped"
 	WordUnproven  = "unproven: start it again"
+	WordSilent    = "not heard"
 	WordLost      = "lost"
 	WordWhich     = "which laptop is this?"
 	WordNothing   = "nothing to do"

@@ -70,7 +70,8 @@ function fillTile(el, t) {
 	if (a.getAttribute('href') !== to) a.setAttribute('href', to);
 	for (const f of el.querySelectorAll('[data-f]')) text(f, t[f.dataset.f] ?? '');
 	el.querySelector('.name').classList.toggle('long', t.label.length > 11);
-	icon(el, t.icon);
+	icon(el.querySelector('.word'), t.icon);
+	icon(el.querySelector('.safe'), t.plug);
 	const bar = el.querySelector('progress');
 	bar.hidden = t.percent < 0;
 	bar.value = Math.max(0, t.percent);
@@ -370,7 +371,8 @@ function ticks() {
 	const all = $('tick-all');
 	const count = () => {
 		const n = boxes().filter((b) => b.checked).length;
-		text($('ticked'), n === 1 ? '1 ticked' : `${n} ticked`);
+		text($('ticked'), n === 0 ? 'Tick laptops, then' : n === 1 ? '1 ticked' : `${n} ticked`);
+		$('acts').classList.toggle('idle', n === 0);
 		if (all) { all.checked = n > 0 && n === boxes().length; all.indeterminate = n > 0 && n < boxes().length; }
 	};
 	let last = null;
