@@ -42,6 +42,8 @@
 //	GET  /api/v1/jobs/{id}/watch            -> Line[store.JobView]..., to the job's end
 //	POST /api/v1/jobs/{id}/cancel           ?untouched=1: only while nothing was written, else E660
 //	GET  /api/v1/boots?mac=                 timelines with their cause; MAC, or whatever names a device
+//	GET  /api/v1/board                      store.Board: what the bench page shows
+//	POST /api/v1/scan                       Scan -> Scanned: one label before the scanner
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
 //	GET  /api/v1/bundles                    what still refers to each boot bundle: store.BundleUse
@@ -54,6 +56,15 @@
 // and may be sent again. If-Match carries the "revision" of the device as the sender saw it: when something happened to
 // the device since, the act is refused (E660, status 409) with what, when and by whom. Both are optional, and hold for
 // POST of devices/adopt, devices/{ref}/settle, set, lost and return, of deploys and renames.
+//
+// The pages (page.go, pages_*.go, template/, static/) are made by the server and work without a script: each act is a form,
+// which carries both of these hidden, as "key" and "revision". It is answered with a way to the next page (303), or with the
+// page that it stands on, the fault in words and what belongs to it as it is now. What somebody may not do is not shown to
+// him. The script adds what a form cannot: the board that follows the laptops (GET /live, see live.go), scans one after
+// another, keys. It puts text in place, never markup. One table says which pages there are (areas, pagesOf in page.go); a
+// link to a page that no route answers is left out.
+//
+// The words of the board are those of the laptop's screen: both come from job.Look.
 //
 // Who the operator is and what he may do (Actor), the listener decides: on the unix socket it is the user at the other
 // end (SO_PEERCRED), with all rights. Each route names the right that it needs (route.go); pages are made in page.go.
