@@ -1,6 +1,12 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // ShowFault lets a test see the page of a fault.
 func (a *API) ShowFault(w http.ResponseWriter, r *http.Request, err error) { a.showFault(w, r, err) }
+
+// SetNow gives a certificate another clock.
+func (c *Certificate) SetNow(now func() time.Time) { c.now = now }

@@ -145,6 +145,18 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+
+	// Signing in at the pages
+	CodeSignIn       Code = "E730"
+	CodeLockedOut    Code = "E731"
+	CodeManySignIns  Code = "E732"
+	CodeSignedOut    Code = "E733"
+	CodeLink         Code = "E734"
+	CodePassword     Code = "E735"
+	CodeIdentity     Code = "E736"
+	CodeProvider     Code = "E737"
+	CodeCrossSite    Code = "E738"
+	CodeSecondPerson Code = "E739"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -275,4 +287,15 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodeSignIn:       {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
+	CodeLockedOut:    {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
+	CodeManySignIns:  {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},
+	CodeSignedOut:    {"You are not signed in, or not any more.", "Sign in. A program shows a token: \"ingot token add --help\"."},
+	CodeLink:         {"This link was used already, or its time is over.", "Get a new one on the server: \"sudo ingot operator recover\"."},
+	CodePassword:     {"That password is too easy to guess.", "Use at least 12 characters that nobody would think of; four words that do not belong together will do."},
+	CodeIdentity:     {"The sign-in service knows you, but this Ingot does not let you in.", "Ask an administrator which groups may sign in, and whether your name belongs to somebody else here."},
+	CodeProvider:     {"The sign-in service did not answer as it should.", "Try again, or sign in with a name and a password of Ingot's own."},
+	CodeCrossSite:    {"That was sent by another web site.", "Open Ingot's own page and do it there."},
+	CodeSecondPerson: {"A second person has to agree to this.", "Let another technician look at it and agree under a name of his own."},
 }
