@@ -72,6 +72,7 @@ type API struct {
 
 	Exchange Exchange        // versions that travel; nil leaves its paths out
 	Access   *access.Service // who may come in over the network; nil leaves its paths out
+	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
 
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil

@@ -10,3 +10,6 @@ func (a *API) ShowFault(w http.ResponseWriter, r *http.Request, err error) { a.s
 
 // SetNow gives a certificate another clock.
 func (c *Certificate) SetNow(now func() time.Time) { c.now = now }
+
+// LocalPath is where a sign-in leads.
+func LocalPath(next string) string { return localPath(next) }

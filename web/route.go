@@ -118,6 +118,9 @@ func (a *API) table() *routes {
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
+	if a.Health != nil {
+		rs.open("GET /healthz", a.Health.ServeHTTP)
+	}
 	if a.Access != nil {
 		a.signInRoutes(rs)
 		a.operatorRoutes(rs)

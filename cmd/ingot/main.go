@@ -10,7 +10,7 @@
 //	ingot image release | retire | withdraw | rollback | delete | history | devices | cadence
 //	ingot image export NAME --bundle FILE | import --bundle FILE | push | pull | keys
 //	ingot peer allow | add | list | remove
-//	ingot operator add | list | set | disable | recover
+//	ingot operator add | list | set | disable | recover | policy
 //	ingot token add | list | remove
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]

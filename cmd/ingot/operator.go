@@ -10,10 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"ingot/store"
+	"ingot/web"
 )
 
 func (a *app) operatorCommand() *cobra.Command {
-	return group("operator", "Who may sign in at the pages, and what each may do", a.operatorAdd(), a.operatorList(), a.operatorSet(), a.operatorDisable(), a.operatorRecover())
+	return group("operator", "Who may sign in at the pages, and what each may do", a.operatorAdd(), a.operatorList(), a.operatorSet(), a.operatorDisable(), a.operatorRecover(), a.operatorPolicy())
 }
 
 func (a *app) operatorAdd() *cobra.Command {
@@ -186,6 +187,33 @@ func recovered(all []store.OperatorView, given []string) (string, error) {
 		return "", usage{fmt.Errorf("no administrator has a password here: name an operator, and give it the right with \"ingot operator set NAME --right administrator\"")}
 	}
 	return "", usage{fmt.Errorf("name one of %s", strings.Join(names, ", "))}
+}
+
+func (a *app) operatorPolicy() *cobra.Command {
+	var second string
+	c := &cobra.Command{Use: "policy", Short: "What the site wants of its operators beyond their rights: a second person for wipes", Args: args(cobra.NoArgs),
+		Example: "ingot operator policy\ningot operator policy --second-person on",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(true, func(cl *client) (err error) {
+				var p store.AccessPolicy
+				switch second {
+				case "":
+					p, err = get[store.AccessPolicy](c.Context(), cl, "access-policy")
+				case "on", "off":
+					p, err = post[store.AccessPolicy](c.Context(), cl, "access-policy", web.PolicySet{SecondPerson: second == "on"})
+				default:
+					err = usage{fmt.Errorf("--second-person is on or off, not %q", second)}
+				}
+				if err != nil {
+					return err
+				}
+				word := map[bool]string{true: "on", false: "off"}[p.SecondPerson]
+				return a.tell(p, word, a.sayf("a second person for wipes: %s", word))
+			})
+		}}
+	c.Flags().StringVar(&second, "second-person", "", "on or off: a wipe needs another technician who agrees to it")
+	must1(c.RegisterFlagCompletionFunc("second-person", cobra.FixedCompletions([]string{"on", "off"}, cobra.ShellCompDirectiveNoFileComp)))
+	return a.outputFlag(c)
 }
 
 func (a *app) tokenCommand() *cobra.Command {

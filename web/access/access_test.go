@@ -99,11 +99,10 @@ func TestTenWrongPasswordsLockAName(t *testing.T) {
 	d := newDesk(t, nil)
 	cookie := d.operator("anna", store.Technician)
 	for _, name := range []string{"anna", "nobody-here"} {
-		for i := range store.MaxWrong {
+		for range store.MaxWrong {
 			_, err := d.SignIn(t.Context(), from(1), name, other)
 			wantCode(t, name, err, job.CodeSignIn)
 			d.clk.pass(5 * time.Second)
-			_ = i
 		}
 		_, err := d.SignIn(t.Context(), from(2), name, good)
 		wantCode(t, name+" with the right password", err, job.CodeLockedOut)
@@ -334,13 +333,28 @@ func TestALinkWorksOnce(t *testing.T) {
 	wantCode(t, "a first link at the server beside an operator", err, job.CodePolicy)
 	_, err = d.Recover("root", "nobody-here", true)
 	wantCode(t, "a link for nobody", err, job.CodeNotFound)
-	l, err := d.AddOperator("boss", store.OperatorAdd{Name: "anna", Right: store.Viewer})
+	l, err := d.Recover("boss", "boss", false)
+	must(t, err)
+	must(t, use(l, "", good))
+	wantCode(t, "an operator's, twice", use(l, "", other), job.CodeLink)
+	l, err = d.AddOperator("boss", store.OperatorAdd{Name: "anna", Right: store.Viewer})
 	must(t, err)
 	d.clk.pass(store.LinkLife + time.Second)
 	wantCode(t, "a day late", use(l, "", good), job.CodeLink)
 	if err := use(store.OperatorLink{Link: "https://ingot.example/setup/" + store.NewSecret()}, "x", good); job.FaultOf(err).Code != job.CodeLink {
 		t.Errorf("a made-up link: %v", err)
 	}
+}
+
+// TestTheFirstLinkEndsWithTheFirstOperator, also when that one was made at the server.
+func TestTheFirstLinkEndsWithTheFirstOperator(t *testing.T) {
+	d := newDesk(t, nil)
+	l, _, err := d.FirstLink()
+	must(t, err)
+	_, err = d.AddOperator("root", store.OperatorAdd{Name: "anna", Right: store.Viewer})
+	must(t, err)
+	_, err = d.UseLink(t.Context(), from(1), l.Link[len(l.Link)-43:], "mallory", good)
+	wantCode(t, "beside an operator", err, job.CodeLink)
 }
 
 // TestTwoWithOneLink: of many who use it in the same moment one becomes the administrator.
