@@ -86,7 +86,7 @@ func (p *pages) serve(change func(*web.Site)) {
 	}
 	server := site.Server()
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(tls.NewListener(deploy.Bounded(ln, 64, 48), p.cert.TLS())) }() // ends by the Close below
+	go func() { ended <- server.Serve(tls.NewListener(deploy.Bounded(ln, 64, share), p.cert.TLS())) }() // ends by the Close below
 	p.t.Cleanup(func() { server.Close(); <-ended })
 	p.url = "https://" + ln.Addr().String()
 	b, err := os.ReadFile(filepath.Join(p.dir, "pages.crt"))
@@ -94,6 +94,9 @@ func (p *pages) serve(change func(*web.Site)) {
 	p.roots = x509.NewCertPool()
 	p.roots.AppendCertsFromPEM(b)
 }
+
+// share is how many connections one address has here.
+const share = 48
 
 // browser is somebody who comes: it keeps cookies, sends what browsers send, and follows no redirect by itself.
 type browser struct {

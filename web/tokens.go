@@ -65,9 +65,9 @@ func (a *API) removeToken(who Actor, name string) error {
 	return a.Access.RemoveToken(who.Name, name)
 }
 
-// areas lists the areas of the API, for the scopes of tokens.
+// areas lists the areas of the API, for the scopes of tokens. The figures are there only while a daemon runs.
 func (a *API) areas() []string {
-	var out []string
+	out := []string{"metrics"}
 	for _, r := range a.Routes() {
 		if !r.Open && !r.Person && r.Area() != "" && !slices.Contains(out, r.Area()) {
 			out = append(out, r.Area())
