@@ -101,15 +101,15 @@ func (s *Site) headers(h http.Header) {
 	}
 }
 
-// checkRequest refuses methods that nothing here has, and paths that another program would read otherwise.
+// checkRequest refuses methods that nothing here has, and paths that another program would read otherwise. What a path's
+// dots lead to, the API's handler holds.
 func checkRequest(r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete:
 	default:
 		return job.Faultf(job.CodeNotFound, "%.10q.", r.Method)
 	}
-	p := r.URL.EscapedPath()
-	if !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsAny(r.URL.Path, "\x00\\") {
+	if !strings.HasPrefix(r.URL.Path, "/") || strings.ContainsAny(r.URL.Path, "\x00\\") {
 		return job.Faultf(job.CodeNotFound, "%.100q.", r.URL.Path)
 	}
 	return nil
