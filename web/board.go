@@ -268,7 +268,21 @@ func (a *API) readBoard(ctx context.Context) (boardView, error) {
 		load = a.Load()
 	}
 	now := time.Now()
-	return viewBoard(b, limitOf(load, b.Tiles, a.live.meter(b.Tiles, now)), now), nil
+	v := viewBoard(b, limitOf(load, b.Tiles, a.live.meter(b.Tiles, now)), now)
+	if a.Access == nil {
+		return v, nil
+	}
+	notices, err := a.Access.Notices()
+	v.Head.Needs = append(noticed(notices, now), v.Head.Needs...)
+	return v, err
+}
+
+// noticed are the sentences about what somebody did to the way in; each stays until it was seen.
+func noticed(all []store.Notice, now time.Time) (out []needView) {
+	for _, n := range all {
+		out = append(out, needView{Sentence: fmt.Sprintf("%s It was %s.", n.Text, agoWord(now, n.Time)), Colour: string(job.Red), Button: "I have seen it", To: fmt.Sprintf("/notices/%d/seen", n.Number), Form: true})
+	}
+	return out
 }
 
 // Blank is the tile that the script copies.

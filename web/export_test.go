@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -9,6 +10,12 @@ import (
 
 // ShowFault lets a test see the page of a fault.
 func (a *API) ShowFault(w http.ResponseWriter, r *http.Request, err error) { a.showFault(w, r, err) }
+
+// SetNow gives a certificate another clock.
+func (c *Certificate) SetNow(now func() time.Time) { c.now = now }
+
+// LocalPath is where a sign-in leads.
+func LocalPath(next string) string { return localPath(next) }
 
 // Matches lets a test search.
 func Matches(query string, d store.DeviceView) (bool, error) {

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"path"
 	"sync"
-
-	"ingot/store"
 )
 
 //go:embed static
@@ -60,7 +58,7 @@ func Static() http.Handler {
 }
 
 func (a *API) staticRoutes(rs *routes) {
-	rs.handle("GET /static/{file}", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
+	rs.open("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := assets()[r.PathValue("file")]; !ok {
 			a.notHere(w, r)
 			return
