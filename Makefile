@@ -28,8 +28,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$$PATH" "XDG_CACHE_HOME=$$XDG_CACHE_HOME")
 LAB  = $(SUDO) bin/ingot-lab
-# HTTP/2 is left out: nothing of ours speaks it, and the laptops' first stage is bounded.
-GOBUILD = CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags="-s -w"
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w"
 
 .PHONY: all build demo test unit e2e cases kill-200 fuzz bench lint clean fresh install uninstall tools gotools browser
 
@@ -44,7 +43,8 @@ browser:
 	@scripts/install go lab browser
 
 build: gotools
-	$(GOBUILD) -o bin/ ./cmd/ingot ./cmd/ingot-agent ./cmd/ingot-lab
+	$(GOBUILD) -o bin/ ./cmd/ingot ./cmd/ingot-lab
+	$(GOBUILD) -tags nethttpomithttp2 -o bin/ ./cmd/ingot-agent # it speaks no HTTP/2, and the laptops' first stage is bounded
 
 install: build
 	@$(SUDO) env PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/host install
