@@ -119,6 +119,7 @@ func viewBoard(b store.Board, limit string, now time.Time) boardView {
 	if b.More > 0 {
 		v.Head.More = fmt.Sprintf("and %d more", b.More)
 	}
+	neutralText(&v)
 	return v
 }
 

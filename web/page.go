@@ -120,7 +120,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) 
 			if p.Fault != nil {
 				w.WriteHeader(status(p.Fault.Code))
 			}
-			w.Write(b.Bytes()) // fails only when the asker has gone
+			w.Write(neutral(b.Bytes())) // fails only when the asker has gone
 			return
 		}
 	}

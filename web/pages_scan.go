@@ -59,6 +59,7 @@ func (a *API) scanForm(w http.ResponseWriter, r *http.Request) {
 			words := wordsOf(fault)
 			out.Word, out.Colour, out.Sentence = "refused", job.Red, strings.Join(strings.Fields(words.Sentence+" "+words.Fact+" "+words.Next+" ("+string(words.Code)+")"), " ")
 		}
+		neutralText(&out)
 		a.reply(w, out, nil)
 		return
 	}

@@ -1,6 +1,7 @@
 package simlaptop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,6 +29,7 @@ type Golden struct {
 	Software map[string]string // package -> version
 	Payload  int               // bytes of a file that cannot be made smaller: what a deploy has to carry
 	Seed     uint64            // of those bytes
+	Pretty   string            // what the system calls itself; empty is what all of them do
 }
 
 // DiskSize is how large its disk is, and each drive that takes it.
@@ -86,7 +89,7 @@ func (g Golden) plant(tree string) error {
 	payload := make([]byte, g.Payload)
 	rand.NewChaCha8([32]byte{byte(g.Seed), byte(g.Seed >> 8), byte(g.Seed >> 16)}).Read(payload)
 	for name, text := range map[string]string{
-		"etc/os-release":                          "PRETTY_NAME=\"Simulated GNU/Linux 12\"\nNAME=Debian\nID=debian\nVERSION_ID=12\n",
+		"etc/os-release":                          "PRETTY_NAME=" + strconv.Quote(cmp.Or(g.Pretty, "Simulated GNU/Linux 12")) + "\nNAME=Debian\nID=debian\nVERSION_ID=12\n",
 		"etc/debian_version":                      "12.9\n",
 		"etc/hostname":                            "golden\n",
 		"etc/hosts":                               "127.0.0.1\tlocalhost\n127.0.1.1\tgolden\n",

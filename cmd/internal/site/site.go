@@ -39,7 +39,7 @@ type Site struct {
 
 // Build makes the daemon's program in dir, as "make build" does.
 func Build(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "nethttpomithttp2", "-o", dir, "ingot/cmd/ingot")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir, "ingot/cmd/ingot")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build ingot: %w: %s", err, out)
@@ -52,6 +52,7 @@ port = %d
 advertise = "127.0.0.1"
 
 [pages]
+port = %d
 url = "https://127.0.0.1:%d"
 %s`
 
@@ -66,7 +67,7 @@ func Start(ctx context.Context, bin, dir string, more ...string) (*Site, error) 
 	for _, m := range more {
 		extra += "\n" + m + "\n"
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, ports[0], ports[1], extra), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, ports[0], ports[1], ports[1], extra), 0o600); err != nil {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
@@ -141,9 +142,21 @@ func (s *Site) Import(ctx context.Context, g simlaptop.Golden, image string, dra
 	return got[0], nil
 }
 
+// Laptop is a laptop on the bench.
+type Laptop struct {
+	*simlaptop.Laptop
+	Run  *simlaptop.Run
+	Code string // that its screen shows
+}
+
 // Fleet makes n laptops whose drives take a version, with numbers from first on.
-func (s *Site) Fleet(first, n int, v store.Version) ([]*simlaptop.Laptop, error) {
-	return simlaptop.Fleet(s.Dir, first, n, v.DiskSize)
+func (s *Site) Fleet(first, n int, v store.Version) ([]*Laptop, error) {
+	all, err := simlaptop.Fleet(s.Dir, first, n, v.DiskSize)
+	out := make([]*Laptop, len(all))
+	for i, l := range all {
+		out[i] = &Laptop{Laptop: l}
+	}
+	return out, err
 }
 
 // Device reads a device's record.

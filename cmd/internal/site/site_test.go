@@ -30,6 +30,9 @@ var program = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if b, err := chromium(); err == nil {
+		b.Close()
+	}
 	if dir, err := program(); err == nil {
 		os.RemoveAll(dir)
 	}
@@ -90,7 +93,7 @@ func TestSimulatedLaptopsAreDeployed(t *testing.T) {
 	}
 }
 
-func deployOne(ctx context.Context, s *site.Site, l *simlaptop.Laptop, name string) error {
+func deployOne(ctx context.Context, s *site.Site, l *site.Laptop, name string) error {
 	r, err := l.PowerOn(s.Agents)
 	if err != nil {
 		return err
@@ -114,7 +117,7 @@ func deployOne(ctx context.Context, s *site.Site, l *simlaptop.Laptop, name stri
 }
 
 // holdsTheSystem asks sgdisk and e2fsck, which have no part in Ingot, what they think of a drive.
-func holdsTheSystem(t *testing.T, l *simlaptop.Laptop, name string) {
+func holdsTheSystem(t *testing.T, l *site.Laptop, name string) {
 	t.Helper()
 	if out, err := exec.Command("sgdisk", "-v", l.Drive.Path).CombinedOutput(); err != nil || !strings.Contains(string(out), "No problems found") {
 		t.Errorf("%s: sgdisk -v: %v\n%s", name, err, out)
