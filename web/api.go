@@ -70,6 +70,9 @@ type API struct {
 	Version string
 
 	Exchange Exchange // versions that travel; nil leaves its paths out
+	Backups  Backups  // copies of the whole server; nil leaves its path out
+
+	Metrics Metrics // what a monitoring system reads; nil leaves its path out
 
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
@@ -113,7 +116,7 @@ func (a *API) Handler() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		rs.mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
+		a.watched(rs.mux, w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
 }
 

@@ -63,9 +63,16 @@ func (a *API) table() *routes {
 	if a.Exchange != nil {
 		a.exchangeRoutes(rs)
 	}
+	if a.Backups != nil {
+		a.backupRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
+	a.documentRoutes(rs)
+	if a.Metrics != nil {
+		rs.handle("GET /metrics", store.Viewer, a.Metrics.Handler().ServeHTTP)
+	}
 	return rs
 }

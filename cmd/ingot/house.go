@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -43,6 +44,7 @@ type house struct {
 	boot     *bundle
 	doctor   *bootDoctor
 	api      *web.API
+	health   http.Handler // says to anybody whether the daemon is well; nil where none runs
 }
 
 // errInUse says that another process has the data folder.
@@ -98,7 +100,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
 	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
-		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
+		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }, Backups: &backups{house: h}}
 	return h, nil
 }
 

@@ -145,6 +145,13 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+
+	// The server's own backup, and the command line from afar
+	CodePassphrase  Code = "E760"
+	CodeBackupFile  Code = "E761"
+	CodeNotEmpty    Code = "E762"
+	CodeOnServer    Code = "E763"
+	CodeCertificate Code = "E764"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -275,4 +282,10 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodePassphrase:  {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
+	CodeBackupFile:  {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
+	CodeNotEmpty:    {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
+	CodeOnServer:    {"That works on the server itself only.", "Run it there, without --server."},
+	CodeCertificate: {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
 }
