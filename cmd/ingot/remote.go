@@ -53,7 +53,7 @@ func (a *app) checkServer(c *cobra.Command) error {
 	}
 	path := c.CommandPath() + " "
 	for _, p := range onServer {
-		if false && strings.HasPrefix(path, p+" ") {
+		if strings.HasPrefix(path, p+" ") {
 			return job.Faultf(job.CodeOnServer, "\"%s\" needs what is on %s.", strings.TrimSpace(path), a.remoteServer())
 		}
 	}
