@@ -232,7 +232,6 @@ func TestTheAnswersAreAsTheDocumentSays(t *testing.T) {
 		{"GET /api/v1/images", "images", ""},
 		{"POST /api/v1/images/cadence", "images/cadence", `{"version":"sales","days":90}`},
 		{"GET /api/v1/images/{image}/history", "images/sales/history", ""},
-		{"GET /api/v1/images/{ref}/devices", "images/sales@1/devices", ""},
 		{"GET /api/v1/images/keeping", "images/keeping", ""},
 		{"GET /api/v1/images/{ref}/content", "images/sales@1/content", ""},
 		{"GET /api/v1/images/{ref}/software", "images/sales@1/software", ""},
@@ -250,6 +249,7 @@ func TestTheAnswersAreAsTheDocumentSays(t *testing.T) {
 		{"GET /api/v1/jobs", "jobs", ""},
 		{"GET /api/v1/devices/{ref}", "devices/ABC1234", ""},
 		{"POST /api/v1/devices/{ref}/lost", "devices/ABC1235/lost", `{"tell":"the helpdesk"}`},
+		{"GET /api/v1/images/{ref}/devices", "images/sales@1/devices", ""},
 		{"GET /api/v1/boots", "boots", ""},
 		{"POST /api/v1/bench", "bench", `{"open_until":"` + hour + `"}`},
 		{"GET /api/v1/bench", "bench", ""},
@@ -286,14 +286,15 @@ func TestTheAnswersAreAsTheDocumentSays(t *testing.T) {
 	}
 }
 
-// told lets every device have told of a drive, as its laptop does.
+// told lets every device have told of a drive, as its laptop does, lets one have been deployed, and a machine start.
 func told(tx *store.Tx) error {
 	all, err := tx.Devices()
 	for _, d := range all {
 		d.Drives = []job.Drive{{Path: "/dev/sda", Serial: "S" + d.Serial, Model: "SSD", Transport: "sata", SizeBytes: 1 << 30, SectorSize: 512}}
 		err = errors.Join(err, tx.PutDevice(d))
 	}
-	return err
+	d := store.Deployment{ID: "past", Device: all[0].ID, Image: job.ImageRef{Name: "sales", Number: 1}, Name: "LT-OLD", Operator: "anna", Started: tx.Now(), Finished: tx.Now()}
+	return errors.Join(err, tx.PutDeployment(d), tx.AddBootEvents([]store.BootEvent{{Time: tx.Now(), MAC: "52:54:00:00:00:01", Leg: "discover", Text: "asks", Bytes: 3}}))
 }
 
 // checkAnswer holds one answer, or each line of one, against the document.
@@ -317,6 +318,9 @@ func checkAnswer(t *testing.T, doc map[string]any, pattern string, w *httptest.R
 		must(t, json.Unmarshal([]byte(b), &v))
 		for _, bad := range fits(doc, schema, v, pattern) {
 			t.Error(bad)
+		}
+		if list, ok := v.([]any); ok && len(list) == 0 && pattern != "GET /api/v1/bundles" {
+			t.Errorf("%s: an empty list shows nothing", pattern)
 		}
 		if lines && dig(v, "fault") != nil {
 			t.Errorf("%s: %s", pattern, b)

@@ -380,7 +380,7 @@ func TestADamagedFileRestoresNothing(t *testing.T) {
 }
 
 // sealed is a file that opens under the passphrase and holds what a test puts into it.
-func sealed(t *testing.T, fill func(*tar.Writer)) []byte {
+func sealed(t *testing.T, fill func(*tar.Writer), behind ...byte) []byte {
 	t.Helper()
 	lock, err := age.NewScryptRecipient(pass)
 	must(t, err)
@@ -390,7 +390,9 @@ func sealed(t *testing.T, fill func(*tar.Writer)) []byte {
 	must(t, err)
 	a := tar.NewWriter(w)
 	fill(a)
-	must(t, errors.Join(a.Close(), w.Close()))
+	must(t, a.Close())
+	_, err = w.Write(behind)
+	must(t, errors.Join(err, w.Close()))
 	return out.Bytes()
 }
 
@@ -425,6 +427,11 @@ func TestAFileThatIsNoWholeBackupIsRefused(t *testing.T) {
 			put(t, a, tar.Header{Name: "ingot.toml"}, "")
 			put(t, a, tar.Header{Name: "end.json"}, `{"files":1,"bytes":0}`)
 		},
+		"a key and nothing else": func(a *tar.Writer) {
+			put(t, a, tar.Header{Name: "ingot-backup.json"}, head)
+			put(t, a, tar.Header{Name: "keys/pages.key"}, "x")
+			put(t, a, tar.Header{Name: "end.json"}, `{"files":1,"bytes":1}`)
+		},
 		"a file twice": func(a *tar.Writer) {
 			put(t, a, tar.Header{Name: "ingot-backup.json"}, head)
 			put(t, a, tar.Header{Name: "ingot.toml"}, "")
@@ -442,6 +449,12 @@ func TestAFileThatIsNoWholeBackupIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		nothing(t, name, dir)
+		if slices.Contains([]string{"no records and no keys", "a key and nothing else", "a file twice"}, name) {
+			continue // these are whole as files
+		}
+		if _, err := backup.Prove(t.Context(), bytes.NewReader(sealed(t, fill)), pass); job.FaultOf(err).Code != job.CodeBackupFile {
+			t.Errorf("%s is proven: %v", name, err)
+		}
 	}
 	link := sealed(t, func(a *tar.Writer) {
 		put(t, a, tar.Header{Name: "ingot-backup.json"}, head)
@@ -449,6 +462,16 @@ func TestAFileThatIsNoWholeBackupIsRefused(t *testing.T) {
 	})
 	if _, err := restore(t, link, pass, dir); job.FaultOf(err).Code != job.CodeBackupFile {
 		t.Errorf("a link: %v", err)
+	}
+	whole := func(a *tar.Writer) {
+		put(t, a, tar.Header{Name: "ingot-backup.json"}, head)
+		put(t, a, tar.Header{Name: "end.json"}, `{"files":0,"bytes":0}`)
+	}
+	if _, err := backup.Prove(t.Context(), bytes.NewReader(sealed(t, whole)), pass); err != nil {
+		t.Errorf("an empty one, whole: %v", err)
+	}
+	if _, err := backup.Prove(t.Context(), bytes.NewReader(sealed(t, whole, 'x')), pass); job.FaultOf(err).Code != job.CodeBackupFile {
+		t.Errorf("one that goes on behind its end: %v", err)
 	}
 	left, err := os.ReadDir(parent)
 	if must(t, err); len(left) != 1 {
