@@ -72,7 +72,8 @@ type API struct {
 	Exchange Exchange // versions that travel; nil leaves its paths out
 	Backups  Backups  // copies of the whole server; nil leaves its path out
 
-	Metrics Metrics // what a monitoring system reads; nil leaves its path out
+	Metrics Metrics      // what a monitoring system reads; nil leaves its path out
+	Health  http.Handler // says whether the daemon is well, see Health; nil leaves its path out
 
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil

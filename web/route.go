@@ -71,6 +71,9 @@ func (a *API) table() *routes {
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
 	a.documentRoutes(rs)
+	if a.Health != nil {
+		rs.handle("GET /healthz", store.Viewer, a.Health.ServeHTTP)
+	}
 	if a.Metrics != nil {
 		rs.handle("GET /metrics", store.Viewer, a.Metrics.Handler().ServeHTTP)
 	}

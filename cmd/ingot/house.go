@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -44,7 +43,6 @@ type house struct {
 	boot     *bundle
 	doctor   *bootDoctor
 	api      *web.API
-	health   http.Handler // says to anybody whether the daemon is well; nil where none runs
 }
 
 // errInUse says that another process has the data folder.

@@ -22,7 +22,7 @@ func (h *house) watchable(boots *pxe.Server) {
 	h.api.Metrics = metrics.New(metrics.Source{DB: h.db, Version: version, Locked: h.chunks.Locked,
 		Jobs: func(ctx context.Context) ([]store.JobView, error) { return h.service.Jobs(ctx, false) },
 		Free: func() (int64, error) { return freeBytes(h.cfg.Data) }})
-	h.health = web.Health(answers(h.db, boots, h.cfg.Data))
+	h.api.Health = web.Health(answers(h.db, boots, h.cfg.Data))
 }
 
 // metricsPort opens the port on which a monitoring system on this machine reads the figures without a token; nil where
@@ -46,7 +46,7 @@ func (h *house) serveMetrics(log zerolog.Logger, l net.Listener) func(context.Co
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", h.api.Metrics.Handler())
-	mux.Handle("GET /healthz", h.health)
+	mux.Handle("GET /healthz", h.api.Health)
 	return overHTTP(log, l, &http.Server{Handler: localOnly(mux), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10})
 }
 
