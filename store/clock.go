@@ -6,10 +6,10 @@ import (
 
 // ShiftClock moves with a clock that was set by `by` everything that is counted in minutes and hours, so that a window
 // lasts as long as was meant: the bench, auto-deploy, codes, boot tokens, the guards, leases, requests that are done
-// once, unfinished jobs' signs of life and the age of their orders. What says when something happened (audit, orders, deployments) and the end
+// once, unfinished jobs' signs of life and the age of their orders, sessions, links and locks of operators. What says when something happened (audit, orders, deployments) and the end
 // of a call-home secret stay as they are.
 func (tx *Tx) ShiftClock(by time.Duration) error {
-	for _, f := range []func(time.Duration) error{tx.shiftWindows, tx.shiftBoots, tx.shiftLeases, tx.shiftJobs} {
+	for _, f := range []func(time.Duration) error{tx.shiftWindows, tx.shiftBoots, tx.shiftLeases, tx.shiftJobs, tx.shiftAccess} {
 		if err := f(by); err != nil {
 			return err
 		}
@@ -81,6 +81,18 @@ func (tx *Tx) shiftJobs(by time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// shiftAccess moves what lets operators in, and keeps them out, for a while. A token's end is a day that was told.
+func (tx *Tx) shiftAccess(by time.Duration) error {
+	err := rewrite(tx, bSessions, func(s *Session) { s.Since, s.Seen = moved(s.Since, by), moved(s.Seen, by) })
+	if err != nil {
+		return err
+	}
+	if err := rewrite(tx, bLinks, func(l *Link) { l.Since, l.Until = moved(l.Since, by), moved(l.Until, by) }); err != nil {
+		return err
+	}
+	return rewrite(tx, bOperators, func(o *Operator) { o.LockedUntil = moved(o.LockedUntil, by) })
 }
 
 // rewrite changes every record of a bucket. It gathers them first: a bucket must not change under its cursor.

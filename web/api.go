@@ -13,6 +13,7 @@ import (
 
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/web/access"
 )
 
 // Bench is the operator's side of deploying; deploy.Service is one.
@@ -69,11 +70,11 @@ type API struct {
 	Shelf   Shelf
 	Version string
 
-	Exchange Exchange // versions that travel; nil leaves its paths out
-	Backups  Backups  // copies of the whole server; nil leaves its path out
-
-	Metrics Metrics      // what a monitoring system reads; nil leaves its path out
-	Health  http.Handler // says whether the daemon is well, see Health; nil leaves its path out
+	Exchange Exchange        // versions that travel; nil leaves its paths out
+	Access   *access.Service // who may come in over the network; nil leaves its paths out
+	Backups  Backups         // copies of the whole server; nil leaves its path out
+	Metrics  Metrics         // what a monitoring system reads; nil leaves its path out
+	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
 
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
@@ -103,7 +104,7 @@ func (a *API) Handler() http.Handler {
 	rs := a.table()
 	rs.mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if operatorOf(r) == "" {
+		if operatorOf(r) == "" && !rs.isOpen(r) {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
 			return
 		}
@@ -138,7 +139,7 @@ func stampOf(h http.Header) (s store.Stamp, err error) {
 
 // notHere answers what no path of the API is, in words as everything else.
 func (a *API) notHere(w http.ResponseWriter, r *http.Request) {
-	a.reply(w, nil, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
+	a.fail(w, r, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
 }
 
 func (a *API) deviceRoutes(rs *routes) {
@@ -306,7 +307,7 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 func (a *API) fault(err error) *job.Fault {
 	f := job.FaultOf(err)
 	var told *job.Fault
-	if a.Hidden != nil && !errors.As(err, &told) {
+	if a.Hidden != nil && !errors.As(err, &told) && !errors.Is(err, context.Canceled) { // the asker has gone
 		a.Hidden(err)
 	}
 	return f
@@ -318,8 +319,16 @@ func status(c job.Code) int {
 		return http.StatusInternalServerError
 	case job.CodeNotFound:
 		return http.StatusNotFound
-	case job.CodePolicy, job.CodeQuarantined:
+	case job.CodePolicy, job.CodeQuarantined, job.CodeIdentity, job.CodeCrossSite, job.CodeSecondPerson:
 		return http.StatusForbidden
+	case job.CodeSignIn, job.CodeSignedOut:
+		return http.StatusUnauthorized
+	case job.CodeLockedOut, job.CodeManySignIns:
+		return http.StatusTooManyRequests
+	case job.CodeLink:
+		return http.StatusGone
+	case job.CodeProvider:
+		return http.StatusBadGateway
 	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld, job.CodeVersionState:
 		return http.StatusConflict
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:

@@ -47,6 +47,13 @@
 //	GET  /api/v1/bench                      POST /api/v1/bench           store.Bench
 //	GET  /api/v1/auto-deploy                POST /api/v1/auto-deploy     store.AutoDeploy
 //	GET  /api/v1/bundles                    what still refers to each boot bundle: store.BundleUse
+//	GET  /api/v1/me                         Me: who asks, and what he may do
+//	GET  /api/v1/operators                  POST /api/v1/operators       store.OperatorAdd -> store.OperatorLink, shown once
+//	POST /api/v1/operators/{name}           store.OperatorSet -> store.OperatorView
+//	POST /api/v1/operators/{name}/link      -> store.OperatorLink; POST /api/v1/operator-link: the first administrator's
+//	GET  /api/v1/tokens                     POST /api/v1/tokens          store.TokenAdd -> store.TokenMade, shown once   DELETE /api/v1/tokens/{name}
+//	GET  /api/v1/access-policy              POST /api/v1/access-policy   PolicySet
+//	GET  /api/v1/notices                    POST /api/v1/notices/{number}/seen
 //	GET  /api/v1/audit?subject=&limit=
 //	GET  /api/v1/audit/chain                proves every event -> store.Chain
 //
@@ -58,5 +65,6 @@
 // POST of devices/adopt, devices/{ref}/settle, set, lost and return, of deploys and renames.
 //
 // Who the operator is and what he may do (Actor), the listener decides: on the unix socket it is the user at the other
-// end (SO_PEERCRED), with all rights. Each route names the right that it needs (route.go); pages are made in page.go.
+// end (SO_PEERCRED), with all rights. Over the network Site is the listener's handler: there it is who shows a session's
+// cookie or a token (web/access), and whoever shows nothing gets only what is registered as open. Each route names the right that it needs (route.go); pages are made in page.go.
 package web

@@ -91,6 +91,9 @@ func (op operation) document(route Route, s *schemas) map[string]any {
 	}
 	out := map[string]any{"summary": op.what, "operationId": operationID(route), "x-ingot-right": string(route.Right), "parameters": params,
 		"responses": map[string]any{"200": op.answer(s), "default": map[string]any{"$ref": "#/components/responses/Refusal"}}}
+	if route.Person {
+		out["x-ingot-person"] = true // no token opens it
+	}
 	if op.in != nil {
 		out["requestBody"] = map[string]any{"required": true, "content": content("application/json", s.ref(op.in, true))}
 	}
@@ -122,9 +125,10 @@ func operationID(r Route) string {
 
 // pathWords say what stands in the place of a path's value.
 var pathWords = map[string]string{
-	"ref":   "A device by id, Name, serial or shown code; a version as NAME, NAME@NUMBER or NAME@LABEL.",
-	"image": "Name of an image.",
-	"id":    "Id of a job.",
-	"name":  "Its name.",
-	"key":   "Fingerprint of a key.",
+	"ref":    "A device by id, Name, serial or shown code; a version as NAME, NAME@NUMBER or NAME@LABEL.",
+	"image":  "Name of an image.",
+	"id":     "Id of a job.",
+	"name":   "Its name.",
+	"number": "Number of a notice.",
+	"key":    "Fingerprint of a key.",
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -17,12 +18,13 @@ import (
 	"ingot/imaging/library"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/access"
 	"ingot/web/metrics"
 )
 
 // everything is an API with all of its sides, so that it has all of its routes.
 func everything() *web.API {
-	return &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Backups: copies{}, Metrics: metrics.New(metrics.Source{}), Version: "1.2"}
+	return &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Backups: copies{}, Access: &access.Service{}, Health: http.NotFoundHandler(), Metrics: metrics.New(metrics.Source{}), Version: "1.2"}
 }
 
 // copies is the far side of backups.
@@ -218,8 +220,9 @@ func answerSchema(doc map[string]any, pattern string) (schema map[string]any, li
 // schema: what a program was written against is what it gets.
 func TestTheAnswersAreAsTheDocumentSays(t *testing.T) {
 	a, _, db := shopAndRecords(t)
-	a.Version = "1.2"
+	a.Version, a.Metrics = "1.2", metrics.New(metrics.Source{})
 	a.Exchange = a.Shelf.(*library.Library)
+	a.Access = access.New(access.Config{DB: db, Base: func() string { return "https://ingot.example" }})
 	doc := document(t, a)
 	hour := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	for _, c := range []struct{ pattern, path, body string }{
@@ -262,6 +265,17 @@ func TestTheAnswersAreAsTheDocumentSays(t *testing.T) {
 		{"POST /api/v1/peers/allow", "peers/allow", `{"name":"branch"}`},
 		{"GET /api/v1/peers", "peers", ""},
 		{"DELETE /api/v1/peers/{name}", "peers/branch", ""},
+		{"GET /api/v1/me", "me", ""},
+		{"POST /api/v1/operators", "operators", `{"name":"bo","right":"technician"}`},
+		{"POST /api/v1/operators/{name}", "operators/bo", `{"right":"viewer"}`},
+		{"GET /api/v1/operators", "operators", ""},
+		{"POST /api/v1/operators/{name}/link", "operators/bo/link", ""},
+		{"GET /api/v1/notices", "notices", ""},
+		{"POST /api/v1/access-policy", "access-policy", `{"second_person":true}`},
+		{"GET /api/v1/access-policy", "access-policy", ""},
+		{"POST /api/v1/tokens", "tokens", `{"name":"monitoring","only":["metrics","openapi"]}`},
+		{"GET /api/v1/tokens", "tokens", ""},
+		{"DELETE /api/v1/tokens/{name}", "tokens/monitoring", ""},
 	} {
 		method, _, _ := strings.Cut(c.pattern, " ")
 		if c.path == "deploys" {

@@ -21,6 +21,7 @@ const (
 	defaultConfig    = "/etc/ingot/ingot.toml"
 	defaultData      = "/var/lib/ingot"
 	defaultAgentPort = 8443
+	defaultPagesPort = 443
 )
 
 // config is the configuration file. A key that is not listed here is refused: a typing mistake must not pass
@@ -33,7 +34,11 @@ type config struct {
 		Advertise string `toml:"advertise"` // address under which deployed systems find us; default: the first interface's
 	} `toml:"agent"`
 	Pages struct {
-		URL string `toml:"url"` // where a failure's QR code leads
+		URL  string     `toml:"url"`  // of the pages, as people reach them; a failure's QR code leads there
+		Port int        `toml:"port"` // TCP, default 443; -1: no pages
+		Cert string     `toml:"cert"` // the site's own certificate, PEM
+		Key  string     `toml:"key"`  // and its key
+		OIDC oidcConfig `toml:"oidc"`
 	} `toml:"pages"`
 	Metrics struct {
 		Port int `toml:"port"` // TCP on 127.0.0.1, for a monitoring system on this machine; 0 opens none
@@ -126,6 +131,9 @@ func (c config) check() error {
 	}
 	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)
+	}
+	if err := c.checkPages(); err != nil {
+		return err
 	}
 	if t := c.Bench.ApproveWithin; t != 0 && (t < time.Minute || t > time.Hour) {
 		return bad("bench.approve_within: %s is not between 1m and 1h.", t)

@@ -96,7 +96,12 @@ func (c config) text() string {
 	part("\n[agent]\n",
 		setting{"port", port(agentPort), "8443", "TCP: jobs and images, TLS with a pinned key"},
 		setting{"advertise", quoted(c.Agent.Advertise), `"192.168.10.5"`, "where deployed systems call home; else the interface's address"})
-	part("\n[pages]\n", setting{"url", quoted(c.Pages.URL), `"https://assets.example/ingot"`, "where the QR code of a failure leads"})
+	part("\n[pages]\n",
+		setting{"url", quoted(c.Pages.URL), `"https://assets.example/ingot"`, "the pages as people reach them; else the interface's address"},
+		setting{"port", port(c.Pages.Port), "443", "TCP: pages and API, TLS; -1 for none"},
+		setting{"cert", quoted(c.Pages.Cert), `"/etc/ingot/pages.crt"`, "the site's own certificate, PEM; else one is made"},
+		setting{"key", quoted(c.Pages.Key), `"/etc/ingot/pages.key"`, "and its key"})
+	b.WriteString(c.Pages.OIDC.text())
 	part("\n[metrics]\n", setting{"port", port(c.Metrics.Port), "9464", "TCP on 127.0.0.1: Prometheus' form and /healthz, without a token; else the pages have them"})
 	part("\n[bench]\n",
 		setting{"approve_within", span(c.Bench.ApproveWithin), `"10m"`, "then an unknown laptop goes back to its own disk (1m to 1h)"},

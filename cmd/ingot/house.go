@@ -21,6 +21,7 @@ import (
 	"ingot/pxe"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/access"
 )
 
 // house is an open data folder with everything that works on it. One process has it at a time.
@@ -28,7 +29,7 @@ import (
 //	DATA/ingot.lock        held by that process
 //	DATA/ingot.db          records
 //	DATA/packs, manifests  images; index and quarantine beside them are made from them
-//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions)
+//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions), pages.key and pages.crt (TLS of the pages)
 //	DATA/boot              the boot bundle
 //	DATA/ingot.sock        the API, while a daemon runs
 //	DATA/ingot.alive       the last daemon's sign of life: how it ended, and its clocks
@@ -42,6 +43,7 @@ type house struct {
 	service  *deploy.Service
 	boot     *bundle
 	doctor   *bootDoctor
+	access   *access.Service
 	api      *web.API
 }
 
@@ -95,9 +97,14 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if err != nil {
 		return nil, err
 	}
+	provider, err := cfg.provider()
+	if err != nil {
+		return nil, err
+	}
+	h.access = access.New(access.Config{DB: h.db, Log: log, Base: cfg.pagesBase, Provider: provider, Now: cfg.now})
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Access: h.access, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }, Backups: &backups{house: h}}
 	return h, nil
 }

@@ -10,6 +10,8 @@
 //	ingot image release | retire | withdraw | rollback | delete | history | devices | cadence
 //	ingot image export NAME --bundle FILE | import --bundle FILE | push | pull | keys
 //	ingot peer allow | add | list | remove
+//	ingot operator add | list | set | disable | recover | policy
+//	ingot token add | list | remove
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]
 //	ingot backup FILE [--packs] | restore FILE
@@ -166,6 +168,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
+		a.operatorCommand(), a.tokenCommand(),
 		a.gcCommand(), a.checkCommand("ingot check"), a.backupCommand(), a.restoreCommand(), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
 }

@@ -152,6 +152,17 @@ const (
 	CodeNotEmpty    Code = "E762"
 	CodeOnServer    Code = "E763"
 	CodeCertificate Code = "E764"
+	// Signing in at the pages
+	CodeSignIn       Code = "E730"
+	CodeLockedOut    Code = "E731"
+	CodeManySignIns  Code = "E732"
+	CodeSignedOut    Code = "E733"
+	CodeLink         Code = "E734"
+	CodePassword     Code = "E735"
+	CodeIdentity     Code = "E736"
+	CodeProvider     Code = "E737"
+	CodeCrossSite    Code = "E738"
+	CodeSecondPerson Code = "E739"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -288,4 +299,14 @@ var words = map[Code]Words{
 	CodeNotEmpty:    {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
 	CodeOnServer:    {"That works on the server itself only.", "Run it there, without --server."},
 	CodeCertificate: {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
+	CodeSignIn:       {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
+	CodeLockedOut:    {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
+	CodeManySignIns:  {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},
+	CodeSignedOut:    {"You are not signed in, or not any more.", "Sign in. A program shows a token: \"ingot token add --help\"."},
+	CodeLink:         {"This link was used already, or its time is over.", "Get a new one on the server: \"sudo ingot operator recover\"."},
+	CodePassword:     {"That password is too easy to guess.", "Use at least 12 characters that nobody would think of; four words that do not belong together will do."},
+	CodeIdentity:     {"The sign-in service knows you, but this Ingot does not let you in.", "Ask an administrator which groups may sign in, and whether your name belongs to somebody else here."},
+	CodeProvider:     {"The sign-in service did not answer as it should.", "Try again, or sign in with a name and a password of Ingot's own."},
+	CodeCrossSite:    {"That was sent by another web site.", "Open Ingot's own page and do it there."},
+	CodeSecondPerson: {"A second person has to agree to this.", "Let another technician look at it and agree under a name of his own."},
 }
