@@ -75,7 +75,7 @@ func backup(t *testing.T, path string) []byte {
 	}
 	defer db.Close()
 	var b bytes.Buffer
-	if _, err := db.Backup(&b); err != nil {
+	if err := db.Backup(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -236,8 +236,14 @@ func (db *DB) Update(f func(*Tx) error) error {
 	return err
 }
 
-// Backup streams a consistent copy of the database while it is in use, and gives the newest audit event in it.
-func (db *DB) Backup(w io.Writer) (newest Event, err error) {
+// Backup streams a consistent copy of the database while it is in use.
+func (db *DB) Backup(w io.Writer) error {
+	_, err := db.Snapshot(w)
+	return err
+}
+
+// Snapshot is Backup, and gives the newest audit event in the copy.
+func (db *DB) Snapshot(w io.Writer) (newest Event, err error) {
 	err = db.View(func(tx *Tx) (err error) {
 		if newest, _, err = tx.AuditHead(); err == nil {
 			_, err = tx.b.WriteTo(w)

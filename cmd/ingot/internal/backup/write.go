@@ -87,7 +87,7 @@ func (b *Backup) takeRecords(packs bool) error {
 	if err := os.Remove(b.db.Name()); err != nil {
 		return err
 	}
-	newest, err := b.src.DB.Backup(b.db)
+	newest, err := b.src.DB.Snapshot(b.db)
 	if err != nil {
 		return err
 	}
