@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -368,6 +369,7 @@ func TestEverySchemaIsOfItsType(t *testing.T) {
 			}
 			b, err := json.Marshal(v.Interface())
 			must(t, err)
+			b = bytes.ReplaceAll(b, []byte(`"right":""`), []byte(`"right":"viewer"`)) // nobody has none
 			if lines {
 				b = []byte(`{"done":` + string(b) + `}`)
 			}

@@ -19,6 +19,9 @@ func TestEachRouteAsksForItsRight(t *testing.T) {
 	h, value := a.Handler(), regexp.MustCompile(`\{\w+\.*\}`)
 	tried := 0
 	for _, route := range a.Routes() {
+		if route.Open {
+			continue // security_test.go asks these
+		}
 		for _, have := range append([]store.Right{"", "root"}, store.Rights...) {
 			if have.Covers(route.Right) {
 				continue
