@@ -36,6 +36,7 @@ var tiers = map[string]int{
 	"ingot/web/access":          3,
 	"ingot/web/report":          3,
 	"ingot/web/push":            3,
+	"ingot/web/metrics":         3,
 	"ingot/web":                 4,
 
 	"ingot/firmware/authenticode":  -1,

@@ -238,7 +238,19 @@ func (db *DB) Update(f func(*Tx) error) error {
 
 // Backup streams a consistent copy of the database while it is in use.
 func (db *DB) Backup(w io.Writer) error {
-	return db.b.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(w); return err })
+	_, err := db.Snapshot(w)
+	return err
+}
+
+// Snapshot is Backup, and gives the newest audit event in the copy.
+func (db *DB) Snapshot(w io.Writer) (newest Event, err error) {
+	err = db.View(func(tx *Tx) (err error) {
+		if newest, _, err = tx.AuditHead(); err == nil {
+			_, err = tx.b.WriteTo(w)
+		}
+		return err
+	})
+	return newest, err
 }
 
 // Now is the time of this transaction, in UTC.

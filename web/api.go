@@ -76,6 +76,8 @@ type API struct {
 
 	Exchange Exchange        // versions that travel; nil leaves its paths out
 	Access   *access.Service // who may come in over the network; nil leaves its paths out
+	Backups  Backups         // copies of the whole server; nil leaves its path out
+	Metrics  Metrics         // what a monitoring system reads; nil leaves its path out
 	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
 
 	Status  Status               // what the daemon tells about itself
@@ -125,7 +127,7 @@ func (a *API) Handler() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		rs.mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
+		a.watched(rs.mux, w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
 }
 

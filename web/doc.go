@@ -4,6 +4,7 @@
 // (importing, checking, watching a job) answer with NDJSON: one JSON object a line, progress first, and as the
 // last line either the outcome or a refusal. A stream that ends without its last line did not succeed.
 //
+//	GET  /api/v1/openapi.json               the API for programs: each route with its right and its schemas (openapi.go)
 //	GET  /api/v1/version
 //	GET  /api/v1/daemon                     Status: what answers, where, with which key
 //	GET  /api/v1/images                     images with their versions
@@ -28,6 +29,7 @@
 //	GET  /api/v1/image-keys                 store.ImageKeys   DELETE /api/v1/image-keys/{fingerprint}
 //	GET  /api/v1/peers                      POST /api/v1/peers           store.PeerAdd -> store.PeerView
 //	POST /api/v1/peers/allow                store.PeerAllow -> store.PeerToken   DELETE /api/v1/peers/{name}
+//	POST /api/v1/backup                     store.ServerBackup -> the file, and a Line[store.ServerBackedUp] as trailer (backup.go)
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine

@@ -11,6 +11,15 @@ import (
 // ShowFault lets a test see the page of a fault.
 func (a *API) ShowFault(w http.ResponseWriter, r *http.Request, err error) { a.showFault(w, r, err) }
 
+// Described gives the patterns that the API's document has a row for, each with a value of its answer's type.
+func Described() map[string]any {
+	out := map[string]any{}
+	for pattern, op := range operations() {
+		out[pattern] = op.out
+	}
+	return out
+}
+
 // SetNow gives a certificate another clock.
 func (c *Certificate) SetNow(now func() time.Time) { c.now = now }
 

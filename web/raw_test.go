@@ -74,7 +74,7 @@ func TestNoRawErrorReachesAnAnswer(t *testing.T) {
 			if raw := rawText.Find(answer); raw != nil {
 				t.Errorf("%s %s with %q: %q in %s", r[0], r[1], body, raw, answer)
 			}
-			if w.Code != http.StatusOK || strings.Contains(string(answer), `"fault"`) {
+			if w.Code != http.StatusOK || strings.Contains(string(answer), `"fault":{"code"`) {
 				failed++
 				if !strings.Contains(string(answer), `"code":"E`) && !strings.Contains(string(answer), `class="code">E`) {
 					t.Errorf("%s %s with %q: %d %s; want a code", r[0], r[1], body, w.Code, answer)

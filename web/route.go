@@ -23,6 +23,7 @@ func (r Route) JSON() bool { return strings.HasPrefix(r.Path, "/api/") }
 // Area is the part of the API or of the pages to which a route belongs; a token's scope names areas.
 func (r Route) Area() string {
 	area, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.Path, "/api/v1"), "/"), "/")
+	area, _, _ = strings.Cut(area, ".")
 	return area
 }
 
@@ -115,11 +116,18 @@ func (a *API) table() *routes {
 	if a.Exchange != nil {
 		a.exchangeRoutes(rs)
 	}
+	if a.Backups != nil {
+		a.backupRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
 	a.pageRoutes(rs)
+	a.documentRoutes(rs)
+	if a.Metrics != nil {
+		rs.handle("GET /metrics", store.Viewer, a.Metrics.Handler().ServeHTTP)
+	}
 	if a.Health != nil {
 		rs.open("GET /healthz", a.Health.ServeHTTP)
 	}

@@ -40,6 +40,9 @@ type config struct {
 		Key  string     `toml:"key"`  // and its key
 		OIDC oidcConfig `toml:"oidc"`
 	} `toml:"pages"`
+	Metrics struct {
+		Port int `toml:"port"` // TCP on 127.0.0.1, for a monitoring system on this machine; 0 opens none
+	} `toml:"metrics"`
 	Bench struct {
 		ApproveWithin time.Duration `toml:"approve_within"` // how long an unknown laptop waits for its approval: 1m to 1h, default 10m
 		RestartWithin time.Duration `toml:"restart_within"` // a silence longer than any restart takes: 30s to 30m, default 5m
@@ -55,7 +58,8 @@ type config struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
 
-	now func() time.Time // the daemon's own clock; nil is the wall clock
+	file string           // where it was read from, or would be
+	now  func() time.Time // the daemon's own clock; nil is the wall clock
 }
 
 // loadConfig reads the file and applies the defaults. Without --config an absent file is an empty one.
@@ -65,6 +69,7 @@ func (a *app) loadConfig() (config, error) {
 	if path == "" {
 		path = defaultConfig
 	}
+	c.file = path
 	meta, err := toml.DecodeFile(path, &c)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && a.config == "":
@@ -138,6 +143,9 @@ func (c config) check() error {
 	}
 	if n := c.Images.Scrub; n < -1 || n > 10_000 {
 		return bad("images.scrub: %d is neither -1 nor 1 to 10000 MB a second.", n)
+	}
+	if n := c.Metrics.Port; n < 0 || n > 65535 {
+		return bad("metrics.port: %d is not a port number.", n)
 	}
 	if err := checkMustHave(c.Image.MustHave); err != nil {
 		return err

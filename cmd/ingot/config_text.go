@@ -102,6 +102,7 @@ func (c config) text() string {
 		setting{"cert", quoted(c.Pages.Cert), `"/etc/ingot/pages.crt"`, "the site's own certificate, PEM; else one is made"},
 		setting{"key", quoted(c.Pages.Key), `"/etc/ingot/pages.key"`, "and its key"})
 	b.WriteString(c.Pages.OIDC.text())
+	part("\n[metrics]\n", setting{"port", port(c.Metrics.Port), "9464", "TCP on 127.0.0.1: Prometheus' form and /healthz, without a token; else the pages have them"})
 	part("\n[bench]\n",
 		setting{"approve_within", span(c.Bench.ApproveWithin), `"10m"`, "then an unknown laptop goes back to its own disk (1m to 1h)"},
 		setting{"restart_within", span(c.Bench.RestartWithin), `"5m"`, "a silence longer than any restart takes (30s to 30m)"},

@@ -26,6 +26,7 @@ func TestAConfigurationIsReadAsItWasWritten(t *testing.T) {
 		c.Data = "/" + text.Draw(t, "data")
 		c.Agent.Port = rapid.IntRange(1, 65535).Draw(t, "port")
 		c.Agent.Advertise, c.Pages.URL, c.Log.Level = text.Draw(t, "advertise"), text.Draw(t, "url"), text.Draw(t, "level")
+		c.Metrics.Port = rapid.IntRange(0, 65535).Draw(t, "metrics")
 		c.Images.Scrub = rapid.IntRange(-1, 100).Draw(t, "scrub")
 		c.Boot.Mode = pxe.Mode(rapid.SampledFrom([]string{"", "proxy", "dhcp"}).Draw(t, "mode"))
 		c.Boot.Interfaces = rapid.SliceOfN(rapid.StringMatching(`[a-z0-9."\\]{1,15}`), 0, 3).Draw(t, "interfaces")

@@ -222,6 +222,11 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	h.api.Status.Serving, h.api.Status.Since = true, time.Now()
 	h.api.Status.Mode, h.api.Status.Interfaces = string(cmp.Or(cfg.Boot.Mode, pxe.ModeProxy)), cfg.Boot.Interfaces
 	h.doctor.listens(boots)
+	h.watchable(boots)
+	figures, err := h.metricsPort()
+	if err != nil {
+		return err
+	}
 	h.listener.Refused = boots.Refused
 	socket, err := listenSocket(cfg.Data)
 	if err != nil {
@@ -256,6 +261,7 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		h.boot.tidy(tidyEvery, h.service.BundleUses, log),
 		overHTTP(log, agents, h.listener.Server(h.shelf.BesidePeers(h.service.Handler()))),
 		overHTTP(log, socket, apiServer(h.api)),
+		h.serveMetrics(log, figures),
 		pages,
 	)
 }

@@ -105,7 +105,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
 	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Access: h.access, Version: version, Explain: h.doctor.explain, Load: newMeter(cfg.Boot.Interfaces).read,
-		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
+		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }, Backups: &backups{house: h}}
 	return h, nil
 }
 

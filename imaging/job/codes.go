@@ -152,6 +152,12 @@ const (
 	CodeScanned Code = "E742"
 	CodeCrowd   Code = "E743"
 	CodeNobody  Code = "E744"
+	// The server's own backup, and the command line from afar
+	CodePassphrase  Code = "E760"
+	CodeBackupFile  Code = "E761"
+	CodeNotEmpty    Code = "E762"
+	CodeOnServer    Code = "E763"
+	CodeCertificate Code = "E764"
 	// Signing in at the pages
 	CodeSignIn       Code = "E730"
 	CodeLockedOut    Code = "E731"
@@ -205,7 +211,7 @@ var words = map[Code]Words{
 	CodeRevoked:      {"Secure Boot on this laptop has revoked the image's boot loader.", "Nothing was written. Update the boot loader on the reference machine and import it again."},
 	CodeArch:         {"The image is made for another kind of processor than this laptop's firmware.", "Nothing was written. Use an image for this architecture."},
 
-	CodeChunk:      {"A piece of the image on the server is damaged.", "The laptop is not usable. Run \"ingot image check --read-data\" on the server, then image again."},
+	CodeChunk:      {"A piece of the image on the server is damaged.", "Run \"ingot image check --read-data\" on the server, then image again. A laptop that had begun is not usable until then."},
 	CodeStream:     {"The image stopped arriving before its end.", "The laptop is not usable. Check the network and the server, then image again."},
 	CodeDriveWrite: {"The drive refused to take data.", "The laptop is not usable. Replace the drive."},
 	CodeDriveRead:  {"The drive could not be read.", "The laptop is not usable. Replace the drive."},
@@ -299,6 +305,11 @@ var words = map[Code]Words{
 	CodeScanned: {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
 	CodeCrowd:   {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
 	CodeNobody:  {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
+	CodePassphrase:  {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
+	CodeBackupFile:  {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
+	CodeNotEmpty:    {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
+	CodeOnServer:    {"That works on the server itself only.", "Run it there, without --server."},
+	CodeCertificate: {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
 	CodeSignIn:       {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
 	CodeLockedOut:    {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
 	CodeManySignIns:  {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},
