@@ -28,7 +28,8 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers}
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers,
+	bTargets, bStands, bOutbox, bDead, bRegistered}
 
 const (
 	bMeta        = "meta"
@@ -58,6 +59,11 @@ const (
 	bStatements  = "statements"
 	bTrusted     = "trusted-keys"
 	bPeers       = "peers"
+	bTargets     = "push-targets"
+	bStands      = "push-stands"
+	bOutbox      = "outbox"
+	bDead        = "dead-letters"
+	bRegistered  = "registered"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.
@@ -234,6 +240,9 @@ func (db *DB) Update(f func(*Tx) error) error {
 func (db *DB) Backup(w io.Writer) error {
 	return db.b.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(w); return err })
 }
+
+// Now is the time by the clock of records, in UTC.
+func (db *DB) Now() time.Time { return db.now().UTC() }
 
 // Now is the time of this transaction, in UTC.
 func (tx *Tx) Now() time.Time { return tx.now }

@@ -145,6 +145,18 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+
+	// Telling asset registers and webhooks
+	CodePushSilent   Code = "E750"
+	CodePushRefused  Code = "E751"
+	CodePushSaid     Code = "E752"
+	CodePushUnkept   Code = "E753"
+	CodePushAbsent   Code = "E754"
+	CodePushConflict Code = "E755"
+	CodePushBusy     Code = "E756"
+	CodePushAddress  Code = "E757"
+	CodePushGone     Code = "E758"
+	CodePushAnswer   Code = "E759"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -275,4 +287,15 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodePushSilent:   {"The asset register or webhook receiver does not answer.", "Nothing is lost: it is tried again by itself. If it stays, check its address and the network, then run \"ingot push test NAME\"."},
+	CodePushRefused:  {"The asset register or webhook receiver does not let Ingot in.", "Make a new token there and set it with \"ingot push register\"; at a webhook compare the secret."},
+	CodePushSaid:     {"The asset register refused what Ingot wrote.", "Put right what it names, there or in the choices of \"ingot push register\", then run \"ingot push retry NAME\"."},
+	CodePushUnkept:   {"The asset register said that it saved something, and did not.", "Look at that asset there: the field may not belong to its model, be encrypted, or be locked. Then run \"ingot push retry NAME\"."},
+	CodePushAbsent:   {"The asset register does not know this device.", "Enter it there with this serial, or let Ingot do it: \"ingot push register --create\". Then run \"ingot push retry NAME\"."},
+	CodePushConflict: {"The asset register and Ingot do not agree on which one is meant.", "Put it right where it is wrong, then run \"ingot push retry NAME\"."},
+	CodePushBusy:     {"The asset register or webhook receiver asks Ingot to wait.", "Nothing is to be done: it is tried again when it said."},
+	CodePushAddress:  {"Ingot does not send to this address.", "Use an https address of another machine; what lies on this server itself is named in ingot.toml (push.allow)."},
+	CodePushGone:     {"The receiver of this webhook wants no more messages.", "Remove it: \"ingot push remove NAME\". If that was a mistake there, \"ingot push retry NAME\" goes on where it stopped."},
+	CodePushAnswer:   {"What answers at this address is no asset register and no webhook receiver.", "Check the address and the token, then run \"ingot push test NAME\"."},
 }
