@@ -70,6 +70,7 @@ type API struct {
 	Version string
 
 	Exchange Exchange // versions that travel; nil leaves its paths out
+	Push     Pushing  // other systems that are told; nil leaves its paths out
 
 	Status  Status               // what the daemon tells about itself
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
@@ -314,6 +315,8 @@ func status(c job.Code) int {
 		return http.StatusInternalServerError
 	case job.CodeNotFound:
 		return http.StatusNotFound
+	case job.CodePushSilent, job.CodePushRefused, job.CodePushSaid, job.CodePushUnkept, job.CodePushAbsent, job.CodePushBusy, job.CodePushGone, job.CodePushAnswer:
+		return http.StatusBadGateway
 	case job.CodePolicy, job.CodeQuarantined:
 		return http.StatusForbidden
 	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld, job.CodeVersionState:

@@ -63,6 +63,9 @@ func (a *API) table() *routes {
 	if a.Exchange != nil {
 		a.exchangeRoutes(rs)
 	}
+	if a.Push != nil {
+		a.pushRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)

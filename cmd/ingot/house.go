@@ -21,6 +21,7 @@ import (
 	"ingot/pxe"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/push"
 )
 
 // house is an open data folder with everything that works on it. One process has it at a time.
@@ -43,6 +44,7 @@ type house struct {
 	boot     *bundle
 	doctor   *bootDoctor
 	api      *web.API
+	pusher   *push.Pusher
 }
 
 // errInUse says that another process has the data folder.
@@ -96,8 +98,13 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 		return nil, err
 	}
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
+	guard, err := cfg.pushGuard()
+	if err != nil {
+		return nil, err
+	}
+	h.pusher = push.New(push.Config{DB: h.db, Devices: h.service, Log: log, Version: version, Guard: guard, Folder: cfg.Push.CSV})
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Push: h.pusher, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

@@ -10,6 +10,7 @@
 //	ingot image release | retire | withdraw | rollback | delete | history | devices | cadence
 //	ingot image export NAME --bundle FILE | import --bundle FILE | push | pull | keys
 //	ingot peer allow | add | list | remove
+//	ingot push status | register | webhook | secret | test | retry | remove | csv
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]
 //	ingot device list | show | adopt | settle | set | import
@@ -155,7 +156,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkOutput(c) }
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
-	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
+	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.pushCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
 		a.gcCommand(), a.checkCommand("ingot check"), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root

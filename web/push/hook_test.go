@@ -314,7 +314,7 @@ func TestABacklogIsBoundedAndComplete(t *testing.T) {
 	r.answers(down)
 	s.hook("itsm", r.URL)
 	d := s.laptop("PF3ABCDE")
-	const events = store.MaxOutbox + 600
+	const events = store.MaxOutbox + 300
 	s.update(func(tx *store.Tx) error {
 		for i := range events - 1 {
 			if err := tx.Audit("anna", "set", d.ID, fmt.Sprintf("Note %d.", i)); err != nil {
