@@ -141,21 +141,26 @@ func (tx *Tx) PushAll(target string) error {
 func (d Device) Pushed() bool { return d.State != New && d.State != Quarantined }
 
 // DueItems gives up to limit items of a target whose time has come, and when the next one's comes; zero when none waits.
+// Those that nobody tried yet come first: what fails again and again must not stand before them.
 func (tx *Tx) DueItems(target string, limit int) (due []OutItem, next time.Time, err error) {
+	var tried []OutItem
 	err = each(tx, bOutbox, pushKey(target, ""), func(_ []byte, i OutItem) error {
 		switch {
 		case i.Next.After(tx.now):
 			if next.IsZero() || i.Next.Before(next) {
 				next = i.Next
 			}
-		case len(due) < limit:
+		case i.Tries == 0 && len(due) < limit:
 			due = append(due, i)
+		case i.Tries > 0 && len(tried) < limit:
+			tried = append(tried, i)
 		default:
 			next = tx.now
 		}
 		return nil
 	})
-	return due, next, err
+	due = append(due, tried...)
+	return due[:min(len(due), limit)], next, err
 }
 
 // ItemSent takes an item out of the outbox. One that a newer event asked for meanwhile stays and starts anew.
@@ -176,7 +181,7 @@ func (tx *Tx) ItemSent(i OutItem) error {
 	if now.Event == i.Event {
 		err = tx.remove(bOutbox, key)
 	} else {
-		now.Next, now.Tries, now.Fault = tx.now, 0, nil
+		now.Created, now.Next, now.Tries, now.Fault = tx.now, tx.now, 0, nil
 		err = put(tx, bOutbox, key, now)
 	}
 	return errors.Join(err, tx.PutPushStand(i.Target, s))

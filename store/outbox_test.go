@@ -160,3 +160,27 @@ func TestARemovedTargetLeavesNothing(t *testing.T) {
 		t.Errorf("check: %+v, %v", c.Damage, err)
 	}
 }
+
+// TestWhatIsTroubleAndWhatIsWork: a long list that goes out one by one needs nobody; what is old and does not get through does.
+func TestWhatIsTroubleAndWhatIsWork(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	for name, c := range map[string]struct {
+		v    store.PushView
+		want bool
+	}{
+		"nothing waits":                            {store.PushView{}, false},
+		"a fresh list":                             {store.PushView{Waiting: 9, Oldest: ago(time.Minute)}, false},
+		"a long list, one arrived a minute ago":    {store.PushView{Waiting: 900, Oldest: ago(3 * time.Hour), Success: ago(time.Minute)}, false},
+		"an old list, and nothing arrived":         {store.PushView{Waiting: 9, Oldest: ago(3 * time.Hour)}, true},
+		"an old one that fails, others arrive":     {store.PushView{Waiting: 2, Oldest: ago(3 * time.Hour), Failing: ago(3 * time.Hour), Success: ago(time.Minute)}, true},
+		"one that failed a moment ago":             {store.PushView{Waiting: 1, Oldest: ago(time.Minute), Failing: ago(time.Minute)}, false},
+		"one was given up":                         {store.PushView{Dead: 1, Success: ago(time.Minute)}, true},
+		"it was stopped, and nothing waits as yet": {store.PushView{Stopped: job.Faultf(job.CodePushGone, "410")}, true},
+	} {
+		c.v.Name, c.v.Kind = "snipe", store.PushSnipe
+		if got := c.v.Trouble(now); (got != "") != c.want {
+			t.Errorf("%s: %q; want trouble %v", name, got, c.want)
+		}
+	}
+}

@@ -82,6 +82,7 @@ type Registered struct {
 	Asset int       `json:"asset"` // its id there
 	Tag   string    `json:"tag,omitempty"`
 	Owner string    `json:"owner,omitempty"`
+	Ours  bool      `json:"ours,omitempty"` // it is being checked in by us, to be given to somebody else: that nobody has it there is no news
 	Time  time.Time `json:"time"`
 }
 

@@ -24,6 +24,7 @@ type PushView struct {
 	Unread  uint64     `json:"unread"`            // events of the audit chain that are not in it yet
 	Dead    int        `json:"dead"`              // given up
 	Oldest  time.Time  `json:"oldest,omitzero"`   // since when the oldest waits
+	Failing time.Time  `json:"failing,omitzero"`  // since when the oldest waits that was tried in vain
 	Next    time.Time  `json:"next,omitzero"`     // the next attempt
 	Success time.Time  `json:"success,omitzero"`  // when something last arrived
 	Failed  time.Time  `json:"failed,omitzero"`   // when something last did not
@@ -144,6 +145,9 @@ func (tx *Tx) PushViewOf(t PushTarget) (PushView, error) {
 		if v.Next.IsZero() || i.Next.Before(v.Next) {
 			v.Next = i.Next
 		}
+		if i.Tries > 0 && (v.Failing.IsZero() || i.Created.Before(v.Failing)) {
+			v.Failing = i.Created
+		}
 		if i.Tries > 0 {
 			failed = append(failed, i.view(false))
 		} else {
@@ -171,14 +175,15 @@ func (tx *Tx) PushViews() ([]PushView, error) {
 	return out, err
 }
 
-// Trouble is one short line about a target that needs a person, or "": it was stopped, something was given up, or what
-// waits is old.
+// Trouble is one short line about a target that needs a person, or "": it was stopped, something was given up, or
+// something old does not get through. A long list that goes out one by one is none.
 func (v PushView) Trouble(now time.Time) string {
+	old := func(t time.Time) bool { return !t.IsZero() && now.Sub(t) >= PushOld }
 	what := map[PushKind]string{PushSnipe: "devices", PushHook: "messages"}[v.Kind]
 	switch {
 	case v.Stopped != nil:
 		return fmt.Sprintf("%s: stopped. %s", v.Name, v.Stopped.Code.Words().Sentence)
-	case v.Waiting > 0 && now.Sub(v.Oldest) >= PushOld:
+	case old(v.Failing), old(v.Oldest) && now.Sub(v.Success) >= PushOld:
 		line := fmt.Sprintf("%s: %d %s wait since %s.", v.Name, v.Waiting, what, v.Oldest.Local().Format("2 January 15:04"))
 		if v.Fault != nil {
 			line += " " + v.Fault.Code.Words().Sentence

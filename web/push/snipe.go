@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -115,8 +116,27 @@ func isList(b []byte) bool {
 	return json.Unmarshal(b, &list) == nil
 }
 
+// mostWords bounds what is read of an error's words, in bytes.
+const mostWords = 32 << 10
+
 // messages reads what an error says: a text, a number, a list, or a list for each field.
 func messages(raw json.RawMessage) string {
+	if len(raw) > mostWords {
+		return ""
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return message(raw)
+	}
+	var out []string
+	for _, n := range slices.Sorted(maps.Keys(fields)) {
+		out = append(out, n+": "+message(fields[n]))
+	}
+	return strings.Join(out, " ")
+}
+
+// message is what is said about one field: a text, a number or a list of texts.
+func message(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
 		return text
@@ -129,20 +149,7 @@ func messages(raw json.RawMessage) string {
 	if json.Unmarshal(raw, &list) == nil {
 		return strings.Join(list, " ")
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(raw, &fields) != nil {
-		return ""
-	}
-	names := make([]string, 0, len(fields))
-	for n := range fields {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	var out []string
-	for _, n := range names {
-		out = append(out, n+": "+messages(fields[n]))
-	}
-	return strings.Join(out, " ")
+	return ""
 }
 
 func throttled(words string) bool {

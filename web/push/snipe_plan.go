@@ -62,7 +62,7 @@ type ownership struct {
 // and is given to the register where that is allowed.
 func ownerOf(d store.Device, m store.SnipeMap, a asset, base store.Registered, known bool) ownership {
 	there := assignee(a)
-	news := known && !sameValue(there, base.Owner) || !known && there != ""
+	news := known && !sameValue(there, base.Owner) && !(base.Ours && there == "") || !known && there != ""
 	switch {
 	case sameValue(there, d.Owner):
 		return ownership{}

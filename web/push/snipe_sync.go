@@ -88,7 +88,7 @@ func (y *syncing) keep(a asset) error {
 		if _, err := tx.PushTarget(y.target.Name); errors.Is(err, store.ErrNotFound) {
 			return nil // removed meanwhile
 		}
-		return tx.PutRegistered(y.target.Name, y.facts.device.ID, store.Registered{Asset: a.ID, Tag: string(a.Tag), Owner: y.base.Owner, Time: tx.Now()})
+		return tx.PutRegistered(y.target.Name, y.facts.device.ID, store.Registered{Asset: a.ID, Tag: string(a.Tag), Owner: y.base.Owner, Ours: y.base.Ours, Time: tx.Now()})
 	})
 }
 
@@ -210,7 +210,9 @@ func (y *syncing) take(a asset, s step) (asset, error) {
 	var err error
 	switch {
 	case s.checkin:
-		err = y.api.call(y.ctx, http.MethodPost, path+"/checkin", map[string]any{"note": y.note()}, nil)
+		if err = y.mayGive(a); err == nil {
+			err = y.api.call(y.ctx, http.MethodPost, path+"/checkin", map[string]any{"note": y.note()}, nil)
+		}
 	case s.checkout != "":
 		if who, err = y.api.user(y.ctx, s.checkout); err == nil {
 			err = y.api.call(y.ctx, http.MethodPost, path+"/checkout", map[string]any{"checkout_to_type": "user", "assigned_user": who.ID, "note": y.note()}, nil)
@@ -230,14 +232,36 @@ func (y *syncing) take(a asset, s step) (asset, error) {
 	case s.checkin && again.Assigned != nil, s.checkout != "" && (again.Assigned == nil || again.Assigned.ID != who.ID):
 		return again, fail(later, job.CodePushUnkept, "Asset %s: %s.", a.Tag, strings.Join(s.parts(), ", "))
 	case s.checkin || s.checkout != "":
-		there := assignee(again)
-		y.base.Owner, y.known = there, true
-		if s.checkout != "" && there != y.facts.device.Owner {
-			y.facts.device.Owner, y.named = there, &there // the same person
-		}
-		err = y.keep(again) // cut off here, the next attempt knows whose change this was
+		err = y.given(again, s)
 	}
 	return again, err
+}
+
+// mayGive makes sure before an assignment is ended that the next one can begin, and remembers that it is ended by us: a
+// daemon that is killed between the two goes on, and does not take nobody's word for the register's.
+func (y *syncing) mayGive(a asset) error {
+	owner := y.facts.device.Owner
+	if owner == "" {
+		return nil
+	}
+	if _, err := y.api.user(y.ctx, owner); err != nil {
+		return err
+	}
+	y.base.Ours = true
+	return y.keep(a)
+}
+
+// given remembers who has the asset since we wrote it.
+func (y *syncing) given(a asset, s step) error {
+	there := assignee(a)
+	y.base.Owner, y.known = there, true
+	if s.checkout != "" {
+		y.base.Ours = false
+		if there != y.facts.device.Owner {
+			y.facts.device.Owner, y.named = there, &there // the same person
+		}
+	}
+	return y.keep(a)
 }
 
 func (y *syncing) note() string {
@@ -264,7 +288,7 @@ func (y *syncing) takeOver(a asset) error {
 		return nil
 	}
 	if !o.open {
-		y.base.Owner = assignee(a)
+		y.base.Owner, y.base.Ours = assignee(a), false
 	}
 	return y.keep(a)
 }

@@ -173,6 +173,60 @@ func TestAnAssignmentIsEndedAndBegunNeverChanged(t *testing.T) {
 	}
 }
 
+// TestAHandOverSurvivesAKill: a daemon that dies after the check-in, however far it had come to know of it, checks out to
+// whom the operator named.
+func TestAHandOverSurvivesAKill(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	id := r.add(thing{tag: "00815", serial: "PF3ABCDE", to: 21})
+	d := s.laptop("PF3ABCDE", func(d *store.Device) { d.State = store.Deployed })
+	s.register(r, func(m *store.SnipeMap) { m.Assign = true })
+	s.run()
+	s.idle("snipe")
+	cut := make(chan struct{})
+	r.do(func() {
+		r.before = func(w http.ResponseWriter, req *http.Request) bool {
+			if !strings.HasSuffix(req.URL.Path, "/checkin") {
+				return false
+			}
+			r.assets[id].to = 0 // it is done, and the answer does not arrive
+			close(cut)
+			r.mu.Unlock()
+			<-req.Context().Done()
+			r.mu.Lock()
+			return true
+		}
+	})
+	owner := "Ann O'Neil"
+	_, err := s.bench.SetDevice(context.Background(), "anna", d.ID, store.Correction{Owner: &owner, Reason: "handed over"})
+	must(t, err)
+	<-cut
+	s.stop()
+	r.do(func() { r.before = nil })
+	s.open()
+	s.run()
+	s.idle("snipe")
+	if a, got := r.get(id), s.device(d.ID); a.to != 22 || got.Owner != owner {
+		t.Errorf("the asset is with %d, the record says %q; want both Ann", a.to, got.Owner)
+	}
+}
+
+// TestNobodyIsCheckedInForAStranger: a name that the register does not know leaves the assignment as it is.
+func TestNobodyIsCheckedInForAStranger(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	id := r.add(thing{tag: "00815", serial: "PF3ABCDE", to: 21})
+	d := s.laptop("PF3ABCDE", func(d *store.Device) { d.State = store.Deployed })
+	s.register(r, func(m *store.SnipeMap) { m.Assign = true })
+	s.run()
+	s.idle("snipe")
+	owner := "Nobody Here"
+	_, err := s.bench.SetDevice(context.Background(), "anna", d.ID, store.Correction{Owner: &owner, Reason: "handed over"})
+	must(t, err)
+	wantCode(t, "a stranger", s.dead("snipe", 1).Items[0].Fault, job.CodePushConflict)
+	if a := r.get(id); a.to != 21 {
+		t.Errorf("the asset is with %d; want it where it was", a.to)
+	}
+}
+
 // TestAReturnIsNotUndoneByTheRegister: without leave to check in, the record of a returned laptop names nobody, and when
 // it is somebody's again the register's word counts.
 func TestAReturnIsNotUndoneByTheRegister(t *testing.T) {
