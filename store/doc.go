@@ -43,7 +43,12 @@
 //	├── sessions                       hash of the browser's secret -> Session
 //	├── operator-links                 hash of the link's secret -> Link: sets one operator's password, once
 //	├── api-tokens                     token name -> APIToken: a program that acts in an operator's name
-//	└── notices                        8-byte big-endian number -> Notice: what everybody at the board must see
+//	├── notices                        8-byte big-endian number -> Notice: what everybody at the board must see
+//	├── push-targets                   name -> PushTarget: an asset register or a receiver of webhooks, with its secrets
+//	├── push-stands                    target name -> PushStand: up to which audit event it has read, and how it goes
+//	├── outbox                         target name NUL key -> OutItem: waits to be sent; the key is a device's id or an event's number
+//	├── dead-letters                   likewise -> OutItem: was given up, until a person or a newer event starts it again
+//	└── registered                     target name NUL device id -> Registered: what a register said about the device
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
 // lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a

@@ -29,7 +29,8 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
 	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers,
-	bOperators, bSessions, bLinks, bAPITokens, bNotices}
+	bOperators, bSessions, bLinks, bAPITokens, bNotices,
+	bTargets, bStands, bOutbox, bDead, bRegistered}
 
 const (
 	bMeta        = "meta"
@@ -64,6 +65,11 @@ const (
 	bLinks       = "operator-links"
 	bAPITokens   = "api-tokens"
 	bNotices     = "notices"
+	bTargets     = "push-targets"
+	bStands      = "push-stands"
+	bOutbox      = "outbox"
+	bDead        = "dead-letters"
+	bRegistered  = "registered"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.
@@ -252,6 +258,9 @@ func (db *DB) Snapshot(w io.Writer) (newest Event, err error) {
 	})
 	return newest, err
 }
+
+// Now is the time by the clock of records, in UTC.
+func (db *DB) Now() time.Time { return db.now().UTC() }
 
 // Now is the time of this transaction, in UTC.
 func (tx *Tx) Now() time.Time { return tx.now }

@@ -79,6 +79,7 @@ type API struct {
 	Backups  Backups         // copies of the whole server; nil leaves its path out
 	Metrics  Metrics         // what a monitoring system reads; nil leaves its path out
 	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
+	Push     Pushing         // other systems that are told; nil leaves its paths out
 
 	Status  Status               // what the daemon tells about itself
 	Load    func() Load          // how busy the server is; nil: nobody measures it
@@ -328,6 +329,8 @@ func status(c job.Code) int {
 		return http.StatusInternalServerError
 	case job.CodeNotFound, job.CodeScanned:
 		return http.StatusNotFound
+	case job.CodePushSilent, job.CodePushRefused, job.CodePushSaid, job.CodePushUnkept, job.CodePushAbsent, job.CodePushBusy, job.CodePushGone, job.CodePushAnswer:
+		return http.StatusBadGateway
 	case job.CodePolicy, job.CodeQuarantined, job.CodeIdentity, job.CodeCrossSite, job.CodeSecondPerson:
 		return http.StatusForbidden
 	case job.CodeSignIn, job.CodeSignedOut:

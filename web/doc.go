@@ -30,6 +30,11 @@
 //	GET  /api/v1/peers                      POST /api/v1/peers           store.PeerAdd -> store.PeerView
 //	POST /api/v1/peers/allow                store.PeerAllow -> store.PeerToken   DELETE /api/v1/peers/{name}
 //	POST /api/v1/backup                     store.ServerBackup -> the file, and a Line[store.ServerBackedUp] as trailer (backup.go)
+//	GET  /api/v1/push                       store.PushStatus: asset registers and webhooks, and what waits for them
+//	POST /api/v1/push/targets               store.PushNew -> store.PushMade; a webhook's secret is told this once
+//	POST /api/v1/push/targets/{name}/test   -> store.PushTested   POST .../secret: another one -> store.PushMade
+//	DELETE /api/v1/push/targets/{name}      POST /api/v1/push/retry   store.PushRetry -> store.PushRetried
+//	GET  /api/v1/push/devices.csv           every device, for registers and spreadsheets
 //	GET  /api/v1/devices                    POST /api/v1/devices/adopt   store.Adoption
 //	GET  /api/v1/devices/{ref}              by id, Name, serial or shown code
 //	POST /api/v1/devices/{ref}/settle       store.Settlement: ends a quarantine

@@ -119,6 +119,9 @@ func (a *API) table() *routes {
 	if a.Backups != nil {
 		a.backupRoutes(rs)
 	}
+	if a.Push != nil {
+		a.pushRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)

@@ -33,7 +33,7 @@ func commandTree() *cobra.Command {
 // TestEveryCommandIsExplained: each has its one line, and each that does something an example that the command line
 // understands, a manual page, and every form of output.
 func TestEveryCommandIsExplained(t *testing.T) {
-	prose := []string{"ingot daemon", "ingot completion", "ingot config show"} // whose output is no list of things
+	prose := []string{"ingot daemon", "ingot completion", "ingot config show", "ingot push csv"} // whose output is no list of things
 	names := map[string]bool{}
 	for _, p := range pages(commandTree()) {
 		names[p.name] = true

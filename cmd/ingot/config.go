@@ -54,6 +54,11 @@ type config struct {
 	Image struct {
 		MustHave []mustHave `toml:"must_have"` // software that this site wants in its images
 	} `toml:"image"`
+	Push struct {
+		CSV   string   `toml:"csv"`   // folder in which devices.csv is kept; none by default
+		CA    string   `toml:"ca"`    // file of certificates that registers and receivers of this site show; default: the system's
+		Allow []string `toml:"allow"` // addresses of this server itself that may be told, such as 127.0.0.1
+	} `toml:"push"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
@@ -149,6 +154,9 @@ func (c config) check() error {
 	}
 	if err := checkMustHave(c.Image.MustHave); err != nil {
 		return err
+	}
+	if _, err := c.pushGuard(); err != nil {
+		return usage{err}
 	}
 	boot := c.Boot
 	boot.AgentPort, boot.AgentPin = c.Agent.Port, "sha256:"+strings.Repeat("0", 64) // the key is read later

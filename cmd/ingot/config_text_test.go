@@ -28,6 +28,7 @@ func TestAConfigurationIsReadAsItWasWritten(t *testing.T) {
 		c.Agent.Advertise, c.Pages.URL, c.Log.Level = text.Draw(t, "advertise"), text.Draw(t, "url"), text.Draw(t, "level")
 		c.Metrics.Port = rapid.IntRange(0, 65535).Draw(t, "metrics")
 		c.Images.Scrub = rapid.IntRange(-1, 100).Draw(t, "scrub")
+		c.Push.CSV, c.Push.CA, c.Push.Allow = text.Draw(t, "csv"), text.Draw(t, "ca"), rapid.SliceOfN(rapid.StringMatching(`[0-9a-f.:/"\\]{1,20}`), 0, 3).Draw(t, "allow")
 		c.Boot.Mode = pxe.Mode(rapid.SampledFrom([]string{"", "proxy", "dhcp"}).Draw(t, "mode"))
 		c.Boot.Interfaces = rapid.SliceOfN(rapid.StringMatching(`[a-z0-9."\\]{1,15}`), 0, 3).Draw(t, "interfaces")
 		c.Boot.AllowForeign = rapid.Bool().Draw(t, "foreign")

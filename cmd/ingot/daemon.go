@@ -255,6 +255,7 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		disk.run,
 		alive.run,
 		cfg.scrub(h.shelf),
+		h.pusher.Run,
 		func(ctx context.Context) error { return clk.watch(ctx, h.service, log) },
 		m.watchdog(log, answers(h.db, boots, cfg.Data)),
 		func(ctx context.Context) error { <-ctx.Done(); m.tell("STOPPING=1"); return nil },

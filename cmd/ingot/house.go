@@ -22,6 +22,7 @@ import (
 	"ingot/store"
 	"ingot/web"
 	"ingot/web/access"
+	"ingot/web/push"
 )
 
 // house is an open data folder with everything that works on it. One process has it at a time.
@@ -45,6 +46,7 @@ type house struct {
 	doctor   *bootDoctor
 	access   *access.Service
 	api      *web.API
+	pusher   *push.Pusher
 }
 
 // errInUse says that another process has the data folder.
@@ -103,8 +105,13 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	}
 	h.access = access.New(access.Config{DB: h.db, Log: log, Base: cfg.pagesBase, Provider: provider, Now: cfg.now})
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
+	guard, err := cfg.pushGuard()
+	if err != nil {
+		return nil, err
+	}
+	h.pusher = push.New(push.Config{DB: h.db, Devices: h.service, Log: log, Version: version, Guard: guard, Folder: cfg.Push.CSV})
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Access: h.access, Version: version, Explain: h.doctor.explain, Load: newMeter(cfg.Boot.Interfaces).read,
+	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Access: h.access, Push: h.pusher, Version: version, Explain: h.doctor.explain, Load: newMeter(cfg.Boot.Interfaces).read,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }, Backups: &backups{house: h}}
 	return h, nil
 }

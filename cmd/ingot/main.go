@@ -12,6 +12,7 @@
 //	ingot peer allow | add | list | remove
 //	ingot operator add | list | set | disable | recover | policy
 //	ingot token add | list | remove
+//	ingot push status | register | webhook | secret | test | retry | remove | csv
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]
 //	ingot backup FILE [--packs] | restore FILE
@@ -166,7 +167,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
-	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
+	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.pushCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
 		a.operatorCommand(), a.tokenCommand(),
 		a.gcCommand(), a.checkCommand("ingot check"), a.backupCommand(), a.restoreCommand(), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())

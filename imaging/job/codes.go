@@ -169,6 +169,17 @@ const (
 	CodeProvider     Code = "E737"
 	CodeCrossSite    Code = "E738"
 	CodeSecondPerson Code = "E739"
+	// Telling asset registers and webhooks
+	CodePushSilent   Code = "E750"
+	CodePushRefused  Code = "E751"
+	CodePushSaid     Code = "E752"
+	CodePushUnkept   Code = "E753"
+	CodePushAbsent   Code = "E754"
+	CodePushConflict Code = "E755"
+	CodePushBusy     Code = "E756"
+	CodePushAddress  Code = "E757"
+	CodePushGone     Code = "E758"
+	CodePushAnswer   Code = "E759"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -320,4 +331,14 @@ var words = map[Code]Words{
 	CodeProvider:     {"The sign-in service did not answer as it should.", "Try again, or sign in with a name and a password of Ingot's own."},
 	CodeCrossSite:    {"That was sent by another web site.", "Open Ingot's own page and do it there."},
 	CodeSecondPerson: {"A second person has to agree to this.", "Let another technician look at it and agree under a name of his own."},
+	CodePushSilent:   {"The asset register or webhook receiver does not answer.", "Nothing is lost: it is tried again by itself. If it stays, check its address and the network, then run \"ingot push test NAME\"."},
+	CodePushRefused:  {"The asset register or webhook receiver does not let Ingot in.", "Make a new token there and set it with \"ingot push register\"; at a webhook compare the secret."},
+	CodePushSaid:     {"The asset register refused what Ingot wrote.", "Put right what it names, there or in the choices of \"ingot push register\", then run \"ingot push retry NAME\"."},
+	CodePushUnkept:   {"The asset register said that it saved something, and did not.", "Look at that asset there: the field may not belong to its model, be encrypted, or be locked. Then run \"ingot push retry NAME\"."},
+	CodePushAbsent:   {"The asset register does not know this device.", "Enter it there with this serial, or let Ingot do it: \"ingot push register --create\". Then run \"ingot push retry NAME\"."},
+	CodePushConflict: {"The asset register and Ingot do not agree on which one is meant.", "Put it right where it is wrong, then run \"ingot push retry NAME\"."},
+	CodePushBusy:     {"The asset register or webhook receiver asks Ingot to wait.", "Nothing is to be done: it is tried again when it said."},
+	CodePushAddress:  {"Ingot does not send to this address.", "Use an https address of another machine; what lies on this server itself is named in ingot.toml (push.allow)."},
+	CodePushGone:     {"The receiver of this webhook wants no more messages.", "Remove it: \"ingot push remove NAME\". If that was a mistake there, \"ingot push retry NAME\" goes on where it stopped."},
+	CodePushAnswer:   {"What answers at this address is no asset register and no webhook receiver.", "Check the address and the token, then run \"ingot push test NAME\"."},
 }
