@@ -7,7 +7,7 @@ import (
 )
 
 // described is what the document says about each route of the API: whoever adds a route adds its row here.
-var described = []map[string]operation{ofServer, ofImages, ofExchange, ofDevices, ofJobs, ofSettings, ofAccess}
+var described = []map[string]operation{ofServer, ofImages, ofExchange, ofDevices, ofJobs, ofSettings, ofAccess, ofPush}
 
 var ofServer = map[string]operation{
 	"GET /api/v1/openapi.json": {what: "This document.", out: map[string]any{}},
@@ -87,4 +87,14 @@ var ofSettings = map[string]operation{
 	"POST /api/v1/bench":       {what: "Opens or closes the bench.", in: store.Bench{}, out: store.Bench{}},
 	"GET /api/v1/auto-deploy":  {what: "Whether new laptops deploy themselves.", out: store.AutoDeploy{}},
 	"POST /api/v1/auto-deploy": {what: "Turns that on for a role, a time and a count, or off.", in: store.AutoDeploy{}, out: store.AutoDeploy{}},
+}
+
+var ofPush = map[string]operation{
+	"GET /api/v1/push":                        {what: "Asset registers and webhooks that are told what happens here, and what waits for them.", out: store.PushStatus{}},
+	"POST /api/v1/push/retry":                 {what: "Sends again now what waits or was given up, and starts a target that was stopped.", in: store.PushRetry{}, out: store.PushRetried{}},
+	"POST /api/v1/push/targets":               {what: "Makes a target or changes one; a webhook's secret is in this answer and never again.", in: store.PushNew{}, out: store.PushMade{}},
+	"POST /api/v1/push/targets/{name}/test":   {what: "Asks a target once, and lists what a register has to choose from.", out: store.PushTested{}},
+	"POST /api/v1/push/targets/{name}/secret": {what: "Gives a webhook a new secret; the old one signs beside it for a day.", out: store.PushMade{}},
+	"DELETE /api/v1/push/targets/{name}":      {what: "Tells a target nothing any more, and forgets what waits for it.", out: struct{}{}},
+	"GET /api/v1/push/devices.csv":            {what: "Every device as CSV.", kind: "text/csv; charset=utf-8"},
 }
