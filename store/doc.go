@@ -33,11 +33,12 @@
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
-//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "signed-since" -> time from which each Version is signed
+//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "licence-rules" -> the LicenceRules in their order, "labels" -> Labels, "signed-since" -> time from which each Version is signed
 //	├── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
 //	├── statements                     image name NUL 4-byte big-endian number -> Signed: what this server signed about the Version
 //	├── trusted-keys                   fingerprint -> TrustedKey: another server whose signed versions are taken
-//	└── peers                          name -> Peer: another server that may ask here, or that is asked from here
+//	├── peers                          name -> Peer: another server that may ask here, or that is asked from here
+//	└── entitlements                   product in lower case -> Entitlement: on how many devices it may be
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
 // lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a

@@ -28,7 +28,7 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
-	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers}
+	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers, bEntitlements}
 
 const (
 	bMeta        = "meta"
@@ -58,6 +58,8 @@ const (
 	bStatements  = "statements"
 	bTrusted     = "trusted-keys"
 	bPeers       = "peers"
+
+	bEntitlements = "entitlements"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.

@@ -145,6 +145,12 @@ const (
 	CodePeerPin      Code = "E725"
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
+
+	// Reports, receipts, labels
+	CodeLicence Code = "E745"
+	CodeReceipt Code = "E746"
+	CodeLabel   Code = "E747"
+	CodePrinter Code = "E748"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -275,4 +281,9 @@ var words = map[Code]Words{
 	CodePeerPin:      {"The server at that address is not the one that gave the token.", "Stop. Check the address, and look for a second server on the way."},
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
+
+	CodeLicence: {"That cannot be kept among the licences.", "Read the reason and enter it again; \"ingot licence list\" and \"ingot licence rules\" show what there is."},
+	CodeReceipt: {"The receipt does not hold.", "Ask for it again where it comes from; if that one does not hold either, keep both and have the records of the server looked at."},
+	CodeLabel:   {"That cannot stand on a label.", "Read the reason and set the labels again."},
+	CodePrinter: {"The label printer does not take the labels.", "Check that it is on, has labels and is reached on the network; or download them as a file, or print them as a sheet."},
 }
