@@ -113,7 +113,7 @@ func (a *app) tellCheck(got store.Checked) error {
 		for _, d := range got.Damage {
 			hit := "no version"
 			if len(d.Versions) > 0 {
-				hit = fmt.Sprint(d.Versions)
+				hit = strings.Join(d.Versions, ", ")
 			}
 			fmt.Fprintf(a.out, "damage: %s; hits %s\n", printable(d.What), hit)
 			if len(d.Devices) > 0 {

@@ -103,7 +103,7 @@ func (a *app) setup(ctx context.Context, f setupFlags) error {
 	if done.Service, startErr = a.startService(ctx, cfg, f, done.Changed); startErr != nil {
 		return errors.Join(startErr, late)
 	}
-	done.Next = nextSteps(done)
+	done.Next = nextSteps(done, a.config)
 	if err := a.tell(done, path, func() error { return a.tellSetup(done) }); err != nil {
 		return err
 	}
@@ -299,16 +299,20 @@ func number(s string) int {
 	return n
 }
 
-// nextSteps are the commands that a person gives next.
-func nextSteps(done setupDone) []string {
+// nextSteps are the commands that a person gives next; those that would not find the configuration by themselves name it.
+func nextSteps(done setupDone, config string) []string {
+	ingot := "sudo ingot "
+	if config != "" && config != defaultConfig {
+		ingot += "--config " + config + " "
+	}
 	var out []string
 	if done.Bundle == "failed" || done.Bundle == "skipped" {
-		out = append(out, "sudo ingot firmware build")
+		out = append(out, ingot+"firmware build")
 	}
 	if done.Service != "running" {
-		out = append(out, "sudo ingot daemon")
+		out = append(out, ingot+"daemon")
 	}
-	return append(out, "sudo ingot doctor", "sudo ingot bench open 4h")
+	return append(out, ingot+"doctor", ingot+"bench open 4h")
 }
 
 // tellSetup says what is set, and what only a person can decide.

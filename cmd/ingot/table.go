@@ -28,6 +28,10 @@ func show[T any](a *app, rows []T, name func(T) string, columns ...column[T]) er
 		}
 		return nil
 	}
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(a.err, "There are none.")
+		return err
+	}
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	line := func(cell func(column[T]) string) {
 		var cells []string

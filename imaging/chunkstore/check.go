@@ -198,12 +198,16 @@ func (s *Store) refreshPacks() []packState {
 	defer s.mu.Unlock()
 	list := make([]packState, 0, len(s.packs))
 	for _, p := range s.packs {
+		had := p.have
 		p.have = -1
 		if st, err := os.Stat(p.path); err == nil {
 			p.have = st.Size()
 		}
 		if p.have != p.size {
 			s.handles.drop(p)
+		}
+		if p.have != had {
+			s.changes++
 		}
 		list = append(list, packState{p, p.have, p.size})
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"ingot/imaging"
-	"ingot/imaging/job"
 )
 
 // Peers are other stores that may hold what this one has lost.
@@ -113,47 +112,4 @@ func (w *healing) ask() error {
 	w.out.Left += uint64(len(w.want)) - got
 	w.want = nil
 	return err
-}
-
-// Whole reports in words why a manifest cannot be deployed as the store is now, as far as is known without reading
-// every chunk: nil where nothing speaks against it.
-func (s *Store) Whole(ctx context.Context, d imaging.Digest) error {
-	m, err := s.OpenManifest(d)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	if !s.suspect() {
-		return nil
-	}
-	for e, err := range m.All() {
-		if err != nil {
-			return fmt.Errorf("%w: %w", job.Faultf(job.CodeManifest, "Manifest %s.", d.Short()), err)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if e.Kind != imaging.Data {
-			continue
-		}
-		if _, err := s.copyOf(e.Extent); err != nil {
-			return fmt.Errorf("%w: %w", err, job.Faultf(job.CodeChunk, "Extent %d, chunk %s.", e.N, e.Digest.Short()))
-		}
-	}
-	return nil
-}
-
-// suspect reports whether anything of the store is known to be damaged or missing.
-func (s *Store) suspect() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if len(s.bad) > 0 {
-		return true
-	}
-	for _, p := range s.packs {
-		if p.have != p.size {
-			return true
-		}
-	}
-	return false
 }

@@ -43,16 +43,17 @@ type Event struct {
 // must be set before the store is used.
 func (s *Store) Observe(f func(Event)) { s.observe = f }
 
-// markBad puts a damaged place into quarantine. A pack with too many of them is distrusted as a whole. flushBad must
-// follow.
+// markBad puts a damaged place into quarantine. A pack with too many of them is distrusted as a whole, and its further
+// places are not kept: what a dying disk costs in memory is bounded. flushBad must follow.
 func (s *Store) markBad(p place, chunk imaging.Digest, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.bad[p]; known || p.pack.gone {
+	if _, known := s.bad[p]; known || p.pack.gone || p.pack.distrusted {
 		return
 	}
 	s.bad[p] = flaw{chunk, time.Now(), job.Reason(why)}
 	s.badDirty = append(s.badDirty, p)
+	s.changes++
 	if p.pack.bad++; p.pack.bad > maxBad {
 		p.pack.distrusted = true
 	}
@@ -65,6 +66,7 @@ func (s *Store) lift(p place) {
 	if _, known := s.bad[p]; known && !p.pack.distrusted {
 		delete(s.bad, p)
 		p.pack.bad--
+		s.changes++
 		s.badLifted = true
 	}
 }
@@ -78,6 +80,7 @@ func (s *Store) forget(p *packFile) {
 		}
 	}
 	p.bad, p.distrusted = 0, false
+	s.changes++
 }
 
 // flushBad makes the quarantine durable and tells what is new in it. Without room on the disk it stays in memory, and

@@ -40,6 +40,10 @@ type Store struct {
 
 	badDirty  []place // put there since the last flush
 	badLifted bool    // the list on disk is no longer right
+	changes   uint64  // counts what may change whether a manifest is whole: damage, mending, packs that come and go
+
+	wholeMu  sync.Mutex // one walk through a manifest for Whole at a time; guards verdicts
+	verdicts verdicts
 
 	decided chan struct{} // closed when the sweep that condemned packs has decided about them; nil when none has
 

@@ -193,7 +193,7 @@ var words = map[Code]Words{
 	CodeRevoked:      {"Secure Boot on this laptop has revoked the image's boot loader.", "Nothing was written. Update the boot loader on the reference machine and import it again."},
 	CodeArch:         {"The image is made for another kind of processor than this laptop's firmware.", "Nothing was written. Use an image for this architecture."},
 
-	CodeChunk:      {"A piece of the image on the server is damaged.", "The laptop is not usable. Run \"ingot image check --read-data\" on the server, then image again."},
+	CodeChunk:      {"A piece of the image on the server is damaged.", "Run \"ingot image check --read-data\" on the server, then image again. A laptop that had begun is not usable until then."},
 	CodeStream:     {"The image stopped arriving before its end.", "The laptop is not usable. Check the network and the server, then image again."},
 	CodeDriveWrite: {"The drive refused to take data.", "The laptop is not usable. Replace the drive."},
 	CodeDriveRead:  {"The drive could not be read.", "The laptop is not usable. Replace the drive."},

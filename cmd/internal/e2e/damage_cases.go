@@ -21,34 +21,66 @@ func damageCases() []Case {
 		{"corrupt-chunk", "a bit flipped in the stored image: a plain cause, no Deployment, a drive that does not boot", nil, func(ctx context.Context, e *Env) error {
 			return damagedImage(ctx, e, flipBit)
 		}},
-		{"truncated-pack", "a pack cut short: a plain cause, no Deployment, a drive that does not boot", nil, func(ctx context.Context, e *Env) error {
-			return damagedImage(ctx, e, cutShort)
-		}},
+		{"truncated-pack", "a pack cut short: the order is refused with its plain cause, and the drive stays as it was", nil, truncatedPack},
 		{"lying-disk", "a drive that acknowledges one write and keeps its old bytes: the read-back names the offset, nothing is recorded", nil, lyingDisk},
 		{"disk-error", "a drive that refuses a write, a flush or a read: each is named, nothing is recorded", nil, diskError},
 	}
 }
 
-// damagedImage damages a pack of the imported image and deploys from it onto a drive that could start.
-func damagedImage(ctx context.Context, e *Env, damage func(pack string) error) error {
-	x, err := smallBench(ctx, e, 48)
-	if err != nil {
-		return err
+// onDamaged starts a bench whose image has a damaged pack, and fits a laptop with a drive that holds something.
+func onDamaged(ctx context.Context, e *Env, damage func(pack string) error) (x *running, had used, err error) {
+	if x, err = smallBench(ctx, e, 48); err != nil {
+		return nil, used{}, err
 	}
 	if err := x.d.Stop(); err != nil {
-		return err
+		return nil, used{}, err
 	}
 	pack, err := largestPack(x.d)
 	if err != nil {
-		return err
+		return nil, used{}, err
 	}
 	if err := damage(pack); err != nil {
-		return err
+		return nil, used{}, err
 	}
 	if err := x.d.Start(ctx); err != nil {
+		return nil, used{}, err
+	}
+	had, err = fitUsed(ctx, e, x.laptop)
+	return x, had, err
+}
+
+// truncatedPack orders an image of which a pack is known to be short: that is known without reading it, so nothing on
+// the laptop is overwritten.
+func truncatedPack(ctx context.Context, e *Env) error {
+	x, had, err := onDamaged(ctx, e, cutShort)
+	if err != nil {
 		return err
 	}
-	if _, err := fitUsed(ctx, e, x.laptop); err != nil {
+	if err := x.meet(ctx, e); err != nil {
+		return err
+	}
+	refused := &ExitError{}
+	if err := x.orderSmall(ctx, e); !asExit(err, &refused) {
+		return checks(err, that(err != nil, "the order was taken"))
+	}
+	e.Say("the order is refused: %s", strings.TrimSpace(refused.Words))
+	if err := checks(that(strings.Contains(refused.Words, string(job.CodeChunk)), "the order was refused with %q; want %s", refused.Words, job.CodeChunk), x.checkNamesIt(ctx, e)); err != nil {
+		return err
+	}
+	if err := x.run.Kill(); err != nil {
+		return err
+	}
+	dev, err := x.d.device(ctx, x.laptop.Serial)
+	if err != nil {
+		return err
+	}
+	return checks(that(dev.Holds == nil && dev.Job == nil, "the record holds a Deployment or a job"), had.unchanged())
+}
+
+// damagedImage damages a pack of the imported image and deploys from it onto a drive that could start.
+func damagedImage(ctx context.Context, e *Env, damage func(pack string) error) error {
+	x, _, err := onDamaged(ctx, e, damage)
+	if err != nil {
 		return err
 	}
 	if err := x.meetAndOrder(ctx, e); err != nil {
