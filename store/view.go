@@ -16,9 +16,10 @@ type DeviceView struct {
 	CodeUntil time.Time   `json:"code_until"`
 	Live      bool        `json:"live"` // its agent was heard of in the last minute
 	LiveSince time.Time   `json:"live_since"`
-	Job       *JobView    `json:"job,omitempty"` // unfinished, else the newest
+	Job       *JobView    `json:"job,omitempty"` // unfinished
 	Holds     *Deployment `json:"holds,omitempty"`
 	Deploys   int         `json:"deploys"`          // how often it received a version
+	InUse     bool        `json:"in_use,omitempty"` // somebody may work with it: deployed, or failed so late that its system may start
 	Claims    []Claim     `json:"claims,omitempty"` // facts of it that stand with other records; told of one device, not in a list
 	Rivals    []Device    `json:"rivals,omitempty"` // those records
 	Start     *BootLog    `json:"start,omitempty"`  // its last start, when one device is asked for
@@ -164,3 +165,13 @@ type BundleUse struct {
 	Jobs   []job.ID `json:"jobs,omitempty"`
 	Starts int      `json:"starts,omitempty"`
 }
+
+// DeviceHistory is what was ever done with one device, the newest first.
+type DeviceHistory struct {
+	Jobs        []JobView    `json:"jobs"`
+	Deployments []Deployment `json:"deployments"`
+	Events      []Event      `json:"events"` // at most MaxHistoryEvents
+}
+
+// MaxHistoryEvents bounds the audit events of one device that are shown.
+const MaxHistoryEvents = 200

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -39,6 +40,9 @@ type Bench interface {
 	OpenBench(ctx context.Context, operator string, b store.Bench) (store.Bench, error)
 	AutoDeploy(ctx context.Context) (store.AutoDeploy, error)
 	SetAutoDeploy(ctx context.Context, operator string, a store.AutoDeploy) (store.AutoDeploy, error)
+	Board(ctx context.Context) (store.Board, error)
+	History(ctx context.Context, ref string) (store.DeviceHistory, error)
+	Changes() <-chan struct{} // closed at the next change of what Board shows
 	Audit(ctx context.Context, subject string, limit int) ([]store.Event, error)
 	AuditChain(ctx context.Context) (store.Chain, error)
 	BundleUses(ctx context.Context) ([]store.BundleUse, error)
@@ -72,8 +76,12 @@ type API struct {
 	Exchange Exchange // versions that travel; nil leaves its paths out
 
 	Status  Status               // what the daemon tells about itself
+	Load    func() Load          // how busy the server is; nil: nobody measures it
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
+
+	live  live
+	known atomic.Pointer[[]Route] // what is answered: the navigation leaves out what is not
 }
 
 // maxRequest is the largest body in bytes.
@@ -97,6 +105,7 @@ func fileOf(r *http.Request) *os.File {
 // Handler answers the API. A request without an operator is refused.
 func (a *API) Handler() http.Handler {
 	rs := a.table()
+	a.known.Store(&rs.all)
 	rs.mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if operatorOf(r) == "" {
@@ -134,7 +143,12 @@ func stampOf(h http.Header) (s store.Stamp, err error) {
 
 // notHere answers what no path of the API is, in words as everything else.
 func (a *API) notHere(w http.ResponseWriter, r *http.Request) {
-	a.reply(w, nil, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
+	f := job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path)
+	if !strings.HasPrefix(r.URL.Path, "/api/") && operatorOf(r) != "" {
+		a.showFault(w, r, f)
+		return
+	}
+	a.reply(w, nil, f)
 }
 
 func (a *API) deviceRoutes(rs *routes) {
@@ -318,6 +332,8 @@ func status(c job.Code) int {
 		return http.StatusForbidden
 	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld, job.CodeVersionState:
 		return http.StatusConflict
+	case job.CodeCrowd:
+		return http.StatusServiceUnavailable
 	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}

@@ -11,7 +11,7 @@ import (
 // Route is one thing that can be asked for, and the right that it needs.
 type Route struct {
 	Method string
-	Path   string // a pattern of http.ServeMux
+	Path   string // a pattern of http.ServeMux; "/" is that path alone
 	Right  store.Right
 }
 
@@ -32,7 +32,7 @@ func (rs *routes) handle(pattern string, need store.Right, h http.HandlerFunc) {
 	if !ok {
 		panic("web: a route names its method: " + pattern)
 	}
-	route := Route{Method: method, Path: path, Right: need}
+	route := Route{Method: method, Path: strings.TrimSuffix(path, "{$}"), Right: need}
 	rs.all = append(rs.all, route)
 	rs.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		who := ActorOf(r.Context())
@@ -67,5 +67,6 @@ func (a *API) table() *routes {
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
+	a.pageRoutes(rs)
 	return rs
 }

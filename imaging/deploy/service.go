@@ -85,6 +85,8 @@ type Service struct {
 	intakes  map[job.ID]*intake          // of running captures
 	closed   bool                        // no capture is begun any more
 	closing  sync.WaitGroup              // intakes of captures that have ended
+
+	recent recent // jobs that ended lately, for the board
 }
 
 // New makes a Service over an open database.

@@ -151,6 +151,12 @@ const (
 	CodeReceipt Code = "E746"
 	CodeLabel   Code = "E747"
 	CodePrinter Code = "E748"
+	// The pages
+	CodeSearch  Code = "E740"
+	CodeTyped   Code = "E741"
+	CodeScanned Code = "E742"
+	CodeCrowd   Code = "E743"
+	CodeNobody  Code = "E744"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -286,4 +292,9 @@ var words = map[Code]Words{
 	CodeReceipt: {"The receipt does not hold.", "Ask for it again where it comes from; if that one does not hold either, keep both and have the records of the server looked at."},
 	CodeLabel:   {"That cannot stand on a label.", "Read the reason and set the labels again."},
 	CodePrinter: {"The label printer does not take the labels.", "Check that it is on, has labels and is reached on the network; or download them as a file, or print them as a sheet."},
+	CodeSearch:  {"That search is not understood.", "Change it; the list of words is beside the box."},
+	CodeTyped:   {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
+	CodeScanned: {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
+	CodeCrowd:   {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
+	CodeNobody:  {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
 }
