@@ -184,6 +184,11 @@ func (tx *Tx) AddLicenceRule(by string, r LicenceRule, after int) (LicenceRule, 
 	if err := r.check(len(l.Rules)); err != nil {
 		return r, err
 	}
+	for _, o := range l.Rules { // a form that is sent twice adds one rule
+		if o.Words() == r.Words() {
+			return o, job.Faultf(job.CodeLicence, "Rule %d says that already, since %s by %s.", o.ID, o.Changed.Format(time.DateOnly), o.By)
+		}
+	}
 	place := 0
 	switch i := slices.IndexFunc(l.Rules, func(o LicenceRule) bool { return o.ID == after }); {
 	case after < 0:

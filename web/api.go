@@ -14,6 +14,7 @@ import (
 
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/web/report"
 )
 
 // Bench is the operator's side of deploying; deploy.Service is one.
@@ -74,6 +75,9 @@ type API struct {
 	Version string
 
 	Exchange Exchange // versions that travel; nil leaves its paths out
+
+	Reports *report.Desk // reports, licences, receipts, labels; nil leaves its paths out
+	Base    string       // the address of the pages for what is printed; empty: as the asker names this server
 
 	Status  Status               // what the daemon tells about itself
 	Load    func() Load          // how busy the server is; nil: nobody measures it

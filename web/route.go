@@ -63,6 +63,12 @@ func (a *API) table() *routes {
 	if a.Exchange != nil {
 		a.exchangeRoutes(rs)
 	}
+	if a.Reports != nil {
+		a.reportRoutes(rs)
+		a.licenceRoutes(rs)
+		a.receiptRoutes(rs)
+		a.labelRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)

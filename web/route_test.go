@@ -11,12 +11,13 @@ import (
 	"ingot/imaging/library"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/report"
 )
 
 // TestEachRouteAsksForItsRight asks every route with every right that is too small: nothing behind it is called (a call
 // would end the test: the bench has no methods), and the answer says which right is needed.
 func TestEachRouteAsksForItsRight(t *testing.T) {
-	a := &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}}
+	a := &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Reports: &report.Desk{}}
 	h, value := a.Handler(), regexp.MustCompile(`\{\w+\.*\}`)
 	tried := 0
 	for _, route := range a.Routes() {

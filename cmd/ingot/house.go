@@ -21,6 +21,7 @@ import (
 	"ingot/pxe"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/report"
 )
 
 // house is an open data folder with everything that works on it. One process has it at a time.
@@ -97,7 +98,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	}
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
+	h.api = &web.API{Reports: &report.Desk{DB: h.db}, Base: cfg.Pages.URL, Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Version: version, Explain: h.doctor.explain,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
 	return h, nil
 }

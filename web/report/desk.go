@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"ingot/imaging/job"
@@ -15,6 +16,8 @@ import (
 type Desk struct {
 	DB   *store.DB
 	Zone *time.Location // in which a day is meant; nil: the server's
+
+	printing sync.Mutex // of the label printer
 }
 
 // Query says what a report is asked about; a report takes what concerns it.
@@ -31,19 +34,26 @@ type Query struct {
 type Kind struct {
 	Name     string   `json:"name"`
 	Title    string   `json:"title"`
-	Asks     []string `json:"asks"` // parameters: version, ever, device, since, until
+	Words    string   `json:"words"` // what it answers
+	Asks     []string `json:"asks"`  // parameters: version, ever, device, since, until
 	software bool
 	make     func(*Snapshot, Query) (Report, error)
 }
 
 // Kinds lists the reports, in the order in which people want them.
 var Kinds = []Kind{
-	{Name: "holders", Title: "Devices that hold a version", Asks: []string{"version", "ever"}, make: (*Snapshot).holdersReport},
-	{Name: "received", Title: "What one device received", Asks: []string{"device"}, make: (*Snapshot).receivedReport},
-	{Name: "stale", Title: "Devices on stale or retired versions", make: (*Snapshot).staleReport},
-	{Name: "licences", Title: "Licences", software: true, make: (*Snapshot).licencesReport},
-	{Name: "failures", Title: "Failures by model and cause", Asks: []string{"since", "until"}, make: (*Snapshot).failuresReport},
-	{Name: "days", Title: "What was done, by day", Asks: []string{"since", "until"}, make: (*Snapshot).daysReport},
+	{Name: "holders", Words: "Which devices hold a version, or any version of an image; retired ones too, and on request all that ever received it.",
+		Title: "Devices that hold a version", Asks: []string{"version", "ever"}, make: (*Snapshot).holdersReport},
+	{Name: "received", Words: "Everything that one device got: which version, when, from whom, and how that was proven.",
+		Title: "What one device received", Asks: []string{"device"}, make: (*Snapshot).receivedReport},
+	{Name: "stale", Words: "Devices on a version that is withdrawn, retired, deleted, a draft, or older than its image may be.",
+		Title: "Devices on stale or retired versions", make: (*Snapshot).staleReport},
+	{Name: "licences", Words: "The software of the images times the devices that hold them now, against what was bought. What no rule speaks of stands first.",
+		Title: "Licences", software: true, make: (*Snapshot).licencesReport},
+	{Name: "failures", Words: "What went wrong on which model, how often, and what to do about it.",
+		Title: "Failures by model and cause", Asks: []string{"since", "until"}, make: (*Snapshot).failuresReport},
+	{Name: "days", Words: "Laptops imaged, renamed, captured, failed, and how much was written, for each day.",
+		Title: "What was done, by day", Asks: []string{"since", "until"}, make: (*Snapshot).daysReport},
 }
 
 // KindOf finds a report by its name.
@@ -54,6 +64,25 @@ func KindOf(name string) (Kind, bool) {
 		}
 	}
 	return Kind{}, false
+}
+
+// Images lists what can be asked about: each image, and each of its versions.
+func (d *Desk) Images(context.Context) (names []string, err error) {
+	err = d.DB.View(func(tx *store.Tx) error {
+		images, err := tx.Images()
+		if err != nil {
+			return err
+		}
+		for _, i := range images {
+			names = append(names, i.Name)
+		}
+		versions, err := tx.Versions("")
+		for _, v := range versions {
+			names = append(names, Ref{v.Image, v.Number}.String())
+		}
+		return err
+	})
+	return names, err
 }
 
 func (d *Desk) zone() *time.Location {

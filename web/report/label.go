@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -88,7 +89,8 @@ func (l Label) Place(width, height float64) Placed {
 	x := labelPad
 	if l.Code != "" {
 		p.CodeSide = min(height-2*labelPad, width*0.42)
-		p.CodeX, p.CodeY = labelPad, (height-p.CodeSide)/2
+		p.CodeSide = mm(p.CodeSide)
+		p.CodeX, p.CodeY = labelPad, mm((height-p.CodeSide)/2)
 		x += p.CodeSide + labelPad
 	}
 	room := width - x - labelPad
@@ -107,11 +109,15 @@ func (l Label) Place(width, height float64) Placed {
 			t.Size = max(fits, min(minSize, t.Size))
 			t.Squeeze = fits < t.Size
 		}
+		t.X, t.Y, t.Size, t.Width = mm(t.X), mm(t.Y), mm(t.Size), mm(t.Width)
 		p.Texts = append(p.Texts, t)
 		y += high
 	}
 	return p
 }
+
+// mm rounds to a micrometre: a place is written in a page, and nobody wants its digits.
+func mm(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // Sheet is a sheet of labels as it is bought, in millimetres.
 type Sheet struct {
@@ -161,7 +167,7 @@ func (s Sheet) Pages(labels []Label, skip int) (pages [][]At) {
 			pages = append(pages, nil)
 		}
 		n := place % each
-		pages[place/each] = append(pages[place/each], At{s.Left + float64(n%s.Columns)*s.StepX, s.Top + float64(n/s.Columns)*s.StepY, l.Place(s.LabelW, s.LabelH)})
+		pages[place/each] = append(pages[place/each], At{mm(s.Left + float64(n%s.Columns)*s.StepX), mm(s.Top + float64(n/s.Columns)*s.StepY), l.Place(s.LabelW, s.LabelH)})
 	}
 	return pages
 }

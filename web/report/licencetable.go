@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -45,6 +46,14 @@ func (l Licences) lines() (out []licenceLine) {
 	return out
 }
 
+// rulePage is where a person says to which product software belongs of which no rule speaks.
+func (l licenceLine) rulePage() string {
+	if l.group != "no rule" {
+		return ""
+	}
+	return "/licences?" + url.Values{"software": {l.name}, "kind": {l.kind}, "vendor": {l.vendor}}.Encode() + "#rule"
+}
+
 func (p Product) remark() string {
 	var out []string
 	if p.Left < 0 {
@@ -70,7 +79,7 @@ func (s *Snapshot) licencesReport(Query) (Report, error) {
 	r := Report{Title: "Licences", Rows: l, Table: tableOf(l.lines(),
 		column("group", "What", func(l licenceLine) any { return l.group }).badIf(func(l licenceLine) bool { return l.bad }),
 		column("product", "Product", func(l licenceLine) any { return l.product }),
-		column("software", "Software", func(l licenceLine) any { return l.name }),
+		column("software", "Software", func(l licenceLine) any { return l.name }).to(func(l licenceLine) string { return l.rulePage() }),
 		column("kind", "Kind", func(l licenceLine) any { return l.kind }),
 		column("vendor", "Vendor", func(l licenceLine) any { return l.vendor }),
 		column("release", "Release", func(l licenceLine) any { return l.release }),

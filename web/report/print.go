@@ -98,13 +98,39 @@ func (d *Desk) Print(ctx context.Context, operator string, o LabelOrder, base st
 	if err != nil {
 		return Sent{}, err
 	}
+	out := Sent{Labels: len(o.Devices) * max(1, o.Copies), Printer: address}
+	d.printing.Lock() // one print after the other, and one that is asked for twice once
+	defer d.printing.Unlock()
+	request := store.Request{ID: store.StampOf(ctx).Request, Operator: operator, Act: "label", Subject: address}
+	if done, err := d.printed(request); err != nil || done {
+		return out, err
+	}
 	if err := sendToPrinter(ctx, address, zpl); err != nil {
 		return Sent{}, err
 	}
-	out := Sent{Labels: len(o.Devices) * max(1, o.Copies), Printer: address}
 	return out, d.DB.Update(func(tx *store.Tx) error {
-		return tx.Audit(operator, "label", "labels", fmt.Sprintf("%d sent to %s: %.200s.", out.Labels, address, strings.Join(o.Devices, ", ")))
+		err := tx.Audit(operator, "label", "labels", fmt.Sprintf("%d sent to %s: %.200s.", out.Labels, address, strings.Join(o.Devices, ", ")))
+		if request.ID != "" && err == nil {
+			request.Time = tx.Now()
+			err = tx.PutRequest(request)
+		}
+		return err
 	})
+}
+
+// printed reports whether a request was carried out before: a form that is sent twice prints once.
+func (d *Desk) printed(r store.Request) (done bool, err error) {
+	if r.ID == "" {
+		return false, nil
+	}
+	err = d.DB.View(func(tx *store.Tx) error {
+		was, seen, err := tx.Request(r.ID)
+		if done = seen; err == nil && seen && (was.Act != r.Act || was.Operator != r.Operator) {
+			err = job.Faultf(job.CodeBadRequest, "The request id %s stood for something else (%s by %s).", r.ID, was.Act, was.Operator)
+		}
+		return err
+	})
+	return done, err
 }
 
 // Patience with a printer.
