@@ -19,6 +19,12 @@
 //
 // A Report carries its typed rows, which are its JSON, and a Table of them, which is its CSV and its page.
 //
+// A receipt is the signed word about one Deployment. It names two events of the audit chain: the one by which the
+// Deployment was recorded, and the newest when it was issued. The chain proves by itself that nothing in its middle was
+// changed; a receipt that is kept elsewhere proves that its end was not cut off, and that it was not built again.
+//
+// A label is laid out once, in millimetres, and drawn twice: as SVG for a sheet from the browser, as ZPL for a printer.
+//
 // Limits. A report reads the record whole: some seconds for tens of thousands of deployments. Software that was added to
 // a laptop after it was imaged is not known here.
 package report
