@@ -146,7 +146,7 @@ func drawPage(s report.Sheet, places []report.At) (labelPage, error) {
 	for _, at := range places {
 		one := drawn{At: at}
 		if at.Code != "" {
-			path, units, err := report.CodePath(at.Code)
+			path, units, err := report.CodePath(at.Code, false)
 			if err != nil {
 				return p, job.Faultf(job.CodeLabel, "A QR code cannot hold %d characters.", len(at.Code))
 			}

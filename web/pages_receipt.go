@@ -31,7 +31,7 @@ func (a *API) receiptPage(w http.ResponseWriter, r *http.Request) {
 		v.Check, err = a.Reports.Verify(r.Context(), file, "")
 	}
 	if err == nil {
-		v.Code, v.Units, err = report.CodePath(a.receiptLink(r, got))
+		v.Code, v.Units, err = report.CodePath(a.receiptLink(r, got), true)
 	}
 	if err != nil {
 		a.showFault(w, r, err)

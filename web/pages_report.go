@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"ingot/imaging/job"
 	"ingot/web/report"
@@ -34,7 +35,11 @@ type reportHead struct {
 type reportCell struct {
 	Text, Link, Title string
 	Number, Bad       bool
+	Short             bool // it is not broken over lines
 }
+
+// shortCell is how many characters stand on one line in any case.
+const shortCell = 20
 
 // Asks reports whether the report takes a parameter.
 func (v reportView) Asks(name string) bool {
@@ -72,23 +77,26 @@ func (a *API) reportPage(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r, "report", p)
 }
 
+// fill takes a report's table onto the page: not the columns that are for programs, nor those in which nothing stands.
 func (v *reportView) fill(out report.Report) {
 	v.Report = out
 	shown := out.Table.Rows[:min(len(out.Table.Rows), maxShown)]
 	v.More = len(out.Table.Rows) - len(shown)
+	v.Rows = make([][]reportCell, len(shown))
 	for i, c := range out.Table.Columns {
 		head := reportHead{Title: c.Title}
+		something := len(shown) == 0
 		for _, row := range shown {
 			head.Number = head.Number || numeric(row[i].Value)
+			something = something || row[i].Value != ""
+		}
+		if c.Programs || !something {
+			continue
 		}
 		v.Heads = append(v.Heads, head)
-	}
-	for _, row := range shown {
-		line := make([]reportCell, len(row))
-		for i, c := range row {
-			line[i] = cellOf(c, out.Table.Columns[i], v.Heads[i])
+		for n, row := range shown {
+			v.Rows[n] = append(v.Rows[n], cellOf(row[i], c, head))
 		}
-		v.Rows = append(v.Rows, line)
 	}
 }
 
@@ -120,6 +128,7 @@ func cellOf(c report.Cell, of report.Column, head reportHead) reportCell {
 	default:
 		out.Text = fmt.Sprint(x)
 	}
+	out.Short = utf8.RuneCountInString(out.Text) <= shortCell
 	if out.Link != "" && out.Text == "" {
 		out.Text = "open"
 	}

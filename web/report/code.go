@@ -7,19 +7,21 @@ import (
 	"github.com/skip2/go-qrcode"
 )
 
-// Code is a QR code as squares, row by row, true for a black one, with its white margin.
-func Code(text string) ([][]bool, error) {
+// Code is a QR code as squares, row by row, true for a black one. A code wants a white margin of four squares;
+// without it, whoever draws the code leaves that room.
+func Code(text string, margin bool) ([][]bool, error) {
 	q, err := qrcode.New(text, qrcode.Medium)
 	if err != nil {
 		return nil, fmt.Errorf("make QR code of %d characters: %w", len(text), err)
 	}
+	q.DisableBorder = !margin
 	return q.Bitmap(), nil
 }
 
 // CodePath draws a QR code as the path of an SVG picture, one unit a square, and gives its width in units. A path has
 // only letters and digits that are made here, so it may stand in a page.
-func CodePath(text string) (d string, units int, err error) {
-	code, err := Code(text)
+func CodePath(text string, margin bool) (d string, units int, err error) {
+	code, err := Code(text, margin)
 	if err != nil {
 		return "", 0, err
 	}

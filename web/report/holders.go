@@ -137,7 +137,7 @@ func holderColumns() []col[Holder] {
 		column("version_state", "Version is", func(h Holder) any { return h.VersionState }).badIf(func(h Holder) bool { return h.VersionState != string(store.Released) }),
 		column("received", "Received", func(h Holder) any { return h.Received }).to(func(h Holder) string { return receiptPage(h.Deployment) }),
 		column("operator", "From", func(h Holder) any { return h.Operator }),
-		column("device", "Record", func(h Holder) any { return h.Device }),
+		column("device", "Record", func(h Holder) any { return h.Device }).forPrograms(),
 	}
 }
 

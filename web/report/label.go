@@ -77,7 +77,8 @@ type Text struct {
 }
 
 const (
-	labelPad   = 2.0
+	labelPad   = 2.5
+	codeGap    = 3.0  // between code and text: with the pad it is the code's quiet zone
 	letterWide = 0.62 // of the size: a capital of a common sans, so that what is estimated to fit does
 	minSize    = 1.8  // millimetres: what a person still reads
 	maxSize    = 7.0
@@ -88,10 +89,10 @@ func (l Label) Place(width, height float64) Placed {
 	p := Placed{Width: width, Height: height, Code: l.Code}
 	x := labelPad
 	if l.Code != "" {
-		p.CodeSide = min(height-2*labelPad, width*0.42)
+		p.CodeSide = min(height-2*labelPad, width*0.34)
 		p.CodeSide = mm(p.CodeSide)
 		p.CodeX, p.CodeY = labelPad, mm((height-p.CodeSide)/2)
-		x += p.CodeSide + labelPad
+		x += p.CodeSide + codeGap
 	}
 	room := width - x - labelPad
 	rows := float64(len(l.Lines)) + 0.5 // the first one takes one and a half
@@ -108,6 +109,9 @@ func (l Label) Place(width, height float64) Placed {
 		if fits := room / (n * letterWide); fits < t.Size {
 			t.Size = max(fits, min(minSize, t.Size))
 			t.Squeeze = fits < t.Size
+		}
+		if i > 0 { // the first line stays the largest
+			t.Size = min(t.Size, p.Texts[0].Size*0.9)
 		}
 		t.X, t.Y, t.Size, t.Width = mm(t.X), mm(t.Y), mm(t.Size), mm(t.Width)
 		p.Texts = append(p.Texts, t)

@@ -71,7 +71,7 @@ func pdfCode(f *fpdf.Fpdf, text string, x, y float64) error {
 	if text == "" {
 		return nil
 	}
-	code, err := Code(text)
+	code, err := Code(text, true)
 	if err != nil {
 		return err
 	}

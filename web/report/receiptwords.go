@@ -72,7 +72,7 @@ func (r Receipt) proof(at func(time.Time) string) Section {
 	}
 	switch {
 	case p.Personalised != nil:
-		s.add("Name", fmt.Sprintf("%d files written into the system and read back", len(p.Personalised.Files)))
+		s.add("Name", fmt.Sprintf("files written into the system and read back: %d", len(p.Personalised.Files)))
 	case !r.Deployment.NameWritten:
 		s.add("Name", "reserved, not written")
 	default:

@@ -121,7 +121,7 @@ func (s *Snapshot) receivedReport(q Query) (Report, error) {
 		column("proven", "Proven how", func(r Reception) any { return r.Proven() }).badIf(func(r Reception) bool { return r.Unproven }),
 		column("holds", "On it now", func(r Reception) any { return r.Holds }),
 		column("remarks", "Remarks", func(r Reception) any { return remarks(r) }),
-		column("deployment", "Deployment", func(r Reception) any { return r.Deployment }),
+		column("deployment", "Deployment", func(r Reception) any { return r.Deployment }).forPrograms(),
 	)}, nil
 }
 

@@ -63,6 +63,7 @@ func (s *Snapshot) staleReport(Query) (Report, error) {
 	}
 	for _, c := range holderColumns() {
 		of := column(c.Name, c.Title, func(r StaleDevice) any { return c.value(r.Holder) })
+		of.Programs = c.Programs
 		if c.link != nil {
 			of = of.to(func(r StaleDevice) string { return c.link(r.Holder) })
 		}

@@ -27,6 +27,7 @@ type Table struct {
 type Column struct {
 	Name, Title string
 	Bytes       bool // numbers in it are bytes
+	Programs    bool // it is for programs: a page leaves it out
 }
 
 // Cell is one value: a string, int, uint64, float64, bool or time.Time.
@@ -68,6 +69,9 @@ func (c col[T]) to(link func(T) string) col[T] { c.link = link; return c }
 
 // badIf marks the cells that want a person's eye.
 func (c col[T]) badIf(bad func(T) bool) col[T] { c.bad = bad; return c }
+
+// forPrograms leaves the column out of pages.
+func (c col[T]) forPrograms() col[T] { c.Programs = true; return c }
 
 func (c col[T]) bytes() col[T] { c.Bytes = true; return c }
 

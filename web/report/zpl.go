@@ -31,11 +31,11 @@ func (p Placed) ZPL(dpi, copies int) (string, error) {
 
 // magnification is how many dots a square of the QR code gets, 1 to 10, so that it fits.
 func magnification(text string, side int) (int, error) {
-	code, err := Code(text)
+	code, err := Code(text, false)
 	if err != nil {
 		return 0, err
 	}
-	return max(1, min(10, side/(len(code)-8))), nil // without the margin of 4 squares, which the label has
+	return max(1, min(10, side/len(code))), nil
 }
 
 // zplText writes a text for a field in which _ starts two hex digits: whatever could begin a command (^ and ~), the sign
