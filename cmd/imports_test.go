@@ -45,6 +45,8 @@ var tiers = map[string]int{
 	"ingot/imaging/inspect/sqlite": 1,
 
 	"ingot/imaging/inspect/hive/hivetest": 0,
+
+	"ingot/store/sheet": 0,
 }
 
 // top is the tier of everything under cmd.

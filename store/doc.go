@@ -34,7 +34,7 @@
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
 //	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "server-backup" -> LastServerBackup, "signed-since" -> time from which each Version is signed,
-//	│                                  "access" -> AccessPolicy
+//	│                                  "access" -> AccessPolicy, "licence-rules" -> the LicenceRules in their order, "labels" -> Labels
 //	├── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
 //	├── statements                     image name NUL 4-byte big-endian number -> Signed: what this server signed about the Version
 //	├── trusted-keys                   fingerprint -> TrustedKey: another server whose signed versions are taken
@@ -48,7 +48,8 @@
 //	├── push-stands                    target name -> PushStand: up to which audit event it has read, and how it goes
 //	├── outbox                         target name NUL key -> OutItem: waits to be sent; the key is a device's id or an event's number
 //	├── dead-letters                   likewise -> OutItem: was given up, until a person or a newer event starts it again
-//	└── registered                     target name NUL device id -> Registered: what a register said about the device
+//	├── registered                     target name NUL device id -> Registered: what a register said about the device
+//	└── entitlements                   product in lower case -> Entitlement: on how many devices it may be
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
 // lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a

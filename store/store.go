@@ -30,7 +30,7 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
 	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers,
 	bOperators, bSessions, bLinks, bAPITokens, bNotices,
-	bTargets, bStands, bOutbox, bDead, bRegistered}
+	bTargets, bStands, bOutbox, bDead, bRegistered, bEntitlements}
 
 const (
 	bMeta        = "meta"
@@ -70,6 +70,8 @@ const (
 	bOutbox      = "outbox"
 	bDead        = "dead-letters"
 	bRegistered  = "registered"
+
+	bEntitlements = "entitlements"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.

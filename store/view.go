@@ -2,9 +2,11 @@ package store
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"ingot/imaging/job"
+	"ingot/store/sheet"
 )
 
 // DeviceView is a Device with what belongs to it, read in one transaction for a page or the CLI.
@@ -68,13 +70,17 @@ type Listed struct {
 }
 
 // BadLine is one line of a list that cannot be imported.
-type BadLine struct {
-	Line int    `json:"line"` // from 1, the header's
-	Why  string `json:"why"`
-}
+type BadLine = sheet.BadLine
 
 // MaxBadLines bounds the bad lines that are told.
 const MaxBadLines = 50
+
+// RefusedList is the outcome of a list of which nothing was imported.
+func RefusedList(bad []BadLine) Listed {
+	slices.SortStableFunc(bad, func(a, b BadLine) int { return a.Line - b.Line })
+	more := max(0, len(bad)-MaxBadLines)
+	return Listed{Bad: bad[:len(bad)-more], MoreBad: more}
+}
 
 // JobView is a Job with what is known about its run at this moment.
 type JobView struct {

@@ -15,6 +15,7 @@ import (
 	"ingot/imaging/job"
 	"ingot/store"
 	"ingot/web/access"
+	"ingot/web/report"
 )
 
 // Bench is the operator's side of deploying; deploy.Service is one.
@@ -80,6 +81,9 @@ type API struct {
 	Metrics  Metrics         // what a monitoring system reads; nil leaves its path out
 	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
 	Push     Pushing         // other systems that are told; nil leaves its paths out
+
+	Reports *report.Desk // reports, licences, receipts, labels; nil leaves its paths out
+	Base    string       // the address of the pages for what is printed; empty: as the asker names this server
 
 	Status  Status               // what the daemon tells about itself
 	Load    func() Load          // how busy the server is; nil: nobody measures it

@@ -63,6 +63,16 @@
 //	GET  /api/v1/notices                    POST /api/v1/notices/{number}/seen
 //	GET  /api/v1/audit?subject=&limit=
 //	GET  /api/v1/audit/chain                proves every event -> store.Chain
+//	POST /api/v1/audit/verify               report.Against -> report.AuditVerified: the chain, held against receipts
+//	GET  /api/v1/reports                    which reports there are
+//	GET  /api/v1/reports/{name}?version=&ever=1&device=&since=&until=&format=csv&bom=1   -> report.Report, or CSV
+//	GET  /api/v1/licences/entitlements      POST, DELETE .../{product}   store.Entitlement
+//	GET  /api/v1/licences/rules             POST report.NewRule, DELETE .../{id}   which software belongs to which product
+//	POST /api/v1/licences/import            store.List -> store.Listed
+//	GET  /api/v1/deployments/{id}/receipt   report.SignedReceipt; receipt.json and receipt.pdf are files
+//	POST /api/v1/receipts/verify?key=       a receipt's file -> report.Finding
+//	GET  /api/v1/labels                     POST /api/v1/labels          store.Labels
+//	POST /api/v1/labels/print               report.LabelOrder -> report.Sent; GET /api/v1/labels.zpl?device=&copies= as a file
 //
 // Two people may act at once, and an answer may be lost. So an act on a device takes two headers. Idempotency-Key is an
 // id that the sender made (8 to 64 letters, digits, hyphens): for a day the same id with the same body is answered with

@@ -24,6 +24,7 @@ import (
 	"ingot/imaging/sign"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/report"
 )
 
 // floor is the pages over real HTTP, on the real service, shelf and database. Who asks stands in a header that only this
@@ -70,16 +71,16 @@ func version(image, label string, state store.VersionState, content string) stor
 // start opens everything, as the daemon does; after stop it is a restart on the same folder and address.
 func (f *floor) start() {
 	f.t.Helper()
-	db, err := store.Open(filepath.Join(f.dir, "ingot.db"), store.Options{})
+	signer, err := sign.LoadOrCreate(filepath.Join(f.dir, "jobs.key"))
+	must(f.t, err)
+	db, err := store.Open(filepath.Join(f.dir, "ingot.db"), store.Options{Signer: signer})
 	must(f.t, err)
 	chunks, err := chunkstore.Open(f.dir)
-	must(f.t, err)
-	signer, err := sign.LoadOrCreate(filepath.Join(f.dir, "jobs.key"))
 	must(f.t, err)
 	f.s, err = deploy.New(deploy.Config{DB: db, Signer: signer, Log: zerolog.Nop(), Manifests: chunks.ManifestHandler(), Chunks: chunks.StreamHandler(), Poll: 20 * time.Millisecond})
 	must(f.t, err)
 	f.db = db
-	f.api = &web.API{Bench: f.s, Shelf: &library.Library{DB: db, Store: chunks}, Version: "test", Hidden: func(err error) { f.t.Errorf("a raw error came up: %v", err) }}
+	f.api = &web.API{Reports: &report.Desk{DB: db}, Bench: f.s, Shelf: &library.Library{DB: db, Store: chunks}, Version: "test", Hidden: func(err error) { f.t.Errorf("a raw error came up: %v", err) }}
 	h := f.api.Handler()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := web.Actor{Name: r.Header.Get("X-Test-Operator"), Right: store.Right(r.Header.Get("X-Test-Right"))}

@@ -22,11 +22,12 @@ import (
 	"ingot/web/access"
 	"ingot/web/metrics"
 	"ingot/web/push"
+	"ingot/web/report"
 )
 
 // everything is an API with all of its sides, so that it has all of its routes.
 func everything() *web.API {
-	return &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Backups: copies{}, Push: push.New(push.Config{}), Access: &access.Service{}, Health: http.NotFoundHandler(), Metrics: metrics.New(metrics.Source{}), Version: "1.2"}
+	return &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Backups: copies{}, Push: push.New(push.Config{}), Reports: &report.Desk{}, Access: &access.Service{}, Health: http.NotFoundHandler(), Metrics: metrics.New(metrics.Source{}), Version: "1.2"}
 }
 
 // copies is the far side of backups.

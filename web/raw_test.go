@@ -20,6 +20,7 @@ import (
 	"ingot/imaging/sign"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/report"
 )
 
 // rawText is what errors of Go, of the engine and of the kernel look like.
@@ -47,7 +48,7 @@ func TestNoRawErrorReachesAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	hidden := 0
-	a := &web.API{Bench: s, Shelf: &library.Library{DB: db, Store: chunks}, Hidden: func(error) { hidden++ }}
+	a := &web.API{Reports: &report.Desk{DB: db}, Bench: s, Shelf: &library.Library{DB: db, Store: chunks}, Hidden: func(error) { hidden++ }}
 	h := a.Handler()
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -122,6 +122,12 @@ func (a *API) table() *routes {
 	if a.Push != nil {
 		a.pushRoutes(rs)
 	}
+	if a.Reports != nil {
+		a.reportRoutes(rs)
+		a.licenceRoutes(rs)
+		a.receiptRoutes(rs)
+		a.labelRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)

@@ -10,6 +10,7 @@ import (
 	"ingot/imaging/job"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/report"
 )
 
 // TestEachRouteAsksForItsRight asks every route with every right that is too small: nothing behind it is called (a call

@@ -24,6 +24,11 @@
 //	ingot boot log [MAC]
 //	ingot bench open | close | show
 //	ingot auto-deploy on | off | show
+//	ingot report holders | received | stale | licences | failures | days
+//	ingot licence list | set | remove | import | rules | map | unmap
+//	ingot receipt show | verify
+//	ingot audit [SUBJECT] | verify [--against RECEIPT...]
+//	ingot label print | file | show | set
 //	ingot version | completion SHELL | man FOLDER
 //
 // Every command but daemon speaks the JSON API: over DATA/ingot.sock when a daemon runs on the data folder,
@@ -170,6 +175,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.pushCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
 		a.operatorCommand(), a.tokenCommand(),
+		a.reportCommand(), a.licenceCommand(), a.receiptCommand(), a.labelCommand(),
 		a.gcCommand(), a.checkCommand("ingot check"), a.backupCommand(), a.restoreCommand(), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
 }

@@ -146,6 +146,11 @@ const (
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
 
+	// Reports, receipts, labels
+	CodeLicence Code = "E745"
+	CodeReceipt Code = "E746"
+	CodeLabel   Code = "E747"
+	CodePrinter Code = "E748"
 	// The pages
 	CodeSearch  Code = "E740"
 	CodeTyped   Code = "E741"
@@ -311,16 +316,20 @@ var words = map[Code]Words{
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
 
-	CodeSearch:  {"That search is not understood.", "Change it; the list of words is beside the box."},
-	CodeTyped:   {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
-	CodeScanned: {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
-	CodeCrowd:   {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
-	CodeNobody:  {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
-	CodePassphrase:  {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
-	CodeBackupFile:  {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
-	CodeNotEmpty:    {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
-	CodeOnServer:    {"That works on the server itself only.", "Run it there, without --server."},
-	CodeCertificate: {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
+	CodeLicence:      {"That cannot be kept among the licences.", "Read the reason and enter it again; \"ingot licence list\" and \"ingot licence rules\" show what there is."},
+	CodeReceipt:      {"The receipt does not hold.", "Ask for it again where it comes from; if that one does not hold either, keep both and have the records of the server looked at."},
+	CodeLabel:        {"That cannot stand on a label.", "Read the reason and set the labels again."},
+	CodePrinter:      {"The label printer does not take the labels.", "Check that it is on, has labels and is reached on the network; or download them as a file, or print them as a sheet."},
+	CodeSearch:       {"That search is not understood.", "Change it; the list of words is beside the box."},
+	CodeTyped:        {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
+	CodeScanned:      {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
+	CodeCrowd:        {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
+	CodeNobody:       {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
+	CodePassphrase:   {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
+	CodeBackupFile:   {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
+	CodeNotEmpty:     {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
+	CodeOnServer:     {"That works on the server itself only.", "Run it there, without --server."},
+	CodeCertificate:  {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
 	CodeSignIn:       {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
 	CodeLockedOut:    {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
 	CodeManySignIns:  {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},

@@ -49,7 +49,7 @@ func (l *liar) Hello(ctx context.Context, h job.Hello) (job.HelloReply, error) {
 	if h.Firmware = "uefi"; l.n%8 != 0 { // an image is for one processor: who names another gets no order
 		h.Arch = "x64"
 	}
-	h.Facts.Serial = l.word(6)+fmt.Sprint("-", l.n) // each is a laptop of its own
+	h.Facts.Serial = l.word(6) + fmt.Sprint("-", l.n) // each is a laptop of its own
 	h.Facts.Serial = strings.ToValidUTF8(h.Facts.Serial[max(0, len(h.Facts.Serial)-300):], "")
 	h.Drives = append(h.Drives, job.Drive{Path: l.word(20), Serial: l.word(21), Model: l.word(22), Transport: l.word(23), Removable: true, SizeBytes: 1 << 30, SectorSize: 512, Holds: []string{l.word(24), l.word(25)}})
 	h.Warnings = []string{l.word(26), l.word(27)}
