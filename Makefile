@@ -28,21 +28,23 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$$PATH" "XDG_CACHE_HOME=$$XDG_CACHE_HOME")
 LAB  = $(SUDO) bin/ingot-lab
-# HTTP/2 is left out: nothing of ours speaks it, and the laptops' first stage is bounded.
-GOBUILD = CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags="-s -w"
+GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w"
 
-.PHONY: all build demo test unit e2e cases kill-200 fuzz bench lint clean fresh install uninstall tools gotools
+.PHONY: all build demo test unit e2e cases kill-200 fuzz bench lint clean fresh install uninstall tools gotools browser
 
 all: build
 
-# What building needs, and what the lab needs on top of it.
+# What building needs, what the lab needs on top of it, and what looks at the pages.
 gotools:
 	@scripts/install go
 tools:
 	@scripts/install go lab
+browser:
+	@scripts/install go lab browser
 
 build: gotools
-	$(GOBUILD) -o bin/ ./cmd/ingot ./cmd/ingot-agent ./cmd/ingot-lab
+	$(GOBUILD) -o bin/ ./cmd/ingot ./cmd/ingot-lab
+	$(GOBUILD) -tags nethttpomithttp2 -o bin/ ./cmd/ingot-agent # it speaks no HTTP/2, and the laptops' first stage is bounded
 
 install: build
 	@$(SUDO) env PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/host install
@@ -56,11 +58,11 @@ demo: tools build
 test: unit
 	$(LAB) e2e $(CASES)
 
-unit: tools build
+unit: browser build
 	go vet ./...
 	INGOT_TOOLS=installed go test -timeout 40m ./...
 
-e2e: tools build
+e2e: $(if $(filter page all,$(CASE)),browser,tools) build
 	$(LAB) e2e $(CASE)
 
 cases: build

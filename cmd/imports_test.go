@@ -37,6 +37,7 @@ var tiers = map[string]int{
 	"ingot/web/access":          3,
 	"ingot/web/report":          3,
 	"ingot/web/push":            3,
+	"ingot/web/metrics":         3,
 	"ingot/web":                 4,
 
 	"ingot/firmware/authenticode":  -1,
@@ -47,6 +48,8 @@ var tiers = map[string]int{
 	"ingot/imaging/inspect/hive/hivetest": 0,
 	"ingot/imaging/wipe/wipetest":         2,
 	"ingot/imaging/wipe/explain":          2,
+
+	"ingot/store/sheet": 0,
 }
 
 // top is the tier of everything under cmd.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"ingot/cmd/internal/browser"
 )
 
 // TestNothingIsSkippedForWantOfAProgram: a test whose program is missing is skipped, so that "go test" works anywhere.
@@ -14,7 +16,7 @@ func TestNothingIsSkippedForWantOfAProgram(t *testing.T) {
 		t.Skip("nobody said that scripts/install has run: make test does")
 	}
 	for _, program := range []string{
-		"cpio", "cryptsetup", "curl", "debugfs", "dpkg-deb", "dumpe2fs", "e2fsck", "fsck.vfat", "hivexget", "hivexregedit", "man", "mcopy", "mdel",
+		"chromium", "cpio", "cryptsetup", "curl", "debugfs", "dpkg-deb", "dumpe2fs", "e2fsck", "fsck.vfat", "hivexget", "hivexregedit", "man", "mcopy", "mdel",
 		"mdeltree", "mkfs.ext4", "mkfs.ntfs", "mkfs.vfat", "mkswap", "mmd", "mtype", "ntfs-3g", "ntfscat", "ntfscluster", "ntfscp", "ntfsfix", "ntfsinfo",
 		"partclone.extfs", "partclone.fat", "partclone.ntfs", "python3", "qemu-img", "qemu-io", "rpm", "rpmbuild", "sfdisk", "sgdisk", "sqlite3",
 		"ssh-keygen", "tftp", "zstd",
@@ -22,6 +24,9 @@ func TestNothingIsSkippedForWantOfAProgram(t *testing.T) {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Errorf("%v: name its package in scripts/install", err)
 		}
+	}
+	if err := browser.Missing(); err != nil {
+		t.Error(err)
 	}
 	if out, err := exec.Command("python3", "-c", "import json, struct, zlib").CombinedOutput(); err != nil {
 		t.Errorf("python3 without its library: %v\n%s", err, out)

@@ -82,6 +82,20 @@ func (tx *Tx) EventsSince(subject string, number uint64, limit int) ([]Event, er
 	return out, nil
 }
 
+// AuditAfter calls f with the events behind a number, oldest first, at most limit.
+func (tx *Tx) AuditAfter(number uint64, limit int, f func(Event)) error {
+	c := tx.bucket(bAudit).Cursor()
+	for k, b := c.Seek(binary.BigEndian.AppendUint64(nil, number+1)); k != nil && limit > 0; k, b = c.Next() {
+		e, err := decode[Event](bAudit, k, b)
+		if err != nil {
+			return err
+		}
+		f(e)
+		limit--
+	}
+	return nil
+}
+
 // AuditHead gives the newest event, and false when there is none.
 func (tx *Tx) AuditHead() (Event, bool, error) {
 	k, b := tx.bucket(bAudit).Cursor().Last()

@@ -142,6 +142,7 @@ type BootLog struct {
 	Cause  string    `json:"cause,omitempty"`  // where it stopped and why
 	Code   job.Code  `json:"code,omitempty"`   // of the cause; empty when there is nothing to mend
 	Checks []string  `json:"checks,omitempty"` // what to look at, in this order
+	From   int       `json:"from,omitempty"`   // the last start begins with Events[From]
 }
 
 // Bounds of the boot log: events of one MAC, and MACs.

@@ -6,10 +6,11 @@ import (
 
 // ShiftClock moves with a clock that was set by `by` everything that is counted in minutes and hours, so that a window
 // lasts as long as was meant: the bench, auto-deploy, codes, boot tokens, the guards, leases, requests that are done
-// once, unfinished jobs' signs of life and the age of their orders. What says when something happened (audit, orders, deployments) and the end
-// of a call-home secret stay as they are.
+// once, unfinished jobs' signs of life and the age of their orders, sessions, links and locks of operators, and what waits
+// in the outbox. What says when something happened (audit, orders, deployments) and the end of a call-home secret stay as
+// they are.
 func (tx *Tx) ShiftClock(by time.Duration) error {
-	for _, f := range []func(time.Duration) error{tx.shiftWindows, tx.shiftBoots, tx.shiftLeases, tx.shiftJobs} {
+	for _, f := range []func(time.Duration) error{tx.shiftWindows, tx.shiftBoots, tx.shiftLeases, tx.shiftJobs, tx.shiftAccess, tx.shiftOutbox} {
 		if err := f(by); err != nil {
 			return err
 		}
@@ -69,6 +70,14 @@ func (tx *Tx) shiftLeases(by time.Duration) error {
 	return rewrite(tx, bLeases, func(l *Lease) { l.Expires = moved(l.Expires, by) })
 }
 
+func (tx *Tx) shiftOutbox(by time.Duration) error {
+	err := rewrite(tx, bOutbox, func(i *OutItem) { i.Created, i.Next = moved(i.Created, by), moved(i.Next, by) })
+	if err != nil {
+		return err
+	}
+	return rewrite(tx, bStands, func(s *PushStand) { s.Round = moved(s.Round, by) })
+}
+
 func (tx *Tx) shiftJobs(by time.Duration) error {
 	jobs, err := tx.ActiveJobs()
 	if err != nil {
@@ -81,6 +90,18 @@ func (tx *Tx) shiftJobs(by time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// shiftAccess moves what lets operators in, and keeps them out, for a while. A token's end is a day that was told.
+func (tx *Tx) shiftAccess(by time.Duration) error {
+	err := rewrite(tx, bSessions, func(s *Session) { s.Since, s.Seen = moved(s.Since, by), moved(s.Seen, by) })
+	if err != nil {
+		return err
+	}
+	if err := rewrite(tx, bLinks, func(l *Link) { l.Since, l.Until = moved(l.Since, by), moved(l.Until, by) }); err != nil {
+		return err
+	}
+	return rewrite(tx, bOperators, func(o *Operator) { o.LockedUntil = moved(o.LockedUntil, by) })
 }
 
 // rewrite changes every record of a bucket. It gathers them first: a bucket must not change under its cursor.

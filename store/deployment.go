@@ -103,3 +103,8 @@ func (tx *Tx) DeploymentsOf(device string) ([]Deployment, error) {
 	})
 	return out, err
 }
+
+// EachDeployment calls f with every deployment, in no order that means anything.
+func (tx *Tx) EachDeployment(f func(Deployment) error) error {
+	return each(tx, bDeployments, nil, func(_ []byte, d Deployment) error { return f(d) })
+}

@@ -167,6 +167,11 @@ func (tx *Tx) Device(id string) (Device, error) { return get[Device](tx, bDevice
 // Devices lists every device.
 func (tx *Tx) Devices() ([]Device, error) { return all[Device](tx, bDevices) }
 
+// EachDevice calls f with every device, in no order that means anything.
+func (tx *Tx) EachDevice(f func(Device) error) error {
+	return each(tx, bDevices, nil, func(_ []byte, d Device) error { return f(d) })
+}
+
 // DeviceBy finds the one device that holds a fact; ErrNotFound when there is none, or more than one.
 func (tx *Tx) DeviceBy(f Fact) (Device, error) {
 	holders, err := tx.Holders(f)

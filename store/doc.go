@@ -33,7 +33,8 @@
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
-//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "wipe-policy" -> wipe.Policy, "signed-since" -> time from which each Version is signed
+//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "wipe-policy" -> wipe.Policy, "server-backup" -> LastServerBackup, "signed-since" -> time from which each Version is signed,
+//	│                                  "access" -> AccessPolicy, "licence-rules" -> the LicenceRules in their order, "labels" -> Labels
 //	├── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
 //	├── statements                     image name NUL 4-byte big-endian number -> Signed: what this server signed about the Version
 //	├── trusted-keys                   fingerprint -> TrustedKey: another server whose signed versions are taken
@@ -42,7 +43,18 @@
 //	├── drive-by-device                device id NUL drive key -> drive key: every drive that is, or ever was, in the device
 //	├── certificates                   8-byte big-endian number -> Evidence: a Certificate or Destruction record as it was signed; append-only
 //	├── certificate-by-id              id of the record (W-000017, D-000018) -> its number
-//	└── certificate-by-drive           drive key NUL 8-byte big-endian number -> its number
+//	├── certificate-by-drive           drive key NUL 8-byte big-endian number -> its number
+//	├── operators                      name in lower case -> Operator: who may sign in at the pages
+//	├── sessions                       hash of the browser's secret -> Session
+//	├── operator-links                 hash of the link's secret -> Link: sets one operator's password, once
+//	├── api-tokens                     token name -> APIToken: a program that acts in an operator's name
+//	├── notices                        8-byte big-endian number -> Notice: what everybody at the board must see
+//	├── push-targets                   name -> PushTarget: an asset register or a receiver of webhooks, with its secrets
+//	├── push-stands                    target name -> PushStand: up to which audit event it has read, and how it goes
+//	├── outbox                         target name NUL key -> OutItem: waits to be sent; the key is a device's id or an event's number
+//	├── dead-letters                   likewise -> OutItem: was given up, until a person or a newer event starts it again
+//	├── registered                     target name NUL device id -> Registered: what a register said about the device
+//	└── entitlements                   product in lower case -> Entitlement: on how many devices it may be
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
 // lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a

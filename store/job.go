@@ -218,6 +218,11 @@ func (tx *Tx) Job(id job.ID) (Job, error) {
 // Jobs lists every job.
 func (tx *Tx) Jobs() ([]Job, error) { return all[Job](tx, bJobs) }
 
+// EachJob calls f with every job, in no order that means anything.
+func (tx *Tx) EachJob(f func(Job) error) error {
+	return each(tx, bJobs, nil, func(_ []byte, j Job) error { return f(j) })
+}
+
 // ActiveJob gives the device's unfinished job; ok is false when it has none.
 func (tx *Tx) ActiveJob(device string) (j Job, ok bool, err error) {
 	id, err := get[job.ID](tx, bActive, []byte(device))

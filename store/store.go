@@ -29,7 +29,9 @@ var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,
 	bDeployments, bByDevice, bAgents, bTokens, bTokenOf, bBoots, bGuards, bLeases, bSequences, bRequests, bSettings, bTallies, bStatements, bTrusted, bPeers,
-	bDrives, bDriveBy, bEvidence, bEvidenceID, bEvidenceBy}
+	bDrives, bDriveBy, bEvidence, bEvidenceID, bEvidenceBy,
+	bOperators, bSessions, bLinks, bAPITokens, bNotices,
+	bTargets, bStands, bOutbox, bDead, bRegistered, bEntitlements}
 
 const (
 	bMeta        = "meta"
@@ -64,6 +66,18 @@ const (
 	bEvidence    = "certificates"
 	bEvidenceID  = "certificate-by-id"
 	bEvidenceBy  = "certificate-by-drive"
+	bOperators   = "operators"
+	bSessions    = "sessions"
+	bLinks       = "operator-links"
+	bAPITokens   = "api-tokens"
+	bNotices     = "notices"
+	bTargets     = "push-targets"
+	bStands      = "push-stands"
+	bOutbox      = "outbox"
+	bDead        = "dead-letters"
+	bRegistered  = "registered"
+
+	bEntitlements = "entitlements"
 )
 
 // Options change how a database is opened; the zero value is right for the daemon.
@@ -238,8 +252,23 @@ func (db *DB) Update(f func(*Tx) error) error {
 
 // Backup streams a consistent copy of the database while it is in use.
 func (db *DB) Backup(w io.Writer) error {
-	return db.b.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(w); return err })
+	_, err := db.Snapshot(w)
+	return err
 }
+
+// Snapshot is Backup, and gives the newest audit event in the copy.
+func (db *DB) Snapshot(w io.Writer) (newest Event, err error) {
+	err = db.View(func(tx *Tx) (err error) {
+		if newest, _, err = tx.AuditHead(); err == nil {
+			_, err = tx.b.WriteTo(w)
+		}
+		return err
+	})
+	return newest, err
+}
+
+// Now is the time by the clock of records, in UTC.
+func (db *DB) Now() time.Time { return db.now().UTC() }
 
 // Now is the time of this transaction, in UTC.
 func (tx *Tx) Now() time.Time { return tx.now }

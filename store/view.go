@@ -2,9 +2,11 @@ package store
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"ingot/imaging/job"
+	"ingot/store/sheet"
 )
 
 // DeviceView is a Device with what belongs to it, read in one transaction for a page or the CLI.
@@ -14,9 +16,10 @@ type DeviceView struct {
 	CodeUntil time.Time   `json:"code_until"`
 	Live      bool        `json:"live"` // its agent was heard of in the last minute
 	LiveSince time.Time   `json:"live_since"`
-	Job       *JobView    `json:"job,omitempty"` // unfinished, else the newest
+	Job       *JobView    `json:"job,omitempty"` // unfinished
 	Holds     *Deployment `json:"holds,omitempty"`
 	Deploys   int         `json:"deploys"`          // how often it received a version
+	InUse     bool        `json:"in_use,omitempty"` // somebody may work with it: deployed, or failed so late that its system may start
 	Claims    []Claim     `json:"claims,omitempty"` // facts of it that stand with other records; told of one device, not in a list
 	Rivals    []Device    `json:"rivals,omitempty"` // those records
 	Start     *BootLog    `json:"start,omitempty"`  // its last start, when one device is asked for
@@ -67,13 +70,17 @@ type Listed struct {
 }
 
 // BadLine is one line of a list that cannot be imported.
-type BadLine struct {
-	Line int    `json:"line"` // from 1, the header's
-	Why  string `json:"why"`
-}
+type BadLine = sheet.BadLine
 
 // MaxBadLines bounds the bad lines that are told.
 const MaxBadLines = 50
+
+// RefusedList is the outcome of a list of which nothing was imported.
+func RefusedList(bad []BadLine) Listed {
+	slices.SortStableFunc(bad, func(a, b BadLine) int { return a.Line - b.Line })
+	more := max(0, len(bad)-MaxBadLines)
+	return Listed{Bad: bad[:len(bad)-more], MoreBad: more}
+}
 
 // JobView is a Job with what is known about its run at this moment.
 type JobView struct {
@@ -158,3 +165,13 @@ type BundleUse struct {
 	Jobs   []job.ID `json:"jobs,omitempty"`
 	Starts int      `json:"starts,omitempty"`
 }
+
+// DeviceHistory is what was ever done with one device, the newest first.
+type DeviceHistory struct {
+	Jobs        []JobView    `json:"jobs"`
+	Deployments []Deployment `json:"deployments"`
+	Events      []Event      `json:"events"` // at most MaxHistoryEvents
+}
+
+// MaxHistoryEvents bounds the audit events of one device that are shown.
+const MaxHistoryEvents = 200

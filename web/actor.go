@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"ingot/store"
 )
@@ -11,7 +12,17 @@ import (
 type Actor struct {
 	Name  string
 	Right store.Right
+
+	Session string   // id of the session behind a browser; empty for others
+	Token   string   // name of the token behind a program; empty for others
+	Only    []string // areas that a token may ask for; empty: all
 }
+
+// AtServer reports whether it is a user of the server itself, known by its kernel.
+func (a Actor) AtServer() bool { return a.Name != "" && a.Session == "" && a.Token == "" }
+
+// May reports whether a route's area is within the scope.
+func (a Actor) May(area string) bool { return len(a.Only) == 0 || slices.Contains(a.Only, area) }
 
 type actorKey struct{}
 

@@ -10,9 +10,12 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/web/access"
+	"ingot/web/report"
 )
 
 // Bench is the operator's side of deploying; deploy.Service is one.
@@ -39,6 +42,9 @@ type Bench interface {
 	OpenBench(ctx context.Context, operator string, b store.Bench) (store.Bench, error)
 	AutoDeploy(ctx context.Context) (store.AutoDeploy, error)
 	SetAutoDeploy(ctx context.Context, operator string, a store.AutoDeploy) (store.AutoDeploy, error)
+	Board(ctx context.Context) (store.Board, error)
+	History(ctx context.Context, ref string) (store.DeviceHistory, error)
+	Changes() <-chan struct{} // closed at the next change of what Board shows
 	Audit(ctx context.Context, subject string, limit int) ([]store.Event, error)
 	AuditChain(ctx context.Context) (store.Chain, error)
 	BundleUses(ctx context.Context) ([]store.BundleUse, error)
@@ -69,13 +75,25 @@ type API struct {
 	Shelf   Shelf
 	Version string
 
-	Exchange Exchange // versions that travel; nil leaves its paths out
+	Exchange Exchange        // versions that travel; nil leaves its paths out
+	Access   *access.Service // who may come in over the network; nil leaves its paths out
+	Backups  Backups         // copies of the whole server; nil leaves its path out
+	Metrics  Metrics         // what a monitoring system reads; nil leaves its path out
+	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
+	Push     Pushing         // other systems that are told; nil leaves its paths out
+
+	Reports *report.Desk // reports, licences, receipts, labels; nil leaves its paths out
+	Base    string       // the address of the pages for what is printed; empty: as the asker names this server
 
 	Wiper Wiper // wipes and what proves them; nil leaves its paths out
 
 	Status  Status               // what the daemon tells about itself
+	Load    func() Load          // how busy the server is; nil: nobody measures it
 	Explain func(*store.BootLog) // adds where a start stopped and why; may be nil
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
+
+	live  live
+	known atomic.Pointer[[]Route] // what is answered: the navigation leaves out what is not
 }
 
 // maxRequest is the largest body in bytes.
@@ -99,9 +117,10 @@ func fileOf(r *http.Request) *os.File {
 // Handler answers the API. A request without an operator is refused.
 func (a *API) Handler() http.Handler {
 	rs := a.table()
+	a.known.Store(&rs.all)
 	rs.mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if operatorOf(r) == "" {
+		if operatorOf(r) == "" && !rs.isOpen(r) {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
 			return
 		}
@@ -115,7 +134,7 @@ func (a *API) Handler() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		rs.mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
+		a.watched(rs.mux, w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
 }
 
@@ -136,7 +155,7 @@ func stampOf(h http.Header) (s store.Stamp, err error) {
 
 // notHere answers what no path of the API is, in words as everything else.
 func (a *API) notHere(w http.ResponseWriter, r *http.Request) {
-	a.reply(w, nil, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
+	a.fail(w, r, job.Faultf(job.CodeNotFound, "%.10s %.100q.", r.Method, r.URL.Path))
 }
 
 func (a *API) deviceRoutes(rs *routes) {
@@ -304,7 +323,7 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 func (a *API) fault(err error) *job.Fault {
 	f := job.FaultOf(err)
 	var told *job.Fault
-	if a.Hidden != nil && !errors.As(err, &told) {
+	if a.Hidden != nil && !errors.As(err, &told) && !errors.Is(err, context.Canceled) { // the asker has gone
 		a.Hidden(err)
 	}
 	return f
@@ -314,13 +333,25 @@ func status(c job.Code) int {
 	switch c {
 	case job.CodeInternal, job.CodeDaemon, job.CodeFull, job.CodeStoreDamaged, job.CodeFile, job.CodeNetwork, job.CodeStopped:
 		return http.StatusInternalServerError
-	case job.CodeNotFound:
+	case job.CodeNotFound, job.CodeScanned:
 		return http.StatusNotFound
-	case job.CodePolicy, job.CodeQuarantined:
+	case job.CodePushSilent, job.CodePushRefused, job.CodePushSaid, job.CodePushUnkept, job.CodePushAbsent, job.CodePushBusy, job.CodePushGone, job.CodePushAnswer:
+		return http.StatusBadGateway
+	case job.CodePolicy, job.CodeQuarantined, job.CodeIdentity, job.CodeCrossSite, job.CodeSecondPerson:
 		return http.StatusForbidden
+	case job.CodeSignIn, job.CodeSignedOut:
+		return http.StatusUnauthorized
+	case job.CodeLockedOut, job.CodeManySignIns:
+		return http.StatusTooManyRequests
+	case job.CodeLink:
+		return http.StatusGone
+	case job.CodeProvider:
+		return http.StatusBadGateway
 	case job.CodeNotReleased, job.CodeRed, job.CodeNoNote, job.CodeOutdated, job.CodeBackup, job.CodeWithdrawn, job.CodeHeld, job.CodeVersionState:
 		return http.StatusConflict
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
+	case job.CodeCrowd:
+		return http.StatusServiceUnavailable
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTyped, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

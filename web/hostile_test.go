@@ -26,6 +26,13 @@ import (
 // shop is the API over the real service, shelf, chunk store and database, with one image of two versions.
 func shop(t testing.TB) (*web.API, string) {
 	t.Helper()
+	a, dir, _ := shopAndRecords(t)
+	return a, dir
+}
+
+// shopAndRecords is shop with its database, for what only a laptop can tell.
+func shopAndRecords(t testing.TB) (*web.API, string, *store.DB) {
+	t.Helper()
 	dir := t.TempDir()
 	db, err := store.Open(filepath.Join(dir, "ingot.db"), store.Options{})
 	must(t, err)
@@ -43,7 +50,7 @@ func shop(t testing.TB) (*web.API, string) {
 	if line := last(ask(a, "anna", "POST", "images/import", fmt.Sprintf(`{"file":%q,"image":"sales","label":"one"}`, disk)).Body.String()); !strings.Contains(line, `"done"`) {
 		t.Fatalf("import: %s", line)
 	}
-	return a, dir
+	return a, dir, db
 }
 
 func must(t testing.TB, err error) {

@@ -2,13 +2,16 @@ package web
 
 import (
 	"bytes"
+	"crypto/rand"
 	"embed"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
 	"sync"
 
 	"ingot/imaging/job"
+	"ingot/store"
 )
 
 //go:embed template
@@ -17,10 +20,66 @@ var templateFiles embed.FS
 // page is what every template gets.
 type page struct {
 	Title string
-	Area  string // the part of the navigation that is lit: bench, devices, images, jobs, reports, settings
+	Area  string // the part of the navigation that is lit: bench, scan, devices, images, roles, jobs, reports, settings
 	Actor Actor
 	Fault *job.Fault // what went wrong, in words; nil when nothing did
+	Said  string     // what was done a moment ago, one sentence
 	Data  any        // what the template of its own shows
+
+	Nav []navItem // the areas that there are
+	Sub []navItem // the pages of this area, where it has several
+}
+
+// Can reports whether who looks has a right; what he may not do is not shown to him.
+func (p page) Can(right store.Right) bool { return p.Actor.Right.Covers(right) }
+
+// Words are the fault in the words of a page.
+func (p page) Words() *faultWords { return wordsOf(p.Fault) }
+
+// navItem is one link of the navigation.
+type navItem struct {
+	Path, Title, Area string
+	Here              bool
+}
+
+// areas are the parts of the navigation, and pagesOf those that have several pages. A page that no route answers is left
+// out, and so is one that the person may not open.
+var areas = []navItem{{Path: "/", Title: "Bench", Area: "bench"}, {Path: "/scan", Title: "Scan", Area: "scan"}, {Path: "/devices", Title: "Devices", Area: "devices"},
+	{Path: "/images", Title: "Images", Area: "images"}, {Path: "/roles", Title: "Roles", Area: "roles"}, {Path: "/jobs", Title: "Jobs", Area: "jobs"},
+	{Path: "/reports", Title: "Reports", Area: "reports"}, {Path: "/settings", Title: "Settings", Area: "settings"}}
+
+var pagesOf = map[string][]navItem{"settings": {{Path: "/settings", Title: "Bench"}, {Path: "/operators", Title: "Operators"}, {Path: "/tokens", Title: "API tokens"},
+	{Path: "/rights", Title: "Rights"}, {Path: "/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
+	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/audit", Title: "Audit trail"}}}
+
+// pageRoutes are the pages, and what belongs to them.
+func (a *API) pageRoutes(rs *routes) {
+	a.staticRoutes(rs)
+	a.boardRoutes(rs)
+	a.liveRoutes(rs)
+	a.scanRoutes(rs)
+	a.devicesRoutes(rs)
+	a.jobPages(rs)
+	a.settingPages(rs)
+	if a.Shelf != nil {
+		a.imagePages(rs)
+	}
+}
+
+// links gives those of some links that are answered here and that a right covers.
+func (a *API) links(all []navItem, right store.Right, here func(navItem) bool) (out []navItem) {
+	var routes []Route
+	if known := a.known.Load(); known != nil {
+		routes = *known
+	}
+	for _, n := range all {
+		i := slices.IndexFunc(routes, func(r Route) bool { return r.Method == http.MethodGet && r.Path == n.Path })
+		if i >= 0 && right.Covers(routes[i].Right) {
+			n.Here = here(n)
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // templates parses each page together with the layout, once. A page is a file of template/ that defines "main".
@@ -31,10 +90,10 @@ var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
 	}
 	all := map[string]*template.Template{}
 	for _, n := range names {
-		if n == "template/layout.html" {
+		if n == "template/layout.html" || n == "template/parts.html" {
 			continue
 		}
-		t, err := template.ParseFS(templateFiles, "template/layout.html", n)
+		t, err := template.New("").Funcs(pageFuncs).ParseFS(templateFiles, "template/layout.html", "template/parts.html", n)
 		if err != nil {
 			return nil, err
 		}
@@ -46,6 +105,13 @@ var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
 // show answers with a page. It is made whole before the first byte leaves, so that a fault in it is no half page.
 func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) {
 	p.Actor = ActorOf(r.Context())
+	p.Nav = a.links(areas, p.Actor.Right, func(n navItem) bool { return n.Area == p.Area })
+	if p.Sub = a.links(pagesOf[p.Area], p.Actor.Right, func(n navItem) bool { return n.Path == r.URL.Path }); len(p.Sub) < 2 {
+		p.Sub = nil
+	}
+	if p.Said == "" {
+		p.Said = said[r.URL.Query().Get("said")]
+	}
 	all, err := templates()
 	if err == nil {
 		var b bytes.Buffer
@@ -55,7 +121,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) 
 			if p.Fault != nil {
 				w.WriteHeader(status(p.Fault.Code))
 			}
-			w.Write(b.Bytes()) // fails only when the asker has gone
+			w.Write(neutral(b.Bytes())) // fails only when the asker has gone
 			return
 		}
 	}
@@ -67,3 +133,16 @@ func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) 
 func (a *API) showFault(w http.ResponseWriter, r *http.Request, err error) {
 	a.show(w, r, "fault", page{Title: "This did not work", Fault: a.fault(err)})
 }
+
+// said are the sentences about what was done a moment ago, by the word that a redirect carries.
+var said = map[string]string{
+	"adopted": "The laptop is adopted.", "ordered": "The order is given. The laptop begins as soon as it is here.", "saved": "It is written down.",
+	"lost": "It is reported lost. It gets no job, and its next start alarms.", "returned": "It is taken back.", "settled": "It is settled.",
+	"stopped": "The job is being stopped.", "opened": "The bench is open: unknown laptops are answered.", "closed": "The bench is closed.",
+	"auto": "The policy is on.", "auto-off": "The policy is off.", "released": "It is released: laptops receive it from now on.", "retired": "It is retired: no new laptop gets it.",
+	"withdrawn": "It is withdrawn: nobody may deploy it any more.", "rolledback": "An earlier version is current again.", "deleted": "Its content was given up; the record stays.",
+	"noted": "The note is kept.", "cadence": "The cadence is kept.", "role": "The role is kept.", "looked": "It was looked into once more.",
+}
+
+// formKey makes the id of one form: sent twice, it has one effect.
+func formKey() string { return rand.Text() }

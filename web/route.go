@@ -11,12 +11,21 @@ import (
 // Route is one thing that can be asked for, and the right that it needs.
 type Route struct {
 	Method string
-	Path   string // a pattern of http.ServeMux
+	Path   string // a pattern of http.ServeMux; "/" is that path alone
 	Right  store.Right
+	Open   bool // to everybody, signed in or not; Right is empty
+	Person bool // not to programs: their tokens would make themselves others
 }
 
 // JSON reports whether the route is of the JSON API; else it is a page.
 func (r Route) JSON() bool { return strings.HasPrefix(r.Path, "/api/") }
+
+// Area is the part of the API or of the pages to which a route belongs; a token's scope names areas.
+func (r Route) Area() string {
+	area, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.Path, "/api/v1"), "/"), "/")
+	area, _, _ = strings.Cut(area, ".")
+	return area
+}
 
 // routes is the one table of everything that can be asked for. There is no other way to register a handler, so that
 // none is without its right.
@@ -28,25 +37,69 @@ type routes struct {
 
 // handle registers "METHOD /path" for those who have the right.
 func (rs *routes) handle(pattern string, need store.Right, h http.HandlerFunc) {
-	method, path, ok := strings.Cut(pattern, " ")
-	if !ok {
+	rs.register(pattern, Route{Right: need}, h)
+}
+
+// personal registers what a program's token does not open, whatever its right.
+func (rs *routes) personal(pattern string, need store.Right, h http.HandlerFunc) {
+	rs.register(pattern, Route{Right: need, Person: true}, h)
+}
+
+// open registers what everybody may ask for who reaches the server. It is no place for anything but the way in.
+func (rs *routes) open(pattern string, h http.HandlerFunc) {
+	rs.register(pattern, Route{Open: true}, h)
+}
+
+func (rs *routes) register(pattern string, route Route, h http.HandlerFunc) {
+	var ok bool
+	if route.Method, route.Path, ok = strings.Cut(pattern, " "); !ok {
 		panic("web: a route names its method: " + pattern)
 	}
-	route := Route{Method: method, Path: path, Right: need}
+	route.Path = strings.TrimSuffix(route.Path, "{$}")
 	rs.all = append(rs.all, route)
 	rs.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		who := ActorOf(r.Context())
-		if !who.Right.Covers(need) {
-			err := job.Faultf(job.CodePolicy, "%s has the right %q; this needs %q.", who.Name, who.Right, need)
-			if route.JSON() {
-				rs.api.reply(w, nil, err)
-			} else {
-				rs.api.showFault(w, r, err)
-			}
+		if err := route.allows(ActorOf(r.Context())); err != nil {
+			rs.api.fail(w, r, err)
 			return
 		}
 		h(w, r)
 	})
+}
+
+// allows holds who asks against what the route needs.
+func (r Route) allows(who Actor) error {
+	switch {
+	case r.Open:
+		return nil
+	case !who.Right.Covers(r.Right):
+		return job.Faultf(job.CodePolicy, "%s has the right %q; this needs %q.", who.Name, who.Right, r.Right)
+	case r.Person && who.Token != "":
+		return job.Faultf(job.CodePolicy, "%s is a program; this is for a person.", who.Name)
+	case !who.May(r.Area()):
+		return job.Faultf(job.CodePolicy, "%s may ask for %s only.", who.Name, strings.Join(who.Only, ", "))
+	}
+	return nil
+}
+
+// fail answers with what went wrong: as the API does, or as a page.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		a.reply(w, nil, err)
+	} else {
+		a.showFault(w, r, err)
+	}
+}
+
+// isOpen reports whether a request is for what everybody may ask for.
+func (rs *routes) isOpen(r *http.Request) bool {
+	_, pattern := rs.mux.Handler(r)
+	method, path, _ := strings.Cut(pattern, " ")
+	for _, route := range rs.all {
+		if route.Open && route.Method == method && route.Path == path {
+			return true
+		}
+	}
+	return false
 }
 
 // Routes lists everything that can be asked for.
@@ -66,9 +119,34 @@ func (a *API) table() *routes {
 	if a.Wiper != nil {
 		a.wipeRoutes(rs)
 	}
+	if a.Backups != nil {
+		a.backupRoutes(rs)
+	}
+	if a.Push != nil {
+		a.pushRoutes(rs)
+	}
+	if a.Reports != nil {
+		a.reportRoutes(rs)
+		a.licenceRoutes(rs)
+		a.receiptRoutes(rs)
+		a.labelRoutes(rs)
+	}
 	a.deviceRoutes(rs)
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
+	a.pageRoutes(rs)
+	a.documentRoutes(rs)
+	if a.Metrics != nil {
+		rs.handle("GET /metrics", store.Viewer, a.Metrics.Handler().ServeHTTP)
+	}
+	if a.Health != nil {
+		rs.open("GET /healthz", a.Health.ServeHTTP)
+	}
+	if a.Access != nil {
+		a.signInRoutes(rs)
+		a.operatorRoutes(rs)
+		a.tokenRoutes(rs)
+	}
 	return rs
 }

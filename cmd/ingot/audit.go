@@ -38,6 +38,7 @@ func (a *app) auditCommand() *cobra.Command {
 		}}
 	c.Flags().BoolVar(&check, "check", false, "prove that no event was changed or removed; exit code 3 names the first")
 	c.Flags().IntVar(&limit, "limit", 100, "how many of the newest")
+	c.AddCommand(a.auditVerify())
 	return a.outputFlag(c)
 }
 

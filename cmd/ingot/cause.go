@@ -33,6 +33,7 @@ func (d *bootDoctor) explain(l *store.BootLog) {
 	}
 	c := pxe.Diagnose(f)
 	l.Cause, l.Code, l.Checks = c.String(), c.Code, append(l.Checks, c.Checks...)
+	l.From = len(l.Events) - len(lastStart(l.Events))
 }
 
 // clock says what is wrong with the server's clock: it was moved while the daemon ran, or it stands before the day

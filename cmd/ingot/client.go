@@ -28,7 +28,9 @@ import (
 type client struct {
 	http   *http.Client
 	close  func() error
-	socket string // the daemon's; "" when the folder is open in this process
+	socket string // the daemon's; "" when the folder is open in this process, or the server is another one
+	base   string // URL of a server on the network; "" for this machine
+	token  string // that this server is shown
 
 	revision uint64 // of the device as the person saw it
 }
@@ -37,9 +39,12 @@ type client struct {
 // stops, or a command that works by itself.
 const patience = 5 * time.Second
 
-// connect finds the daemon of the data folder, or opens the folder in this process. create lets the folder be
-// made when nobody has yet.
+// connect goes to the server that was named, else finds the daemon of the data folder, or opens the folder in this
+// process. create lets the folder be made when nobody has yet.
 func (a *app) connect(ctx context.Context, create bool) (*client, error) {
+	if a.remoteServer() != "" {
+		return a.connectRemote()
+	}
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return nil, err
@@ -125,6 +130,15 @@ func (a *app) with(create bool, f func(*client) error) error {
 
 // send makes one request and gives its body, after a refusal was turned into its Fault.
 func (c *client) send(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	res, err := c.open(ctx, method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// open is send with the whole answer.
+func (c *client) open(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -133,7 +147,7 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://ingot/api/v1/"+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, cmp.Or(c.base, "http://ingot")+"/api/v1/"+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)
 	}
@@ -143,15 +157,17 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 			req.Header.Set("If-Match", strconv.FormatUint(s.Revision, 10))
 		}
 	}
-	if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	} else if name := os.Getenv("SUDO_USER"); name != "" && os.Getuid() == 0 {
 		req.Header.Set(operatorHeader, name)
 	}
 	res, err := c.do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask the daemon: %w", err)
+		return nil, fmt.Errorf("ask the daemon: %w", certificateWords(err))
 	}
 	if res.StatusCode == http.StatusOK {
-		return res.Body, nil
+		return res, nil
 	}
 	defer res.Body.Close()
 	var r job.Refusal
@@ -165,7 +181,7 @@ func (c *client) send(ctx context.Context, method, path string, in any) (io.Read
 func (c *client) do(req *http.Request) (*http.Response, error) {
 	for end := time.Now().Add(patience); ; {
 		res, err := c.http.Do(req)
-		if err == nil || req.Header.Get("Idempotency-Key") == "" || time.Now().After(end) || req.Context().Err() != nil {
+		if err == nil || req.Header.Get("Idempotency-Key") == "" || time.Now().After(end) || req.Context().Err() != nil || untrusted(err) {
 			return res, err
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -176,6 +192,9 @@ func (c *client) do(req *http.Request) (*http.Response, error) {
 		}
 	}
 }
+
+// untrusted reports whether it is another server's certificate that answers: that will not change.
+func untrusted(err error) bool { return job.FaultOf(certificateWords(err)).Code == job.CodeCertificate }
 
 // actOn sends one act on a device: with an id of its own, and on the view that this command has of the device. A device
 // that cannot be seen (by a code that is spent) is left to the daemon's words.

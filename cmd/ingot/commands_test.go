@@ -33,7 +33,7 @@ func commandTree() *cobra.Command {
 // TestEveryCommandIsExplained: each has its one line, and each that does something an example that the command line
 // understands, a manual page, and every form of output.
 func TestEveryCommandIsExplained(t *testing.T) {
-	prose := []string{"ingot daemon", "ingot completion", "ingot config show"} // whose output is no list of things
+	prose := []string{"ingot daemon", "ingot completion", "ingot config show", "ingot push csv"} // whose output is no list of things
 	names := map[string]bool{}
 	for _, p := range pages(commandTree()) {
 		names[p.name] = true
@@ -95,7 +95,7 @@ func TestTheManualIsReadByMan(t *testing.T) {
 	if code := run(t.Context(), []string{"man", dir, "-o", "name"}, nil, &out, &errs); code != 0 {
 		t.Fatal(errs.String())
 	}
-	for _, name := range []string{"ingot.1", "ingot-device.1", "ingot-deploy.1", "ingot-daemon.1", "ingot-role-add.1"} {
+	for _, name := range []string{"ingot.1", "ingot-audit-verify.1", "ingot-device.1", "ingot-deploy.1", "ingot-daemon.1", "ingot-role-add.1"} {
 		cmd := exec.Command("man", "--warnings", "-l", filepath.Join(dir, name))
 		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=80", "MANROFFOPT=")
 		var text, warn bytes.Buffer

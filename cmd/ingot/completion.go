@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,11 +34,7 @@ const completionTime = 2 * time.Second
 // a data folder, and without an answer there is nothing to offer.
 func (a *app) completing(words func(*app, context.Context, *client) ([]string, error)) cobra.CompletionFunc {
 	return func(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
-		cfg, err := a.loadConfig()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		cl, err := dialDaemon(filepath.Join(cfg.Data, socketName))
+		cl, err := a.completionClient()
 		if err != nil || cl == nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

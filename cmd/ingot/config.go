@@ -22,6 +22,7 @@ const (
 	defaultConfig    = "/etc/ingot/ingot.toml"
 	defaultData      = "/var/lib/ingot"
 	defaultAgentPort = 8443
+	defaultPagesPort = 443
 )
 
 // config is the configuration file. A key that is not listed here is refused: a typing mistake must not pass
@@ -34,8 +35,15 @@ type config struct {
 		Advertise string `toml:"advertise"` // address under which deployed systems find us; default: the first interface's
 	} `toml:"agent"`
 	Pages struct {
-		URL string `toml:"url"` // where a failure's QR code leads
+		URL  string     `toml:"url"`  // of the pages, as people reach them; a failure's QR code leads there
+		Port int        `toml:"port"` // TCP, default 443; -1: no pages
+		Cert string     `toml:"cert"` // the site's own certificate, PEM
+		Key  string     `toml:"key"`  // and its key
+		OIDC oidcConfig `toml:"oidc"`
 	} `toml:"pages"`
+	Metrics struct {
+		Port int `toml:"port"` // TCP on 127.0.0.1, for a monitoring system on this machine; 0 opens none
+	} `toml:"metrics"`
 	Bench struct {
 		ApproveWithin time.Duration `toml:"approve_within"` // how long an unknown laptop waits for its approval: 1m to 1h, default 10m
 		RestartWithin time.Duration `toml:"restart_within"` // a silence longer than any restart takes: 30s to 30m, default 5m
@@ -50,11 +58,17 @@ type config struct {
 	Wipe struct {
 		Organisation string `toml:"organisation"` // that stands on certificates
 	} `toml:"wipe"`
+	Push struct {
+		CSV   string   `toml:"csv"`   // folder in which devices.csv is kept; none by default
+		CA    string   `toml:"ca"`    // file of certificates that registers and receivers of this site show; default: the system's
+		Allow []string `toml:"allow"` // addresses of this server itself that may be told, such as 127.0.0.1
+	} `toml:"push"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error
 	} `toml:"log"`
 
-	now func() time.Time // the daemon's own clock; nil is the wall clock
+	file string           // where it was read from, or would be
+	now  func() time.Time // the daemon's own clock; nil is the wall clock
 }
 
 // loadConfig reads the file and applies the defaults. Without --config an absent file is an empty one.
@@ -64,6 +78,7 @@ func (a *app) loadConfig() (config, error) {
 	if path == "" {
 		path = defaultConfig
 	}
+	c.file = path
 	meta, err := toml.DecodeFile(path, &c)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && a.config == "":
@@ -126,6 +141,9 @@ func (c config) check() error {
 	if u, err := url.Parse(c.Pages.URL); c.Pages.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return bad("pages.url: %.60q is no URL such as https://assets.example.", c.Pages.URL)
 	}
+	if err := c.checkPages(); err != nil {
+		return err
+	}
 	if t := c.Bench.ApproveWithin; t != 0 && (t < time.Minute || t > time.Hour) {
 		return bad("bench.approve_within: %s is not between 1m and 1h.", t)
 	}
@@ -138,8 +156,14 @@ func (c config) check() error {
 	if o := c.Wipe.Organisation; len(o) > 100 || strings.ContainsFunc(o, unicode.IsControl) {
 		return bad("wipe.organisation: %.120q is not one line of at most 100 characters.", o)
 	}
+	if n := c.Metrics.Port; n < 0 || n > 65535 {
+		return bad("metrics.port: %d is not a port number.", n)
+	}
 	if err := checkMustHave(c.Image.MustHave); err != nil {
 		return err
+	}
+	if _, err := c.pushGuard(); err != nil {
+		return usage{err}
 	}
 	boot := c.Boot
 	boot.AgentPort, boot.AgentPin = c.Agent.Port, "sha256:"+strings.Repeat("0", 64) // the key is read later

@@ -28,6 +28,7 @@ func TestConfigurationsThatADaemonRefuses(t *testing.T) {
 		{"a port beyond the last", "[agent]\nport = 70000", "70000"},
 		{"a port below the first", "[agent]\nport = -1", "-1"},
 		{"a port beyond every number", "[agent]\nport = 99999999999999999999", "line 2"},
+		{"a port of the metrics beyond the last", "[metrics]\nport = 65536", "65536"},
 		{"a boot port beyond the last", "[boot.ports]\ntftp = 65536", "65536"},
 		{"one interface as a word", "[boot]\ninterfaces = \"eth0\"", "interfaces"},
 		{"a path for an interface", "[boot]\ninterfaces = [\"../eth0\"]", "interface name"},

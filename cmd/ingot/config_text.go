@@ -96,7 +96,13 @@ func (c config) text() string {
 	part("\n[agent]\n",
 		setting{"port", port(agentPort), "8443", "TCP: jobs and images, TLS with a pinned key"},
 		setting{"advertise", quoted(c.Agent.Advertise), `"192.168.10.5"`, "where deployed systems call home; else the interface's address"})
-	part("\n[pages]\n", setting{"url", quoted(c.Pages.URL), `"https://assets.example/ingot"`, "where the QR code of a failure leads"})
+	part("\n[pages]\n",
+		setting{"url", quoted(c.Pages.URL), `"https://assets.example/ingot"`, "the pages as people reach them; else the interface's address"},
+		setting{"port", port(c.Pages.Port), "443", "TCP: pages and API, TLS; -1 for none"},
+		setting{"cert", quoted(c.Pages.Cert), `"/etc/ingot/pages.crt"`, "the site's own certificate, PEM; else one is made"},
+		setting{"key", quoted(c.Pages.Key), `"/etc/ingot/pages.key"`, "and its key"})
+	b.WriteString(c.Pages.OIDC.text())
+	part("\n[metrics]\n", setting{"port", port(c.Metrics.Port), "9464", "TCP on 127.0.0.1: Prometheus' form and /healthz, without a token; else the pages have them"})
 	part("\n[bench]\n",
 		setting{"approve_within", span(c.Bench.ApproveWithin), `"10m"`, "then an unknown laptop goes back to its own disk (1m to 1h)"},
 		setting{"restart_within", span(c.Bench.RestartWithin), `"5m"`, "a silence longer than any restart takes (30s to 30m)"},
@@ -115,6 +121,10 @@ func (c config) text() string {
 		b.WriteString(mustHaveHint)
 	}
 	part("\n[wipe]\n", setting{"organisation", quoted(c.Wipe.Organisation), `"Example Ltd, IT"`, "that stands on certificates of wiped drives"})
+	part("\n[push]\n",
+		setting{"csv", quoted(c.Push.CSV), `"/var/lib/ingot/export"`, "folder in which devices.csv is kept, at most a minute old"},
+		setting{"ca", quoted(c.Push.CA), `"/etc/ingot/ca.pem"`, "certificates that asset registers and webhook receivers of this site show; else the system's"},
+		setting{"allow", quotedList(c.Push.Allow), "[]", "addresses of this server itself that may be told, such as \"127.0.0.1\""})
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
 }

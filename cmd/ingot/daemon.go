@@ -34,6 +34,7 @@ type daemonFlags struct {
 	advertise  string
 	countdown  time.Duration
 	agentPort  int
+	pagesPort  int
 	httpPort   int
 	dhcpPort   int
 	proxyPort  int
@@ -71,6 +72,7 @@ func (a *app) daemonCommand() *cobra.Command {
 	fl.StringVar(&f.advertise, "advertise", "", "address under which deployed systems find this daemon")
 	fl.DurationVar(&f.countdown, "countdown", 0, "on a laptop's screen before its first write, 3s to 1m (default 10s)")
 	fl.IntVar(&f.agentPort, "agent-port", 0, "TCP port of the agent listener (default 8443)")
+	fl.IntVar(&f.pagesPort, "pages-port", 0, "TCP port of the pages (default 443); -1: no pages")
 	fl.IntVar(&f.httpPort, "http-port", 0, "TCP port of the boot files (default 80)")
 	fl.IntVar(&f.dhcpPort, "dhcp-port", 0, "UDP port of DHCP (default 67)")
 	fl.IntVar(&f.proxyPort, "proxy-port", 0, "UDP port of the boot server (default 4011)")
@@ -95,7 +97,7 @@ func (f daemonFlags) apply(cfg *config) error {
 	for _, p := range []struct {
 		flag int
 		port *int
-	}{{f.agentPort, &cfg.Agent.Port}, {f.httpPort, &b.Ports.HTTP}, {f.dhcpPort, &b.Ports.DHCP}, {f.proxyPort, &b.Ports.Proxy}, {f.tftpPort, &b.Ports.TFTP}} {
+	}{{f.agentPort, &cfg.Agent.Port}, {f.pagesPort, &cfg.Pages.Port}, {f.httpPort, &b.Ports.HTTP}, {f.dhcpPort, &b.Ports.DHCP}, {f.proxyPort, &b.Ports.Proxy}, {f.tftpPort, &b.Ports.TFTP}} {
 		if p.flag != 0 {
 			*p.port = p.flag
 		}
@@ -220,10 +222,19 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	h.api.Status.Serving, h.api.Status.Since = true, time.Now()
 	h.api.Status.Mode, h.api.Status.Interfaces = string(cmp.Or(cfg.Boot.Mode, pxe.ModeProxy)), cfg.Boot.Interfaces
 	h.doctor.listens(boots)
+	h.watchable(boots)
+	figures, err := h.metricsPort()
+	if err != nil {
+		return err
+	}
 	h.listener.Refused = boots.Refused
 	socket, err := listenSocket(cfg.Data)
 	if err != nil {
 		return err
+	}
+	pages, err := h.openPages(log)
+	if err != nil {
+		return errors.Join(err, socket.Close())
 	}
 	if len(cfg.Boot.Interfaces) == 0 {
 		log.Warn().Str("do", noInterfaceDo()).Msg("no interface is configured: no laptop is answered")
@@ -244,12 +255,15 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		disk.run,
 		alive.run,
 		cfg.scrub(h.shelf),
+		h.pusher.Run,
 		func(ctx context.Context) error { return clk.watch(ctx, h.service, log) },
 		m.watchdog(log, answers(h.db, boots, cfg.Data)),
 		func(ctx context.Context) error { <-ctx.Done(); m.tell("STOPPING=1"); return nil },
 		h.boot.tidy(tidyEvery, h.service.BundleUses, log),
 		overHTTP(log, agents, h.listener.Server(h.shelf.BesidePeers(h.service.Handler()))),
 		overHTTP(log, socket, apiServer(h.api)),
+		h.serveMetrics(log, figures),
+		pages,
 	)
 }
 

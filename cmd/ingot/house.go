@@ -22,6 +22,9 @@ import (
 	"ingot/pxe"
 	"ingot/store"
 	"ingot/web"
+	"ingot/web/access"
+	"ingot/web/push"
+	"ingot/web/report"
 )
 
 // house is an open data folder with everything that works on it. One process has it at a time.
@@ -29,7 +32,7 @@ import (
 //	DATA/ingot.lock        held by that process
 //	DATA/ingot.db          records
 //	DATA/packs, manifests  images; index and quarantine beside them are made from them
-//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions), wipe-certificates.key (of certificates alone)
+//	DATA/keys              agent.key (TLS), jobs.key (signatures of jobs and versions), wipe-certificates.key (of certificates alone), pages.key and pages.crt (TLS of the pages)
 //	DATA/boot              the boot bundle
 //	DATA/ingot.sock        the API, while a daemon runs
 //	DATA/ingot.alive       the last daemon's sign of life: how it ended, and its clocks
@@ -43,7 +46,9 @@ type house struct {
 	service  *deploy.Service
 	boot     *bundle
 	doctor   *bootDoctor
+	access   *access.Service
 	api      *web.API
+	pusher   *push.Pusher
 }
 
 // errInUse says that another process has the data folder.
@@ -101,10 +106,20 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	if err != nil {
 		return nil, err
 	}
+	provider, err := cfg.provider()
+	if err != nil {
+		return nil, err
+	}
+	h.access = access.New(access.Config{DB: h.db, Log: log, Base: cfg.pagesBase, Provider: provider, Now: cfg.now})
 	h.shelf.Pin, h.shelf.Address = string(h.listener.Pin()), h.service.Advertised
+	guard, err := cfg.pushGuard()
+	if err != nil {
+		return nil, err
+	}
+	h.pusher = push.New(push.Config{DB: h.db, Devices: h.service, Log: log, Version: version, Guard: guard, Folder: cfg.Push.CSV})
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Wiper: h.service, Version: version, Explain: h.doctor.explain,
-		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }}
+	h.api = &web.API{Reports: &report.Desk{DB: h.db}, Base: cfg.Pages.URL, Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Wiper: h.service, Access: h.access, Push: h.pusher, Version: version, Explain: h.doctor.explain, Load: newMeter(cfg.Boot.Interfaces).read,
+		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }, Backups: &backups{house: h}}
 	return h, nil
 }
 

@@ -270,10 +270,13 @@ func lookInterfaces(ctx context.Context, cfg config) []doctor.Interface {
 	return out
 }
 
-// portsOf lists what the daemon listens on. Without an interface it opens the agents' port only.
+// portsOf lists what the daemon listens on. Without an interface it opens the agents' port and that of the pages only.
 func portsOf(cfg config) []doctor.Port {
 	p := cfg.Boot.Ports
 	out := []doctor.Port{{Proto: "tcp", Number: cmp.Or(cfg.Agent.Port, defaultAgentPort), What: "agents"}}
+	if n := cfg.pagesPort(); n > 0 {
+		out = append(out, doctor.Port{Proto: "tcp", Number: n, What: "pages"})
+	}
 	if len(cfg.Boot.Interfaces) == 0 {
 		return out
 	}

@@ -10,8 +10,12 @@
 //	ingot image release | retire | withdraw | rollback | delete | history | devices | cadence
 //	ingot image export NAME --bundle FILE | import --bundle FILE | push | pull | keys
 //	ingot peer allow | add | list | remove
+//	ingot operator add | list | set | disable | recover | policy
+//	ingot token add | list | remove
+//	ingot push status | register | webhook | secret | test | retry | remove | csv
 //	ingot gc [--dry-run]              remove from the image store what nothing needs
 //	ingot check [--read-data | --read-data-subset 10%]
+//	ingot backup FILE [--packs] | restore FILE
 //	ingot device list | show | adopt | settle | set | import | drives | destroyed | ready | dispose
 //	ingot role add | list
 //	ingot deploy DEVICE... --image NAME[@VERSION] | --role R [--name N]
@@ -22,10 +26,15 @@
 //	ingot boot log [MAC]
 //	ingot bench open | close | show
 //	ingot auto-deploy on | off | show
+//	ingot report holders | received | stale | licences | failures | days
+//	ingot licence list | set | remove | import | rules | map | unmap
+//	ingot receipt show | verify
+//	ingot audit [SUBJECT] | verify [--against RECEIPT...]
+//	ingot label print | file | show | set
 //	ingot version | completion SHELL | man FOLDER
 //
 // Every command but daemon speaks the JSON API: over DATA/ingot.sock when a daemon runs on the data folder,
-// else in its own process over the same handler. Data goes to stdout, progress and words to stderr. Acts that destroy
+// else in its own process over the same handler; with --server to a daemon on the network (remote.go). Data goes to stdout, progress and words to stderr. Acts that destroy
 // ask for the laptop's serial (consent.go). Root works in a data folder as its owner (owner.go).
 //
 // Exit codes: 0 done, 1 failed, 2 not understood, 3 done in part, or damage or a warning found. With
@@ -71,6 +80,8 @@ type app struct {
 	output   string // table, wide, json or name
 	quiet    bool   // no progress
 	revision uint64 // of the device as the person saw it; 0: as this command finds it
+
+	server, tokenFile, fingerprint string // of a server on the network; see remote.go
 }
 
 // partly is the error of a command that did only a part, or that found damage: exit code 3.
@@ -154,12 +165,20 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration file (default /etc/ingot/ingot.toml when it is there)")
 	root.PersistentFlags().StringVar(&a.data, "data", "", "data folder (default /var/lib/ingot)")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on stderr")
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.checkOutput(c) }
+	a.remoteFlags(root)
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := a.checkServer(c); err != nil {
+			return err
+		}
+		return a.checkOutput(c)
+	}
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has ours
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage{flagError(c, err)} })
-	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(), a.wipeCommand(), a.certCommand(),
+	root.AddCommand(a.daemonCommand(), a.firmwareCommand(), a.imageCommand(), a.peerCommand(), a.pushCommand(), a.deviceCommand(), a.roleCommand(), a.deployCommand(), a.captureCommand(), a.wipeCommand(), a.certCommand(),
 		a.jobCommand(), a.bootCommand(), a.benchCommand(), a.autoDeployCommand(), a.auditCommand(), a.versionCommand(),
-		a.gcCommand(), a.checkCommand("ingot check"), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
+		a.operatorCommand(), a.tokenCommand(),
+		a.reportCommand(), a.licenceCommand(), a.receiptCommand(), a.labelCommand(),
+		a.gcCommand(), a.checkCommand("ingot check"), a.backupCommand(), a.restoreCommand(), a.setupCommand(), a.doctorCommand(), a.configCommand(), a.completionCommand(), a.manCommand())
 	return root
 }
 

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
 		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise, "seed": seedRecords, "service-folder": serviceFolder,
-		"keep": keep,
+		"keep": keep, "receive": receive, "awaittext": awaitText,
 	}, Condition: func(cond string) (bool, error) {
 		if cond == "root" {
 			return os.Getuid() == 0, nil

@@ -16,6 +16,7 @@ import (
 	"ingot/cmd/ingot/internal/setup"
 	"ingot/imaging/job"
 	"ingot/pxe"
+	"ingot/store"
 )
 
 // sysNet is where Linux tells of its network adapters; serviceUser is whom the unit runs the daemon as.
@@ -39,6 +40,7 @@ type setupDone struct {
 	Data          string   `json:"data"`
 	Bundle        string   `json:"bundle"`  // built, kept, skipped or failed
 	Service       string   `json:"service"` // running, skipped or "no systemd"
+	First         bool     `json:"first"`   // nobody may sign in at the pages yet
 	Next          []string `json:"next"`
 }
 
@@ -103,6 +105,7 @@ func (a *app) setup(ctx context.Context, f setupFlags) error {
 	if done.Service, startErr = a.startService(ctx, cfg, f, done.Changed); startErr != nil {
 		return errors.Join(startErr, late)
 	}
+	done.First = done.Service == "running" && nobodySignsIn(ctx, cfg)
 	done.Next = nextSteps(done, a.config)
 	if err := a.tell(done, path, func() error { return a.tellSetup(done) }); err != nil {
 		return err
@@ -312,7 +315,20 @@ func nextSteps(done setupDone, config string) []string {
 	if done.Service != "running" {
 		out = append(out, ingot+"daemon")
 	}
+	if done.First {
+		out = append(out, ingot+"operator recover")
+	}
 	return append(out, ingot+"doctor", ingot+"bench open 4h")
+}
+
+// nobodySignsIn reports whether the daemon knows no operator yet: its first link is then asked for anew.
+func nobodySignsIn(ctx context.Context, cfg config) bool {
+	cl, err := dialDaemon(filepath.Join(cfg.Data, socketName))
+	if err != nil || cl == nil {
+		return false
+	}
+	all, err := get[[]store.OperatorView](ctx, cl, "operators")
+	return errors.Join(err, cl.close()) == nil && len(all) == 0
 }
 
 // tellSetup says what is set, and what only a person can decide.

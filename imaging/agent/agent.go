@@ -85,7 +85,7 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) work(ctx context.Context) error {
-	a.show(View{Word: "starting", Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: "Looking for the server."})
+	a.show(View{Word: job.WordStarting, Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: "Looking for the server."})
 	if err := a.introduce(ctx); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (a *Agent) introduce(ctx context.Context) error {
 	if err := a.Machine.Prepare(ctx, info); err != nil {
 		return err
 	}
-	a.show(View{Word: "checking the laptop", Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed})
+	a.show(View{Word: job.WordLooking, Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed})
 	hello, err := a.Machine.Describe(ctx)
 	if err != nil {
 		return fmt.Errorf("describe the laptop: %w", err)
@@ -156,7 +156,7 @@ func (a *Agent) introduce(ctx context.Context) error {
 
 // waiting shows the code and what a person needs to recognise the laptop by.
 func (a *Agent) waiting(h job.Hello, r job.HelloReply) {
-	v := View{Word: "waiting", Colour: Yellow, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Name: r.Name, Code: r.Code, Sentence: r.Say,
+	v := View{Word: job.WordWaiting, Colour: Yellow, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Name: r.Name, Code: r.Code, Sentence: r.Say,
 		Lines: []string{fmt.Sprintf("%s %s, serial %s", h.Facts.Manufacturer, h.Facts.Model, h.Facts.Serial)}}
 	for _, d := range h.Drives {
 		v.Lines = append(v.Lines, fmt.Sprintf("%s  %s  %d GB  serial %s", d.Path, d.Model, d.SizeBytes/1e9, d.Serial), "   health "+d.Health.String())
@@ -204,7 +204,7 @@ func (a *Agent) obey(ctx context.Context, n job.Next) error {
 // leave gives the laptop back to its own system.
 func (a *Agent) leave(ctx context.Context, say string) error {
 	a.Say("nothing to do, starting the laptop's own system")
-	a.show(View{Word: "nothing to do", Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: say})
+	a.show(View{Word: job.WordNothing, Colour: Grey, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: say})
 	a.toOwnDisk(ctx)
 	return a.end(a.Power.Reset())
 }
@@ -235,7 +235,7 @@ func (a *Agent) failed(err error, url string) {
 	w := f.Code.Words()
 	a.Log.Error().Err(err).Str("code", string(f.Code)).Msg("failed")
 	a.Say(fmt.Sprintf("failed %s %s", f.Code, printable(w.Sentence+" "+f.Fact)))
-	v := View{Word: "failed", Colour: Red, Name: a.board.Name, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: w.Sentence, Next: w.Next, Fault: f.Code, QR: url}
+	v := View{Word: job.WordFailed, Colour: Red, Name: a.board.Name, Bar: -1, Left: -1, SafeTo: UnplugAllowed, Sentence: w.Sentence, Next: w.Next, Fault: f.Code, QR: url}
 	if f.Fact != "" {
 		v.Lines = []string{f.Fact}
 	}

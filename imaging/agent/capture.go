@@ -20,8 +20,8 @@ import (
 // reading alone. Uploaded is reported from within read, when every chunk has been taken and the manifest is complete.
 // A capture that was cut off begins at the beginning: it reads again, and sends what the library lacks.
 var capturing = []phase{
-	{job.Claimed, "checking the laptop", (*deployment).inspect},
-	{job.Reading, "reading", (*deployment).read},
+	{job.Claimed, (*deployment).inspect},
+	{job.Reading, (*deployment).read},
 }
 
 // reading is how far a capture is.
@@ -83,7 +83,7 @@ func (d *deployment) waitsFor(f *job.Fault) {
 		return
 	}
 	w := f.Code.Words()
-	d.report.ask(&notice{word: "waiting", sentence: w.Sentence, next: w.Next, fault: f.Code, lines: []string{f.Fact, "It goes on by itself."}})
+	d.report.ask(&notice{word: job.WordWaiting, sentence: w.Sentence, next: w.Next, fault: f.Code, lines: []string{f.Fact, "It goes on by itself."}})
 }
 
 // sentList is the Manifests of a capture: a list in memory, which is sent to the daemon when it is complete.
@@ -140,7 +140,7 @@ func (l *sentList) PutManifest(f *os.File) (_ imaging.Digest, err error) {
 	if err := errors.Join(l.bounded(), d.source.drive.Unchanged()); err != nil {
 		return imaging.Digest{}, err
 	}
-	if err := d.enter(l.ctx, job.Uploaded, "finishing"); err != nil {
+	if err := d.enter(l.ctx, job.Uploaded); err != nil {
 		return imaging.Digest{}, err
 	}
 	for range mostRounds {

@@ -83,7 +83,7 @@ func (d *deployment) seen() *job.Found {
 // done shows the good end and does what the job says comes after it.
 func (a *Agent) done(ctx context.Context, d *deployment) error {
 	a.Say("done")
-	v := View{Word: "done", Colour: Green, Name: d.job.DeviceName, Bar: 1, Left: -1, SafeTo: NetworkFree, Lines: []string{subject(d.job)}}
+	v := View{Word: job.WordDone, Colour: Green, Name: d.job.DeviceName, Bar: 1, Left: -1, SafeTo: NetworkFree, Lines: []string{subject(d.job)}}
 	if r := d.source.recorded; r.Image != nil {
 		v.Lines, v.Sentence = []string{r.Image.String()}, "The drive is in the library; nothing on it has changed."
 		a.Say("captured as " + printable(r.Image.String()))

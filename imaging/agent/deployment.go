@@ -37,7 +37,6 @@ type deployment struct {
 // phase is one step. Its state is reported and acknowledged before do begins.
 type phase struct {
 	state job.State
-	word  string // for people
 	do    func(*deployment, context.Context) error
 }
 
@@ -47,13 +46,13 @@ var courses = map[job.Kind][]phase{job.Deploy: phases, job.Rename: renaming, job
 // phases is the deploy, in order. Flushed is reported from within write, between the last flush and the last
 // read-back; done is the Result.
 var phases = []phase{
-	{job.Claimed, "checking the laptop", (*deployment).prepare},
-	{job.Invalidated, "writing", (*deployment).invalidate},
-	{job.Writing, "writing", (*deployment).write},
-	{job.Verified, "naming", (*deployment).personalise},
-	{job.Personalised, "naming", (*deployment).release},
-	{job.Committing, "finishing", (*deployment).commit},
-	{job.Committed, "finishing", (*deployment).bootEntry},
+	{job.Claimed, (*deployment).prepare},
+	{job.Invalidated, (*deployment).invalidate},
+	{job.Writing, (*deployment).write},
+	{job.Verified, (*deployment).personalise},
+	{job.Personalised, (*deployment).release},
+	{job.Committing, (*deployment).commit},
+	{job.Committed, (*deployment).bootEntry},
 }
 
 // run goes through the phases. The error of a cancelled job is CodeCancelled. A job that is bound anew after a
@@ -70,7 +69,7 @@ func (d *deployment) run(parent context.Context, course []phase) error {
 	defer stop()
 	defer d.close()
 	for _, p := range course {
-		if err := d.enter(ctx, p.state, p.word); err != nil {
+		if err := d.enter(ctx, p.state); err != nil {
 			return err
 		}
 		if err := p.do(d, ctx); err != nil {
@@ -81,8 +80,8 @@ func (d *deployment) run(parent context.Context, course []phase) error {
 }
 
 // enter reports a state and waits until it is durable.
-func (d *deployment) enter(ctx context.Context, s job.State, word string) error {
-	if err := d.report.enter(ctx, s, word); err != nil {
+func (d *deployment) enter(ctx context.Context, s job.State) error {
+	if err := d.report.enter(ctx, s); err != nil {
 		return cause(ctx, err)
 	}
 	d.agent.Say("state " + string(s))
@@ -206,7 +205,7 @@ func (d *deployment) fresh() error {
 // write brings the content and its proof.
 func (d *deployment) write(ctx context.Context) error {
 	proof, err := disk.Restore{Disk: d.drive, Source: d.agent.Images, Manifest: d.manifest, Head: d.first, Progress: d.progress,
-		Flushed: func(ctx context.Context) error { return d.enter(ctx, job.Flushed, "checking") }}.Run(ctx)
+		Flushed: func(ctx context.Context) error { return d.enter(ctx, job.Flushed) }}.Run(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,10 @@ import (
 // read. A rename that was cut off begins at the beginning, like a deploy; the name is the last thing but one that is
 // written, so the laptop starts under the old name or the new one meanwhile.
 var renaming = []phase{
-	{job.Claimed, "checking the laptop", (*deployment).recognise},
-	{job.Verified, "naming", (*deployment).rename},
-	{job.Personalised, "naming", (*deployment).handBack},
-	{job.Committed, "finishing", (*deployment).bootEntry},
+	{job.Claimed, (*deployment).recognise},
+	{job.Verified, (*deployment).rename},
+	{job.Personalised, (*deployment).handBack},
+	{job.Committed, (*deployment).bootEntry},
 }
 
 // recognise proves that the drive holds the system that Ingot put there.

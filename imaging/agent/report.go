@@ -21,7 +21,6 @@ type reporter struct {
 	seq   uint64
 	over  bool // from committing on: the disk is finished, not cancelled
 	state job.State
-	word  string
 	asks  *notice   // shown instead of the state, while it waits for a person
 	acked time.Time // the daemon's last word that the job is still wanted
 	meter meter
@@ -58,7 +57,7 @@ var errStop = job.Faultf(job.CodeCancelled, "")
 
 // enter reports a state. A wish to cancel that comes with the acknowledgement means that the state was not
 // taken.
-func (r *reporter) enter(ctx context.Context, s job.State, word string) error {
+func (r *reporter) enter(ctx context.Context, s job.State) error {
 	r.mu.Lock()
 	r.seq++
 	r.over = r.over || !r.d.job.Kind.MayFollow(s, job.Cancelled)
@@ -78,7 +77,7 @@ func (r *reporter) enter(ctx context.Context, s job.State, word string) error {
 		return errStop
 	}
 	r.mu.Lock()
-	r.state, r.word = s, word
+	r.state = s
 	r.mu.Unlock()
 	r.show(time.Now())
 	return nil
@@ -142,11 +141,9 @@ func (r *reporter) show(now time.Time) job.Progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.d
-	p := job.Progress{Phase: r.word, SecondsLeft: -1, FetchedBytes: d.progress.Fetched.Load()}
-	v := View{Word: r.word, Colour: Blue, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: KeepPlugged, Lines: []string{subject(d.job)}}
-	if !d.job.Kind.Started(r.state) && r.state != job.Reading && r.state != job.Uploaded {
-		v.SafeTo = UnplugAllowed // while a drive is read it would do no harm, and cost the time
-	}
+	look := d.job.Kind.Look(r.state)
+	p := job.Progress{Phase: look.Word, SecondsLeft: -1, FetchedBytes: d.progress.Fetched.Load()}
+	v := View{Word: look.Word, Colour: look.Colour, Name: d.job.DeviceName, Bar: -1, Left: -1, SafeTo: look.SafeTo, Lines: []string{subject(d.job)}}
 	if n := r.asks; n != nil {
 		v.Word, v.Colour, v.Sentence, v.Next, v.Fault, v.Lines = n.word, Yellow, n.sentence, n.next, n.fault, append(v.Lines, n.lines...)
 		p.Say = n.word + ": " + n.sentence
@@ -190,7 +187,7 @@ func subject(j job.Job) string {
 func (r *reporter) tell(p job.Progress) {
 	if t := uint64(10 * fraction(p.DoneBytes, p.TotalBytes)); t > r.tenth {
 		r.tenth = t
-		r.d.agent.Say(fmt.Sprintf("%s %d%%", r.word, 10*t))
+		r.d.agent.Say(fmt.Sprintf("%s %d%%", r.d.job.Kind.Look(r.state).Word, 10*t))
 	}
 }
 

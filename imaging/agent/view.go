@@ -6,23 +6,24 @@ import (
 	"ingot/imaging/job"
 )
 
-// Colour is the colour of the whole screen: the one thing that is read from across the room.
-type Colour string
+// Colour is the colour of the whole screen: the one thing that is read from across the room. Colours and words are those
+// of the board: see job.Look.
+type Colour = job.Colour
 
 // Grey starts, Yellow wants a person, Blue works, Green is done, Red failed.
 const (
-	Grey   Colour = "grey"
-	Yellow Colour = "yellow"
-	Blue   Colour = "blue"
-	Green  Colour = "green"
-	Red    Colour = "red"
+	Grey   = job.Grey
+	Yellow = job.Yellow
+	Blue   = job.Blue
+	Green  = job.Green
+	Red    = job.Red
 )
 
 // What a person may do to the laptop just now.
 const (
-	KeepPlugged   = "Do not unplug."
-	NetworkFree   = "Safe to unplug the network."
-	UnplugAllowed = "Safe to unplug."
+	KeepPlugged   = job.KeepPlugged
+	NetworkFree   = job.NetworkFree
+	UnplugAllowed = job.UnplugAllowed
 )
 
 // View is everything that the screen shows. It is a plain value: a Screen that is given the same View twice

@@ -21,8 +21,8 @@ import (
 // the same time, each with a journal, a report and a certificate of its own. Nothing is done here before the daemon has
 // stored its certificate.
 var wiping = []phase{
-	{job.Claimed, "checking the laptop", (*deployment).prepareWipe},
-	{job.WipeBegun, "wiping", (*deployment).wipeDrives},
+	{job.Claimed, (*deployment).prepareWipe},
+	{job.WipeBegun, (*deployment).wipeDrives},
 }
 
 // WipePort is an open drive that is to be wiped.

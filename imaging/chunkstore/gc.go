@@ -46,6 +46,9 @@ type Swept struct {
 // one beside it is refused. After a kill at any moment the store is whole, and the next sweep removes the rest.
 func (s *Store) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	if !s.sweepMu.TryLock() {
+		if s.held.Load() {
+			return Swept{}, job.Faultf(job.CodeBusy, "A backup is being made; it needs what is in the image store.")
+		}
 		return Swept{}, job.Faultf(job.CodeBusy, "The image store is being cleared already.")
 	}
 	defer s.sweepMu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -52,7 +53,8 @@ type Store struct {
 	keep    keep        // what gc must spare
 	badMu   sync.Mutex  // one flush of the quarantine at a time
 	observe func(Event) // may be nil
-	sweepMu sync.Mutex  // one sweep at a time
+	sweepMu sync.Mutex  // one sweep at a time, and none while the store is held
+	held    atomic.Bool // by Hold
 }
 
 // place is where a chunk's head lies.

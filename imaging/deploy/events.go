@@ -247,6 +247,7 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 		return err
 	}
 	s.forget(j.AgentKey)
+	s.recent.add(j.ID, j.Ended)
 	s.log.Info().Str("job", string(j.ID)).Str("device", d.ID).Str("state", string(to)).Msg("job ended")
 	return tx.Audit("agent", string(to), d.ID, text)
 }

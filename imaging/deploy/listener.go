@@ -145,7 +145,12 @@ func (l *Listener) Listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tls.NewListener(&bounded{Listener: ln, slots: make(chan struct{}, maxConns), open: map[string]int{}}, l.TLS()), nil
+	return tls.NewListener(Bounded(ln, maxConns, maxConnsEach), l.TLS()), nil
+}
+
+// Bounded is a listener that takes at most so many connections at once, and of those at most each of one address.
+func Bounded(l net.Listener, all, each int) net.Listener {
+	return &bounded{Listener: l, slots: make(chan struct{}, all), each: each, open: map[string]int{}}
 }
 
 // maxConns bounds the connections at once, some forty for each of 50 laptops, and maxConnsEach those of one
@@ -160,6 +165,7 @@ const (
 type bounded struct {
 	net.Listener
 	slots chan struct{}
+	each  int
 
 	mu   sync.Mutex
 	open map[string]int // by address
@@ -189,7 +195,7 @@ func (b *bounded) enter(from net.Addr) (host string, ok bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open[host] >= maxConnsEach {
+	if b.open[host] >= b.each {
 		return host, false
 	}
 	b.open[host]++

@@ -269,7 +269,7 @@ func inUse(tx *store.Tx, d store.Device) (bool, error) {
 		return d.State == store.Deployed, nil
 	}
 	j, err := lastWriter(tx, d)
-	return j.Observed != nil || j.Reached == job.Committing || j.Reached == job.Committed, err
+	return mayStart(j), err
 }
 
 // allowed holds the rules about the device's state. Somebody's data is only overwritten when the operator

@@ -56,15 +56,9 @@ func (s *Service) ImportDevices(_ context.Context, operator string, list store.L
 		return tx.Audit(operator, "import", "devices", fmt.Sprintf("A list of %d laptops: %d new, %d filled in.", len(rows), out.Added, out.Filled))
 	})
 	if len(bad) > 0 {
-		return refused(bad), nil
+		return store.RefusedList(bad), nil
 	}
 	return out, err
-}
-
-func refused(bad []store.BadLine) store.Listed {
-	slices.SortStableFunc(bad, func(a, b store.BadLine) int { return a.Line - b.Line })
-	more := max(0, len(bad)-store.MaxBadLines)
-	return store.Listed{Bad: bad[:len(bad)-more], MoreBad: more}
 }
 
 // shelf is what is known already, by what a line may clash with.

@@ -44,7 +44,6 @@ type Config struct {
 	Certs        *cert.Signer // signs certificates; nil: nothing is wiped
 	Organisation string       // that stands on a certificate
 	Tool         string       // likewise: Ingot and its version
-	Seconds      Seconds      // nil: one person orders a wipe
 
 	Log       zerolog.Logger
 	Intake    func(disk uint64) Intake // takes in a captured drive of so many bytes; nil: nothing is captured
@@ -91,6 +90,8 @@ type Service struct {
 	intakes  map[job.ID]*intake          // of running captures
 	closed   bool                        // no capture is begun any more
 	closing  sync.WaitGroup              // intakes of captures that have ended
+
+	recent recent // jobs that ended lately, for the board
 }
 
 // New makes a Service over an open database.

@@ -267,8 +267,7 @@ func settledState(tx *store.Tx, d store.Device) (store.DeviceState, error) {
 func lastWriter(tx *store.Tx, d store.Device) (last store.Job, err error) {
 	jobs, err := tx.Jobs()
 	for _, j := range jobs {
-		wrote := j.Kind.Started(j.Reached) || j.Result != nil && j.Result.DiskTouched
-		if j.Kind == job.Deploy && j.Device == d.ID && wrote && j.Created.After(last.Created) {
+		if j.Device == d.ID && wrote(j) && j.Created.After(last.Created) {
 			last = j
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Service) Devices(context.Context) ([]store.DeviceView, error) {
 			}
 			out = append(out, v)
 		}
-		return nil
+		return markInUse(tx, out)
 	})
 	sort.SliceStable(out, func(i, j int) bool {
 		if a, b := rank(out[i]), rank(out[j]); a != b {
@@ -65,6 +65,9 @@ func (s *Service) Device(_ context.Context, ref string) (v store.DeviceView, err
 			return err
 		}
 		if v, err = s.view(tx, d, agents); err != nil {
+			return err
+		}
+		if v.InUse, err = inUse(tx, d); err != nil {
 			return err
 		}
 		v.Claims, v.Rivals, err = claims(tx, d)

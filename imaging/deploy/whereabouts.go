@@ -70,6 +70,7 @@ func (s *Service) Return(ctx context.Context, operator, ref string, r store.Retu
 			return err
 		}
 		r.By, r.Time, r.Was, r.Owner = operator, tx.Now(), d.State, d.Owner
+		r.Empty = d.Empty()
 		if err := d.Become(store.Returned, tx.Now()); err != nil {
 			return err
 		}

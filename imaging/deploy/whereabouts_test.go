@@ -229,3 +229,23 @@ func TestImagingAgainKeepsNameAndOwner(t *testing.T) {
 		t.Errorf("imaged again: %s, owner %q, %d deploys", d.State, d.Owner, d.Deploys)
 	}
 }
+
+// TestWhatWasEmptyComesBackEmpty: what was cleared or disposed of, and was lost and found after it however often, has
+// nothing of an owner on it; whoever says otherwise in an order is not believed. What was in use comes back as it was.
+func TestWhatWasEmptyComesBackEmpty(t *testing.T) {
+	ctx := context.Background()
+	for state, want := range map[store.DeviceState]bool{store.Disposed: true, store.Ready: true, store.Deployed: false, store.Failed: false} {
+		b := newBench(t)
+		b.inState(state)
+		for range 2 {
+			_, err := b.s.Lose(ctx, "anna", "LT-7", store.Loss{})
+			must(t, err)
+			b.clk.pass(time.Hour)
+			d, err := b.s.Return(ctx, "anna", "LT-7", store.Return{From: "the porter", Found: true, Empty: !want})
+			must(t, err)
+			if d.Empty() != want || d.Returned.Empty != want {
+				t.Errorf("%s, lost and found: empty %v, kept %v; want %v", state, d.Empty(), d.Returned.Empty, want)
+			}
+		}
+	}
+}

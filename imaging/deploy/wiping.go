@@ -14,10 +14,6 @@ import (
 	"ingot/store"
 )
 
-// Seconds decides whether a wipe needs a second person, and whether somebody may be it. first ordered it; second is empty
-// when it is asked whether there must be one. The error says why not.
-type Seconds func(tx *store.Tx, first string, firstRight store.Right, second string, secondRight store.Right) error
-
 // Wipe orders the drives of a device that came back to be wiped. Nothing of it ever goes by itself: a person typed the
 // serial, and where the site wants it a second one agrees.
 func (s *Service) Wipe(ctx context.Context, operator string, right store.Right, o store.WipeOrder) (store.JobView, error) {
@@ -47,7 +43,11 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 			return store.Job{}, err
 		}
 	}
-	w := &store.WipeWork{Order: o, Policy: policy, Drives: drives, Right: right, NeedsSecond: s.wantsSecond(tx, operator, right) != nil}
+	access, err := tx.AccessPolicy()
+	if err != nil {
+		return store.Job{}, err
+	}
+	w := &store.WipeWork{Order: o, Policy: policy, Drives: drives, Right: right, NeedsSecond: access.SecondPerson}
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Wipe, Device: d.ID, Operator: operator, Wipe: w, Created: tx.Now(), Serial: d.Serial, Told: d.Told,
 		UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: drives[0].Target, Rule: job.DriveNamed, DeviceName: d.Name, After: job.PowerOff,
@@ -157,14 +157,6 @@ func (s *Service) wouldFollow(tx *store.Tx, d store.Device, o store.Order) error
 	return errors.Join(s.whole(v), fits(v, target(drive)), suits(v, d, drive, o.DespiteHealth))
 }
 
-// wantsSecond says why a second person is needed; nil when none is.
-func (s *Service) wantsSecond(tx *store.Tx, operator string, right store.Right) error {
-	if s.cfg.Seconds == nil {
-		return nil
-	}
-	return s.cfg.Seconds(tx, operator, right, "", store.Right(""))
-}
-
 // AgreeWipe is the second person's word. The serial is typed once more: who agrees has looked at the laptop.
 func (s *Service) AgreeWipe(ctx context.Context, operator string, right store.Right, id job.ID, confirm string) (store.JobView, error) {
 	_, err := s.once(ctx, operator, "agree", []any{id, confirm}, func(tx *store.Tx) (string, error) {
@@ -185,7 +177,8 @@ func (s *Service) AgreeWipe(ctx context.Context, operator string, right store.Ri
 		if err := typedSerial(d, confirm); err != nil {
 			return "", err
 		}
-		if err := s.cfg.Seconds(tx, j.Operator, j.Wipe.Right, operator, right); err != nil {
+		asked := store.AccessPolicy{SecondPerson: true} // as it was when it was ordered, whatever the site wants now
+		if err := asked.CheckSecondPerson(store.Person{Name: j.Operator, Right: j.Wipe.Right}, store.Person{Name: operator, Right: right}); err != nil {
 			return "", err
 		}
 		w := *j.Wipe

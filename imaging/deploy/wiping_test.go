@@ -426,18 +426,7 @@ func TestAPowerLossIsSettledByTheNextStart(t *testing.T) {
 // TestAWipeWaitsForASecondPerson where the site wants one.
 func TestAWipeWaitsForASecondPerson(t *testing.T) {
 	b := wipeBench(t)
-	tune := b.tune
-	b.stop()
-	b.tune = func(c *deploy.Config) {
-		tune(c)
-		c.Seconds = func(_ *store.Tx, first string, _ store.Right, second string, right store.Right) error {
-			if second == "" || first == second || !right.Covers(store.Technician) {
-				return job.Faultf(job.CodePolicy, "%s and %s.", first, second)
-			}
-			return nil
-		}
-	}
-	b.start()
+	b.update(func(tx *store.Tx) error { return tx.SetAccessPolicy(store.AccessPolicy{SecondPerson: true}, "boss") })
 	hdd := disk("WD-ONE00001")
 	l := b.returned("PF3ABC12", "SALES-017", hdd)
 	v, err := b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12"})
@@ -449,9 +438,14 @@ func TestAWipeWaitsForASecondPerson(t *testing.T) {
 	}
 	ctx := context.Background()
 	_, err = b.s.AgreeWipe(ctx, "anna", store.Technician, v.ID, "PF3ABC12")
-	wantCode(t, "the same person", err, job.CodePolicy)
+	wantCode(t, "the same person", err, job.CodeSecondPerson)
 	_, err = b.s.AgreeWipe(ctx, "otto", store.Viewer, v.ID, "PF3ABC12")
-	wantCode(t, "a viewer", err, job.CodePolicy)
+	wantCode(t, "a viewer", err, job.CodeSecondPerson)
+	_, err = b.s.AgreeWipe(ctx, "otto/script", store.Technician, v.ID, "PF3ABC12")
+	wantCode(t, "a program", err, job.CodeSecondPerson)
+	b.update(func(tx *store.Tx) error { return tx.SetAccessPolicy(store.AccessPolicy{}, "boss") })
+	_, err = b.s.AgreeWipe(ctx, "anna", store.Technician, v.ID, "PF3ABC12")
+	wantCode(t, "the same person, after the policy was changed", err, job.CodeSecondPerson)
 	_, err = b.s.AgreeWipe(ctx, "otto", store.Technician, v.ID, "PF3ABC13")
 	wantCode(t, "a wrong serial", err, job.CodeWrongSerial)
 	_, err = b.s.AgreeWipe(ctx, "otto", store.Technician, v.ID, "PF3ABC12")

@@ -174,6 +174,45 @@ const (
 	CodeUnsettled     Code = "E795"
 	CodeDriveOwes     Code = "E796"
 	CodeNotWiped      Code = "E797"
+	// Reports, receipts, labels
+	CodeLicence Code = "E745"
+	CodeReceipt Code = "E746"
+	CodeLabel   Code = "E747"
+	CodePrinter Code = "E748"
+	// The pages
+	CodeSearch  Code = "E740"
+	CodeTyped   Code = "E741"
+	CodeScanned Code = "E742"
+	CodeCrowd   Code = "E743"
+	CodeNobody  Code = "E744"
+	// The server's own backup, and the command line from afar
+	CodePassphrase  Code = "E760"
+	CodeBackupFile  Code = "E761"
+	CodeNotEmpty    Code = "E762"
+	CodeOnServer    Code = "E763"
+	CodeCertificate Code = "E764"
+	// Signing in at the pages
+	CodeSignIn       Code = "E730"
+	CodeLockedOut    Code = "E731"
+	CodeManySignIns  Code = "E732"
+	CodeSignedOut    Code = "E733"
+	CodeLink         Code = "E734"
+	CodePassword     Code = "E735"
+	CodeIdentity     Code = "E736"
+	CodeProvider     Code = "E737"
+	CodeCrossSite    Code = "E738"
+	CodeSecondPerson Code = "E739"
+	// Telling asset registers and webhooks
+	CodePushSilent   Code = "E750"
+	CodePushRefused  Code = "E751"
+	CodePushSaid     Code = "E752"
+	CodePushUnkept   Code = "E753"
+	CodePushAbsent   Code = "E754"
+	CodePushConflict Code = "E755"
+	CodePushBusy     Code = "E756"
+	CodePushAddress  Code = "E757"
+	CodePushGone     Code = "E758"
+	CodePushAnswer   Code = "E759"
 )
 
 // words is the one table of DESIGN.md section 7.
@@ -331,4 +370,38 @@ var words = map[Code]Words{
 	CodeUnsettled:     {"A wipe was begun, and it is not known how it ended.", "Start the laptop from the network again: the drive's own log settles it. If it stays, wipe it again."},
 	CodeDriveOwes:     {"A drive in this laptop came from another one and still holds what was on it.", "Put it back and wipe it there, or take it out and record its end: \"ingot device destroyed\"."},
 	CodeNotWiped:      {"Not every drive was wiped.", "Read which, and why; then wipe again, or record that drive as destroyed: \"ingot device destroyed\"."},
+	CodeLicence:       {"That cannot be kept among the licences.", "Read the reason and enter it again; \"ingot licence list\" and \"ingot licence rules\" show what there is."},
+	CodeReceipt:       {"The receipt does not hold.", "Ask for it again where it comes from; if that one does not hold either, keep both and have the records of the server looked at."},
+	CodeLabel:         {"That cannot stand on a label.", "Read the reason and set the labels again."},
+	CodePrinter:       {"The label printer does not take the labels.", "Check that it is on, has labels and is reached on the network; or download them as a file, or print them as a sheet."},
+	CodeSearch:        {"That search is not understood.", "Change it; the list of words is beside the box."},
+	CodeTyped:         {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
+	CodeScanned:       {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
+	CodeCrowd:         {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
+	CodeNobody:        {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
+	CodePassphrase:    {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
+	CodeBackupFile:    {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
+	CodeNotEmpty:      {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
+	CodeOnServer:      {"That works on the server itself only.", "Run it there, without --server."},
+	CodeCertificate:   {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
+	CodeSignIn:        {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
+	CodeLockedOut:     {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
+	CodeManySignIns:   {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},
+	CodeSignedOut:     {"You are not signed in, or not any more.", "Sign in. A program shows a token: \"ingot token add --help\"."},
+	CodeLink:          {"This link was used already, or its time is over.", "Get a new one on the server: \"sudo ingot operator recover\"."},
+	CodePassword:      {"That password is too easy to guess.", "Use at least 12 characters that nobody would think of; four words that do not belong together will do."},
+	CodeIdentity:      {"The sign-in service knows you, but this Ingot does not let you in.", "Ask an administrator which groups may sign in, and whether your name belongs to somebody else here."},
+	CodeProvider:      {"The sign-in service did not answer as it should.", "Try again, or sign in with a name and a password of Ingot's own."},
+	CodeCrossSite:     {"That was sent by another web site.", "Open Ingot's own page and do it there."},
+	CodeSecondPerson:  {"A second person has to agree to this.", "Let another technician look at it and agree under a name of his own."},
+	CodePushSilent:    {"The asset register or webhook receiver does not answer.", "Nothing is lost: it is tried again by itself. If it stays, check its address and the network, then run \"ingot push test NAME\"."},
+	CodePushRefused:   {"The asset register or webhook receiver does not let Ingot in.", "Make a new token there and set it with \"ingot push register\"; at a webhook compare the secret."},
+	CodePushSaid:      {"The asset register refused what Ingot wrote.", "Put right what it names, there or in the choices of \"ingot push register\", then run \"ingot push retry NAME\"."},
+	CodePushUnkept:    {"The asset register said that it saved something, and did not.", "Look at that asset there: the field may not belong to its model, be encrypted, or be locked. Then run \"ingot push retry NAME\"."},
+	CodePushAbsent:    {"The asset register does not know this device.", "Enter it there with this serial, or let Ingot do it: \"ingot push register --create\". Then run \"ingot push retry NAME\"."},
+	CodePushConflict:  {"The asset register and Ingot do not agree on which one is meant.", "Put it right where it is wrong, then run \"ingot push retry NAME\"."},
+	CodePushBusy:      {"The asset register or webhook receiver asks Ingot to wait.", "Nothing is to be done: it is tried again when it said."},
+	CodePushAddress:   {"Ingot does not send to this address.", "Use an https address of another machine; what lies on this server itself is named in ingot.toml (push.allow)."},
+	CodePushGone:      {"The receiver of this webhook wants no more messages.", "Remove it: \"ingot push remove NAME\". If that was a mistake there, \"ingot push retry NAME\" goes on where it stopped."},
+	CodePushAnswer:    {"What answers at this address is no asset register and no webhook receiver.", "Check the address and the token, then run \"ingot push test NAME\"."},
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +58,12 @@ func (e *Env) daemonOn(data string, flags ...string) *Daemon {
 		"daemon", "--interface", lab.Bridge, "--advertise", lab.ServerIP, "--countdown", "3s"}, flags...)}
 	e.daemons = append(e.daemons, d)
 	return d
+}
+
+// LocalDaemon is a daemon beside the lab: it answers on this host alone, under a configuration file, and needs no rights.
+// What it prints goes to a file in dir. The caller starts and stops it.
+func LocalDaemon(bin, dir, config, data string) *Daemon {
+	return &Daemon{Data: data, env: &Env{Dir: dir, Bin: bin, Out: io.Discard}, argv: []string{filepath.Join(bin, "ingot"), "--config", config, "--data", data, "daemon"}}
 }
 
 // Start starts the daemon, for the first time or again, and waits until it is ready.

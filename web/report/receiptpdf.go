@@ -1,0 +1,137 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/go-pdf/fpdf"
+	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/gofont/goregular"
+)
+
+// Measures of a page in millimetres.
+const (
+	pdfMargin = 20.0
+	pdfWidth  = 210 - 2*pdfMargin
+	pdfLabel  = 36.0 // width of a line's label
+	pdfQR     = 32.0
+	pdfLine   = 5.2
+)
+
+// PDF is a receipt on paper. It is a picture: the proof is the signed file, and the QR code leads to the page that
+// checks it, at link. The same receipt gives the same bytes.
+func (r Receipt) PDF(signed SignedReceipt, link string, zone *time.Location) ([]byte, error) {
+	f := fpdf.New("P", "mm", "A4", "")
+	f.SetCreationDate(r.Issued)
+	f.SetModificationDate(r.Issued)
+	f.SetCatalogSort(true)
+	f.SetTitle("Receipt of "+paper(r.Device.Serial), true)
+	f.SetCreator("Ingot", true)
+	f.SetMargins(pdfMargin, pdfMargin, pdfMargin)
+	f.SetAutoPageBreak(true, pdfMargin)
+	f.AddUTF8FontFromBytes("go", "", goregular.TTF) // the fonts that PDF knows by itself have no Cyrillic, no Greek, no Polish
+	f.AddUTF8FontFromBytes("go", "B", gobold.TTF)
+	f.AddPage()
+	if err := pdfHead(f, r, link); err != nil {
+		return nil, err
+	}
+	for _, s := range r.Sections(signed, zone) {
+		pdfSection(f, s)
+	}
+	f.Ln(3)
+	f.SetFont("go", "", 8)
+	f.SetTextColor(90, 90, 90)
+	f.MultiCell(0, 4, paper("This page is a picture of the signed receipt. To check it: \"ingot receipt verify FILE\" with the file, or the address in the code."), "", "L", false)
+	var b bytes.Buffer
+	if err := f.Output(&b); err != nil {
+		return nil, fmt.Errorf("make receipt as PDF: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func pdfHead(f *fpdf.Fpdf, r Receipt, link string) error {
+	if err := pdfCode(f, link, pdfMargin+pdfWidth-pdfQR, pdfMargin); err != nil {
+		return err
+	}
+	f.SetFont("go", "B", 20)
+	f.CellFormat(pdfWidth-pdfQR, 10, "Receipt", "", 1, "L", false, 0, "")
+	f.SetFont("go", "B", 13)
+	f.MultiCell(pdfWidth-pdfQR-4, 7, paper(strings.TrimSpace(r.Device.Name+"  "+r.Device.Serial)), "", "L", false)
+	f.SetFont("go", "", 11)
+	f.MultiCell(pdfWidth-pdfQR-4, 6, paper("received "+r.Deployment.Image.String()), "", "L", false)
+	f.SetY(max(f.GetY(), pdfMargin+pdfQR) + 4)
+	return nil
+}
+
+// pdfCode draws a QR code as small squares, so that it is sharp on any printer.
+func pdfCode(f *fpdf.Fpdf, text string, x, y float64) error {
+	if text == "" {
+		return nil
+	}
+	code, err := Code(text, true)
+	if err != nil {
+		return err
+	}
+	side := pdfQR / float64(len(code))
+	f.SetFillColor(0, 0, 0)
+	for row := range code {
+		for from := 0; from < len(code); from++ {
+			to := from
+			for to < len(code) && code[row][to] {
+				to++
+			}
+			if to > from {
+				f.Rect(x+float64(from)*side, y+float64(row)*side, float64(to-from)*side, side, "F")
+				from = to
+			}
+		}
+	}
+	return nil
+}
+
+func pdfSection(f *fpdf.Fpdf, s Section) {
+	f.SetTextColor(0, 0, 0)
+	f.SetFont("go", "B", 11)
+	f.CellFormat(0, 8, s.Title, "B", 1, "L", false, 0, "")
+	f.Ln(1)
+	for _, l := range s.Lines {
+		f.SetFont("go", "", 9)
+		f.SetTextColor(90, 90, 90)
+		f.CellFormat(pdfLabel, pdfLine, l.Label, "", 0, "L", false, 0, "")
+		f.SetTextColor(0, 0, 0)
+		f.MultiCell(pdfWidth-pdfLabel, pdfLine, paper(l.Text), "", "L", false)
+	}
+	f.Ln(2)
+}
+
+// maxPaper bounds one text on paper, in characters: the signed file has all of it.
+const maxPaper = 400
+
+// paper makes a text that the font can show: a letter that it has not becomes its number, what steers is left out.
+func paper(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n++; n > maxPaper {
+			b.WriteString(" (cut: see the file)")
+			break
+		}
+		switch {
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
+			b.WriteByte('?')
+		case inFont(r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "[U+%04X]", r)
+		}
+	}
+	return b.String()
+}
+
+// inFont reports whether the Go fonts have a letter: Latin, Greek, Cyrillic, and common signs (WGL4).
+func inFont(r rune) bool {
+	return r >= 0x20 && r < 0x180 || r >= 0x384 && r < 0x3cf || r >= 0x400 && r < 0x460 || r >= 0x2010 && r < 0x2027 || r == 0x20ac || r == 0x2122
+}
