@@ -43,13 +43,15 @@ const (
 	senseReturnN = 14
 )
 
-// CDB wraps the command. COUNT is the number of sectors when data moves, so the caller's Count is kept only without.
+// CDB wraps the command. COUNT is the number of sectors when data moves, so the caller's Count is kept only without. A
+// command that reads asks for no registers: its data is the answer, and an AHCI adapter leaves "data requested" in the
+// status of a read that ended well, which the kernel then takes for a failure.
 func (t Taskfile) CDB() [16]byte {
 	count := t.Count
 	c := [16]byte{0: ataPass16, 1: protoNoData, 2: ckCond}
 	switch t.Move {
 	case FromDrive:
-		c[1], c[2] = protoPIOIn, ckCond|fromDrive|inBlocks|lengthCount
+		c[1], c[2] = protoPIOIn, fromDrive|inBlocks|lengthCount
 	case ToDrive:
 		c[1], c[2] = protoPIOOut, ckCond|inBlocks|lengthCount
 	}
@@ -73,6 +75,14 @@ func (t Taskfile) SCSI() SCSI {
 	return SCSI{CDB: cdb[:], Move: t.Move, Data: t.Data, Timeout: t.Timeout}
 }
 
+// Registers gives what the drive answered. One that read needs none when it ended well.
+func (t Taskfile) Registers(r SCSIReply) (Registers, error) {
+	if t.Move == FromDrive && r.Status == scsiGood && r.Reached() == nil {
+		return Registers{Status: ataReady}, nil
+	}
+	return r.Registers()
+}
+
 // Registers are a drive's registers after a command.
 type Registers struct {
 	Status uint8
@@ -86,6 +96,7 @@ type Registers struct {
 const (
 	ataErr   = 1 << 0
 	ataFault = 1 << 5
+	ataReady = 1 << 6
 	ataAbort = 1 << 2
 )
 
@@ -133,12 +144,22 @@ func inDescriptor(list []byte) (Registers, bool) {
 	return Registers{}, false
 }
 
-// inFixed reads INFORMATION and COMMAND-SPECIFIC INFORMATION, which have no room for the upper halves.
+// inFixed reads INFORMATION and COMMAND-SPECIFIC INFORMATION, which have no room for the upper halves. A command that the
+// drive aborted comes without the code that says that there are registers. Linux before 6.11 puts them eight bytes too far
+// back, where the two upper bytes of the LBA do not fit either.
 func inFixed(s []byte) (Registers, bool) {
-	if len(s) < 14 || s[12] != 0x00 || s[13] != 0x1d { // ATA PASS-THROUGH INFORMATION AVAILABLE
+	const senseAborted = 0x0b
+	if len(s) < 14 {
 		return Registers{}, false
 	}
-	r := Registers{Error: s[3], Status: s[4], Count: uint16(s[6]), LBA: uint64(s[9]) | uint64(s[10])<<8 | uint64(s[11])<<16}
-	r.Narrow = s[8]&0x60 != 0 // COUNT UPPER NONZERO, LBA UPPER NONZERO
-	return r, true
+	told, aborted := s[12] == 0x00 && s[13] == 0x1d, s[2]&0x0f == senseAborted
+	switch {
+	case told, aborted && s[4] != 0:
+		r := Registers{Error: s[3], Status: s[4], Count: uint16(s[6]), LBA: uint64(s[9]) | uint64(s[10])<<8 | uint64(s[11])<<16}
+		r.Narrow = s[8]&0x60 != 0 // COUNT UPPER NONZERO, LBA UPPER NONZERO
+		return r, true
+	case aborted && len(s) >= 18 && s[3] == 0 && s[9]&(ataReady|ataErr) != 0:
+		return Registers{Error: s[8], Status: s[9], Count: uint16(s[11]), LBA: uint64(s[17]), Narrow: true}, true
+	}
+	return Registers{}, false
 }

@@ -22,7 +22,7 @@ func TestAnATACommandIsWrappedByteForByte(t *testing.T) {
 		want [16]byte
 	}{
 		"IDENTIFY DEVICE": {passthru.Taskfile{Command: 0xec, Count: 1, Move: passthru.FromDrive, Data: sector},
-			[16]byte{0x85, 0x08, 0x2e, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xec, 0}},
+			[16]byte{0x85, 0x08, 0x0e, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xec, 0}},
 		"SMART RETURN STATUS": {passthru.Taskfile{Command: 0xb0, Feature: 0xda, LBA: 0xc24f00},
 			[16]byte{0x85, 0x06, 0x20, 0, 0xda, 0, 0, 0, 0, 0, 0x4f, 0, 0xc2, 0, 0xb0, 0}},
 		"SECURITY ERASE UNIT": {passthru.Taskfile{Command: 0xf4, Device: 0x40, Move: passthru.ToDrive, Data: sector},
@@ -54,6 +54,10 @@ func TestSenseDataBringsTheRegistersBack(t *testing.T) {
 		"fixed":                    {[]byte{0x70, 0, 1, 4, 0x51, 0xa0, 7, 10, 0, 0x11, 0x12, 0x13, 0, 0x1d, 0, 0, 0, 0}, passthru.Registers{Status: 0x51, Error: 4, Count: 7, LBA: 0x131211}, true},
 		"fixed, upper half lost":   {[]byte{0x70, 0, 1, 0, 0x50, 0xa0, 7, 10, 0x40, 0, 0, 0, 0, 0x1d, 0, 0, 0, 0}, passthru.Registers{Status: 0x50, Count: 7, Narrow: true}, true},
 		"fixed, of something else": {[]byte{0x70, 0, 5, 0, 0x50, 0, 0, 10, 0, 0, 0x4f, 0xc2, 0x20, 0, 0, 0, 0, 0}, passthru.Registers{}, false},
+		"fixed, aborted":           {[]byte{0x70, 0, 0x0b, 4, 0x51, 0xa0, 7, 10, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}, passthru.Registers{Status: 0x51, Error: 4, Count: 7, LBA: 1}, true},
+		"aborted, of Linux 6.1":    {[]byte{0x70, 0, 0x0b, 0, 0, 0, 0, 10, 4, 0x51, 0xa0, 7, 0, 0, 0, 0, 0x80, 1}, passthru.Registers{Status: 0x51, Error: 4, Count: 7, LBA: 1, Narrow: true}, true},
+		"aborted, nothing told":    {[]byte{0x70, 0, 0x0b, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, passthru.Registers{}, false},
+		"refused by the adapter":   {[]byte{0x70, 0, 5, 0, 0, 0, 0, 10, 4, 0x51, 0xa0, 7, 0x20, 0, 0, 0, 0, 1}, passthru.Registers{}, false},
 		"cut off":                  {desc(1)[:20], passthru.Registers{}, false},
 		"too long a descriptor":    {[]byte{0x72, 0, 0, 0, 0, 0, 0, 4, 9, 200, 0, 0}, passthru.Registers{}, false},
 		"nothing":                  {nil, passthru.Registers{}, false},
@@ -63,6 +67,16 @@ func TestSenseDataBringsTheRegistersBack(t *testing.T) {
 				t.Errorf("ParseSense = %+v, %t; want %+v, %t", got, ok, c.want, c.ok)
 			}
 		})
+	}
+	read := passthru.Taskfile{Command: 0xec, Move: passthru.FromDrive}
+	if r, err := read.Registers(passthru.SCSIReply{}); err != nil || !r.OK() {
+		t.Errorf("a read that ended well: %v, %v", r, err)
+	}
+	if _, err := (passthru.Taskfile{Command: 0xb4}).Registers(passthru.SCSIReply{}); err == nil {
+		t.Error("a command without data ended well, and nobody knows how the drive answered")
+	}
+	if _, err := read.Registers(passthru.SCSIReply{Host: 3}); err == nil {
+		t.Error("a read that never reached the drive ended well")
 	}
 	if r := (passthru.Registers{Status: 0x51, Error: 4}); r.OK() || !r.Aborted() {
 		t.Error("an abort is not seen")

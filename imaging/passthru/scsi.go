@@ -46,7 +46,7 @@ func (r SCSIReply) Registers() (Registers, error) {
 	}
 	regs, ok := ParseSense(r.Sense)
 	if !ok {
-		return Registers{}, fmt.Errorf("no registers came back (SCSI status %#x, %d bytes of sense)", r.Status, len(r.Sense))
+		return Registers{}, fmt.Errorf("no registers came back (SCSI status %#x, sense % x)", r.Status, r.Sense)
 	}
 	return regs, nil
 }

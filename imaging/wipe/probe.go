@@ -193,7 +193,7 @@ func ataCommand(p Port, t passthru.Taskfile) (passthru.Registers, error) {
 	if err != nil {
 		return passthru.Registers{}, err
 	}
-	return r.Registers()
+	return t.Registers(r)
 }
 
 func readATASanitize(p Port) (ATASanitizeStatus, error) {

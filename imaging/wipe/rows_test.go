@@ -152,6 +152,7 @@ func TestATASanitizeOfFlash(t *testing.T) {
 		"refused: SANITIZE frozen, Security too":      {func(d *wipetest.ATA) { d.SanFrozen, d.Frozen = true, true }, wipe.Refused, wipe.CauseFrozen, "", ""},
 		"refused: aborted, nothing else":              {func(d *wipetest.ATA) { d.Sanitizes = 0x3000; d.Supported = false; d.Sanitizes = 0x1000 }, wipe.Refused, wipe.CauseUnsupported, "", ""},
 		"refused: locked by an ATA password":          {func(d *wipetest.ATA) { d.Enabled, d.Locked = true, true }, wipe.Refused, wipe.CauseLocked, "", ""},
+		"failed: the drive says so, to Linux 6.1":     {func(d *wipetest.ATA) { d.Fails, d.Linux = true, true }, wipe.Failed, wipe.CauseDriveFailed, "", ""},
 		"failed: the drive says so":                   {func(d *wipetest.ATA) { d.Fails = true }, wipe.Failed, wipe.CauseDriveFailed, "", ""},
 		"failed: success, and all data kept":          {func(d *wipetest.ATA) { d.Keeps = 1000 }, wipe.Failed, wipe.CauseStillThere, "", ""},
 		"indeterminate: an old success, none is seen": {func(d *wipetest.ATA) { d.SanSucceeded, d.Ignores = true, true }, wipe.Indeterminate, wipe.CauseOldResult, "", ""},
@@ -181,7 +182,8 @@ func TestATAAnswersThatCannotBeReadAreNoSanitize(t *testing.T) {
 	}
 	t.Run("no registers come back at all", func(t *testing.T) {
 		w, _ := ataWorld(t, 1, func(d *wipetest.ATA) { d.NoSense = true })
-		want(t, w.wipe(), wipe.Refused, wipe.CauseNoAnswer, "", "")
+		w.order.Policy = only()
+		want(t, w.wipe(), wipe.Refused, wipe.CauseUnsupported, "", "")
 	})
 }
 

@@ -40,6 +40,7 @@ type ATA struct {
 	Aborts       map[uint8]bool // commands
 	Silent       map[uint8]bool // commands whose answer is lost
 	Fixed        bool           // sense data in the fixed format, without the upper halves
+	Linux        bool           // what the drive aborts comes as Linux 6.1 tells it
 	NoSense      bool           // no registers come back
 	Ignores      bool           // takes a sanitize and does nothing
 	Stalls       bool
@@ -108,7 +109,14 @@ func (d *ATA) SCSI(c passthru.SCSI) (passthru.SCSIReply, error) {
 		d.StatusFails = max(-1, d.StatusFails-1)
 		return passthru.SCSIReply{}, errors.New("input/output error")
 	}
-	return d.sense(d.do(t), wide), nil
+	regs := d.do(t)
+	switch failed := regs.status&0x21 != 0; {
+	case !failed && b[2]&0x20 == 0: // CK_COND clear: nothing comes back of what ended well
+		return passthru.SCSIReply{}, nil
+	case failed && d.Linux && !d.NoSense:
+		return passthru.SCSIReply{Status: 2, Driver: 8, Sense: []byte{0x70, 0, 0x0b, 0, 0, 0, 0, 10, regs.err, regs.status, 0, byte(regs.count), 0, 0, 0, 0, 0x80, byte(regs.lba)}}, nil
+	}
+	return d.sense(regs, wide), nil
 }
 
 // regs are what the drive answers.
