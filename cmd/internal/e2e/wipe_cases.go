@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -295,6 +297,9 @@ func wipesThenDeploys(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
+	if err := importHalting(ctx, e, small.d); err != nil {
+		return err
+	}
 	l := wipeLaptop(lab.BIOS, platter("WDLAB0003"))
 	l.Drives[0].Size = smallDrive
 	x, err := cameBack(ctx, e, small.d, l)
@@ -304,7 +309,7 @@ func wipesThenDeploys(ctx context.Context, e *Env) error {
 	if _, err := x.d.CLI(ctx, "deploy", l.Serial, "--image", "small", "--no-personalise"); !refusedWith(err, job.CodeReturned) {
 		return fmt.Errorf("an image onto a returned laptop: %v; want %s", err, job.CodeReturned)
 	}
-	if err := x.orders(ctx, "--then-image", "small", "--then-no-personalise"); err != nil {
+	if err := x.orders(ctx, "--then-image", "halts", "--then-no-personalise"); err != nil {
 		return err
 	}
 	j, err := x.ends(ctx, e)
@@ -326,6 +331,24 @@ func wipesThenDeploys(ctx context.Context, e *Env) error {
 		return fmt.Errorf("%w: %v", err, next.Fault)
 	}
 	return checks(x.nothingLeft(e), x.eachBy(ctx, e, map[string]wipe.Technique{"WDLAB0003": wipe.Overwrite}))
+}
+
+// importHalting imports an image with boot code that does nothing: the firmware starts it, and there it stays.
+func importHalting(ctx context.Context, e *Env, d *Daemon) error {
+	file := filepath.Join(e.Dir, "halts.raw")
+	if err := makeDisk(ctx, file, smallImage, 32, 2); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte{0xfa, 0xf4, 0xeb, 0xfd}, 0) // cli; hlt; jmp to the hlt
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	_, err = d.CLI(ctx, "image", "import", file, "--image", "halts", "--label", "1", "--note", "made by the lab", "--release")
+	return err
 }
 
 func wipeLosesPower(ctx context.Context, e *Env) error {
@@ -355,7 +378,7 @@ func wipeLosesPower(ctx context.Context, e *Env) error {
 		return err
 	}
 	files, err := x.exported(ctx, e)
-	if err := checks(err, same("the job of the wipe that was cut off", j.State, job.Indeterminate), same("the device", dev.State, store.Returned),
+	if err := checks(err, same("the job of the wipe that was cut off", j.State, job.Failed), that(j.Fault != nil && j.Fault.Code == job.CodeWipeInterrupted, "it says %v; want %s", j.Fault, job.CodeWipeInterrupted), same("the device", dev.State, store.Returned),
 		same("certificates", len(files), 0), x.run.Kill()); err != nil {
 		return fmt.Errorf("%w: %v", err, j.Fault)
 	}
