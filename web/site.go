@@ -54,11 +54,11 @@ func (s *Site) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.headers(w.Header())
 		w = &paced{w, http.NewResponseController(w), cmp.Or(s.WriteTime, writeTime)}
-		if err := checkRequest(r); err != nil {
-			s.API.fail(w, r, err)
+		who, grant, err := s.identify(r)
+		if bad := checkRequest(r); bad != nil {
+			s.API.fail(w, r.WithContext(WithActor(r.Context(), who)), bad)
 			return
 		}
-		who, grant, err := s.identify(r)
 		open := rs.isOpen(r)
 		switch {
 		case cross.Check(r) != nil:
