@@ -389,6 +389,10 @@ func TestClientsThatAreSlow(t *testing.T) {
 	drip("a head that does not end", "GET / HTTP/1.1\r\nHost: x\r\n", "A: b\r\n")
 	drip("nothing at all", "", "")
 	drip("a stranger's body that does not end", "POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 4000\r\n\r\nname=", "a")
+	drip("a stranger's body where nothing is open", "POST /api/v1/bench HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n", "a")
+	drip("a body behind a path that is none", "POST /a\\b HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n", "a")
+	drip("a body of another site's form", "POST /operators HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\nCookie: __Host-ingot="+anna.cookie()+"\r\nContent-Length: 4000\r\n\r\n", "a")
+	drip("a body that is announced too big", "POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n", "a")
 	drip("an operator's body that does not end", "POST /api/v1/bench HTTP/1.1\r\nHost: x\r\nCookie: __Host-ingot="+anna.cookie()+"\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n")
 }
 
