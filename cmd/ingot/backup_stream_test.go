@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -58,5 +57,5 @@ func TestABackupOfALargeStoreStreams(t *testing.T) {
 	if out.bytes < large || out.held == 0 || out.held > 64<<20 {
 		t.Errorf("%d bytes came; halfway %d MB were held", out.bytes, out.held>>20)
 	}
-	t.Log(fmt.Sprintf("%d MB came; halfway %d MB were held", out.bytes>>20, out.held>>20))
+	t.Logf("%d MB came; halfway %d MB were held", out.bytes>>20, out.held>>20)
 }
