@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ type schemas struct{ defs map[string]any }
 
 var (
 	timeType = reflect.TypeFor[time.Time]()
+	rawType  = reflect.TypeFor[json.RawMessage]()
 	textType = reflect.TypeFor[encoding.TextMarshaler]()
 	values   = map[reflect.Type][]string{reflect.TypeFor[store.Right](): words(store.Rights)} // of types that have a few
 )
@@ -39,6 +41,8 @@ func (s *schemas) of(t reflect.Type, in bool) map[string]any {
 	switch {
 	case t == timeType:
 		return map[string]any{"type": "string", "format": "date-time"}
+	case t == rawType:
+		return map[string]any{"description": "Another form, which its own description tells."}
 	case t.Implements(textType):
 		return map[string]any{"type": "string"}
 	}

@@ -396,6 +396,9 @@ func fill(v reflect.Value, depth int) {
 	case store.Right:
 		v.SetString(string(store.Technician))
 		return
+	case json.RawMessage:
+		v.SetBytes([]byte(`{"of":"another form"}`))
+		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -10,7 +10,6 @@ import (
 	"ingot/imaging/job"
 	"ingot/store"
 	"ingot/web"
-	"ingot/web/report"
 )
 
 // TestEachRouteAsksForItsRight asks every route with every right that is too small: nothing behind it is called (a call

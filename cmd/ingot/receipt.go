@@ -133,7 +133,7 @@ checked, without any record: on any machine, by the key that --key names ("ingot
 			}
 			if alone {
 				if !imagebundle.CheckFingerprint(key) {
-					return usage{errors.New("--alone needs --key sha256:...")}
+					return usage{errors.New("--alone needs --key with a fingerprint")}
 				}
 				return a.tellFindings(given, signatures(files, key))
 			}

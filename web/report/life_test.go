@@ -33,22 +33,22 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 // event is a raw event: one thing that a laptop, an operator or the daemon did, noted where it was done. The recount
 // rests on these alone.
 type event struct {
-	at              time.Time
-	what            string // deploy, rename, end (of a job, not well), lost, return, wipe, destroy, or an act on a version
-	laptop          *laptop
-	ref             report.Ref
-	name, former    string
-	by              string
-	kind            job.Kind
-	state           job.State
-	code            job.Code
-	touched, whole  bool
-	written, kept   uint64
-	fetched         uint64
-	seconds         float64
-	files           int
-	unproven, trial bool
-	days            int // cadence
+	at             time.Time
+	what           string // deploy, rename, end (of a job, not well), lost, return, wipe, destroy, or an act on a version
+	laptop         *laptop
+	ref            report.Ref
+	name, former   string
+	by             string
+	kind           job.Kind
+	state          job.State
+	code           job.Code
+	touched, whole bool
+	written, kept  uint64
+	fetched        uint64
+	seconds        float64
+	files          int
+	unproven       bool
+	days           int // cadence
 }
 
 type laptop struct {
