@@ -56,11 +56,11 @@ func (s *Site) Handler() http.Handler {
 		within := cmp.Or(s.BodyTime, bodyTime)
 		w = &paced{ResponseWriter: w, control: http.NewResponseController(w), time: cmp.Or(s.WriteTime, writeTime)}
 		hurry(w, r, within)
-		if err := checkRequest(r); err != nil {
-			s.API.fail(w, r, err)
+		who, grant, err := s.identify(r)
+		if bad := checkRequest(r); bad != nil {
+			s.API.fail(w, r.WithContext(WithActor(r.Context(), who)), bad)
 			return
 		}
-		who, grant, err := s.identify(r)
 		open := rs.isOpen(r)
 		switch {
 		case cross.Check(r) != nil:
