@@ -53,12 +53,13 @@ func TestASilentStreamGoesOn(t *testing.T) {
 // with answers is shorter.
 func TestABackupWaitsForItsReceiver(t *testing.T) {
 	const size = 24 << 20
-	p := newPages(t, func(s *web.Site) { s.WriteTime = 200 * time.Millisecond })
-	p.api.Backups = copies{write: func(w io.Writer) error {
-		_, err := io.Copy(w, io.LimitReader(zeros{}, size))
-		return err
-	}}
-	p.serve(func(s *web.Site) { s.WriteTime = 200 * time.Millisecond })
+	p := newPages(t, func(s *web.Site) {
+		s.WriteTime = 200 * time.Millisecond
+		s.API.Backups = copies{write: func(w io.Writer) error {
+			_, err := io.Copy(w, io.LimitReader(zeros{}, size))
+			return err
+		}}
+	})
 	b := p.operator("anna", store.Administrator)
 	r, err := http.NewRequest("POST", p.url+"/api/v1/backup", bytes.NewReader([]byte(`{"passphrase":"four words and more"}`)))
 	must(t, err)
