@@ -49,7 +49,7 @@ var areas = []navItem{{Path: "/", Title: "Bench", Area: "bench"}, {Path: "/scan"
 	{Path: "/reports", Title: "Reports", Area: "reports"}, {Path: "/settings", Title: "Settings", Area: "settings"}}
 
 var pagesOf = map[string][]navItem{"settings": {{Path: "/settings", Title: "Bench"}, {Path: "/operators", Title: "Operators"}, {Path: "/tokens", Title: "API tokens"},
-	{Path: "/rights", Title: "Rights"}, {Path: "/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
+	{Path: "/rights", Title: "Rights"}, {Path: "/settings/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
 	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/audit", Title: "Audit trail"}}}
 
 // pageRoutes are the pages, and what belongs to them.

@@ -17,6 +17,8 @@ import (
 	"ingot/store"
 	"ingot/web"
 	"ingot/web/access"
+	"ingot/web/push"
+	"ingot/web/report"
 )
 
 // notPages are routes that answer with something else than a page, or that only the way in has.
@@ -29,7 +31,7 @@ type all = web.Bench
 
 // allPages lists the patterns of every page that the server has.
 func allPages() (out []string) {
-	a := &web.API{Bench: noBench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Access: &access.Service{}}
+	a := &web.API{Bench: noBench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Access: &access.Service{}, Push: push.New(push.Config{}), Reports: &report.Desk{}}
 	for _, r := range a.Routes() {
 		if r.Method == "GET" && !r.JSON() && !slices.Contains(notPages, r.Path) {
 			out = append(out, r.Path)
@@ -117,7 +119,16 @@ func (w *town) views() []view {
 		{"/jobs", "jobs", "/jobs?all=1"}, {"/jobs/{id}", "job-running", "/jobs/" + w.job}, {"/jobs/{id}", "job-ended", "/jobs/" + w.ended},
 		{"/roles", "roles", "/roles"}, {"/settings", "settings", "/settings"},
 		{"/account", "account", "/account"}, {"/operators", "operators", "/operators"}, {"/tokens", "tokens", "/tokens"}, {"/rights", "rights", "/rights"},
-		{"", "not-here", "/nothing/here"},
+		{"/settings/push", "push", "/settings/push"}, {"/labels", "labels", "/labels"}, {"/labels/sheet", "label-sheet", "/labels/sheet?device=" + ready + "&device=" + deployed},
+		{"/reports", "reports", "/reports"}, {"/licences", "licences", "/licences"}, {"/audit", "audit", "/audit"}, {"/receipts/{id}", "receipt", "/receipts/" + w.device[store.Deployed].Holds.ID},
+		{"/reports/{name}", "report-unasked", "/reports/received"}, {"", "not-here", "/nothing/here"},
+	}
+	for _, k := range report.Kinds {
+		path := "/reports/" + k.Name
+		if k.Name == "received" {
+			path += "?device=" + deployed
+		}
+		out = append(out, view{"/reports/{name}", "report-" + k.Name, path})
 	}
 	for state, d := range w.device {
 		out = append(out, view{"/devices/{ref}", "device-" + string(state), "/devices/" + d.ID})
