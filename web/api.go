@@ -91,6 +91,7 @@ type API struct {
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
 
 	live  live
+	push  untold
 	known atomic.Pointer[[]Route] // what is answered: the navigation leaves out what is not
 }
 
