@@ -96,8 +96,7 @@ func fileOf(r *http.Request) *os.File {
 
 // Handler answers the API. A request without an operator is refused.
 func (a *API) Handler() http.Handler {
-	rs := a.table()
-	rs.mux.HandleFunc("/", a.notHere)
+	mux := a.table().mux
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if operatorOf(r) == "" {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
@@ -113,7 +112,7 @@ func (a *API) Handler() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		rs.mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
+		mux.ServeHTTP(w, r.WithContext(store.WithStamp(r.Context(), stamp)))
 	})
 }
 

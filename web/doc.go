@@ -56,5 +56,6 @@
 // POST of devices/adopt, devices/{ref}/settle, set, lost and return, of deploys and renames.
 //
 // Who the operator is and what he may do (Actor), the listener decides: on the unix socket it is the user at the other
-// end (SO_PEERCRED), with all rights. Each route names the right that it needs (route.go); pages are made in page.go.
+// end (SO_PEERCRED), with all rights. Each route names the right that it needs (route.go). There are no pages
+// yet, only the frame in which they will stand (page.go).
 package web

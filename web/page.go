@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -47,6 +48,9 @@ var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
 func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) {
 	p.Actor = ActorOf(r.Context())
 	all, err := templates()
+	if err == nil && all[name] == nil {
+		err = fmt.Errorf("no page is called %q", name)
+	}
 	if err == nil {
 		var b bytes.Buffer
 		if err = all[name].ExecuteTemplate(&b, "layout", p); err == nil {

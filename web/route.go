@@ -67,5 +67,6 @@ func (a *API) table() *routes {
 	a.jobRoutes(rs)
 	a.settingRoutes(rs)
 	a.statusRoutes(rs)
+	rs.mux.HandleFunc("/", a.notHere)
 	return rs
 }
