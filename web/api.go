@@ -117,7 +117,6 @@ func fileOf(r *http.Request) *os.File {
 func (a *API) Handler() http.Handler {
 	rs := a.table()
 	a.known.Store(&rs.all)
-	rs.mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if operatorOf(r) == "" && !rs.isOpen(r) {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"embed"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -113,6 +114,9 @@ func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) 
 		p.Said = said[r.URL.Query().Get("said")]
 	}
 	all, err := templates()
+	if err == nil && all[name] == nil {
+		err = fmt.Errorf("no page is called %q", name)
+	}
 	if err == nil {
 		var b bytes.Buffer
 		if err = all[name].ExecuteTemplate(&b, "layout", p); err == nil {
