@@ -4,7 +4,7 @@
 #   make demo              a laptop on a virtual bench, from power-on to its recorded name
 #   make test              unit tests, then the end-to-end cases of CASES
 #   make e2e CASE=x        one end-to-end case, or several, or "all"; "make cases" names them
-#   make kill-200          kill -9 of a working library, 200 times, with a proof of everything after each; KILLS=n
+#   make kill-200          kill -9 of a working daemon, and of a working library, 200 times each, with a proof of everything after each; KILLS=n
 #   make fuzz TIME=5m      each fuzz target for that long
 #   make bench             Ingot beside the imaging programs of today, in one run and one table; SET=small for a slow mirror
 #   make lint build clean
@@ -68,7 +68,8 @@ e2e: $(if $(filter page all,$(CASE)),browser,tools) build
 cases: build
 	@bin/ingot-lab list
 
-kill-200: gotools
+kill-200: tools
+	go test ./cmd/internal/site -run '^TestAKilledDaemon' -v -timeout 60m -kills $(KILLS)
 	go test ./imaging/library -run '^TestAKillAtAnyMoment' -v -timeout 60m -kills $(KILLS)
 
 fuzz: tools

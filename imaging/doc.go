@@ -17,6 +17,8 @@
 // the file system proves unallocated is free; one of zeros is zero; neighbours of one kind form one extent. All
 // else is data, cut into chunks. A chunk ends behind a block
 //
+//   - whose last 8 bytes are zero, once the chunk has End bytes (never when End is 0): file systems fill the last
+//     block of a file with zeros, so a file begins a chunk, wherever it lies and whatever lies before it; or
 //   - whose xxhash64 (seed 0) has its low bits zero: log2(Avg/4096) of them, so one block in Avg/4096, once
 //     the chunk has Min bytes; or
 //   - with which it has Max bytes; or
@@ -31,7 +33,7 @@
 // All numbers are little endian.
 //
 //	0    8     "INGOTMAN"
-//	8    4     version, 1
+//	8    4     version, 1 or 2
 //	12   4     length H of the header, 1 to 262144
 //	16   4     records in a window, 4096
 //	20   4     zero
@@ -41,6 +43,10 @@
 //	           BLAKE3-256 of its records (32)
 //	     48*N  records in disk order, without gaps: offset (8), length (7), kind (1: 1 data, 2 zero, 3 free),
 //	           BLAKE3-256 of the plain bytes (32, zero unless data)
+//
+// Version 2 is version 1 with "end" among the header's parameters. A manifest without it is written as version 1, as
+// before; both are read. Images of the two cuts share few chunks, so the first version of an image that is taken with the
+// new cut adds nearly what a first image adds.
 //
 // The manifest's digest is the BLAKE3-256 of everything before the records. It covers the records through the
 // digests of their windows; so a reader proves one window of 192 KiB at a time and holds none of the rest, and
@@ -63,6 +69,10 @@
 // BLAKE3-256 of its bytes.
 //
 // # Why
+//
+// Files are what changes, so chunks that end with files hold little that did not change: a Debian desktop upgraded in
+// place adds 5 % less than with boundaries by hash alone, one that was rebuilt 63 % less, at the same zstd level. The
+// price is a third more chunks.
 //
 // Chunks of fixed size cost four times the bytes for a version that was rebuilt from scratch; content-defined
 // chunks at byte granularity cost twenty times the computing and unaligned writes. One digest over a whole

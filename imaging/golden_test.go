@@ -22,7 +22,7 @@ func goldenChunks() [][]byte {
 	return [][]byte{bytes.Repeat([]byte("golden image "), 5000)[:15*imaging.BlockSize], noise, bytes.Repeat([]byte{7}, imaging.BlockSize)}
 }
 
-// goldenManifest is a disk of 1 MiB and 512 bytes that uses each kind of extent and header field.
+// goldenManifest is a disk of 1 MiB and 512 bytes that uses each kind of extent and header field, of version 2.
 func goldenManifest() (imaging.Header, []imaging.Extent) {
 	c := goldenChunks()
 	h := imaging.Header{
@@ -69,9 +69,18 @@ func golden(t *testing.T, name string, made []byte) []byte {
 }
 
 func TestGoldenManifestIsReadAndWrittenTheSame(t *testing.T) {
-	h, extents := goldenManifest()
+	for name, params := range map[string]imaging.Params{"v1.manifest": hashOnly(), "v2.manifest": imaging.DefaultParams()} {
+		t.Run(name, func(t *testing.T) {
+			h, extents := goldenManifest()
+			h.Params = params
+			goldenManifestIsReadAndWritten(t, name, h, extents)
+		})
+	}
+}
+
+func goldenManifestIsReadAndWritten(t *testing.T, name string, h imaging.Header, extents []imaging.Extent) {
 	made, d := manifestOf(t, h, extents)
-	b := golden(t, "v1.manifest", made)
+	b := golden(t, name, made)
 	if !bytes.Equal(made, b) {
 		t.Errorf("the writer makes other bytes than the golden file (%d, %d bytes)", len(made), len(b))
 	}
@@ -90,7 +99,7 @@ func TestGoldenManifestIsReadAndWrittenTheSame(t *testing.T) {
 			t.Errorf("extent %d = %+v; want %+v", e.N, e.Extent, extents[e.N])
 		}
 	}
-	if got := m.Header(); got.DataExtents != 4 || got.FreeBytes != extents[3].Length || got.Partitions[1] != h.Partitions[1] {
+	if got := m.Header(); got.DataExtents != 4 || got.Params != h.Params || got.FreeBytes != extents[3].Length || got.Partitions[1] != h.Partitions[1] {
 		t.Errorf("header = %+v", got)
 	}
 }

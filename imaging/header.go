@@ -6,8 +6,12 @@ import (
 	"fmt"
 )
 
-// FormatVersion is the version of manifests and packs that this code writes, and the only one that it reads.
-const FormatVersion = 1
+// Versions of the formats. A manifest is written in the lowest version that can tell its Params, and every version up to
+// ManifestVersion is read.
+const (
+	ManifestVersion = 2
+	PackVersion     = 1
+)
 
 // MaxDisk bounds a disk in bytes, so that no sum of offsets can overflow.
 const MaxDisk = 1 << 52
@@ -62,8 +66,8 @@ type Header struct {
 
 // Validate checks every bound of a header that may come from a stranger, except the counts.
 func (h Header) Validate() error {
-	if h.FormatVersion != FormatVersion {
-		return fmt.Errorf("format version %d, this program reads %d", h.FormatVersion, FormatVersion)
+	if h.FormatVersion != h.Params.version() {
+		return fmt.Errorf("format version %d, its parameters belong to version %d", h.FormatVersion, h.Params.version())
 	}
 	if h.SectorSize != 512 && h.SectorSize != 4096 {
 		return fmt.Errorf("sector size %d is neither 512 nor 4096", h.SectorSize)

@@ -77,6 +77,9 @@ func OpenManifest(r io.ReaderAt, size int64) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
 	}
+	if header.FormatVersion != lay.version {
+		return nil, manifestError("version %d, its header says %d", lay.version, header.FormatVersion)
+	}
 	m := &Manifest{r: r, header: header, digest: Sum(head), count: lay.count, records: lay.records, keep: heldWindows}
 	m.parseWindows(head[fixedSize+lay.header:])
 	return m, m.checkHead()
@@ -91,6 +94,7 @@ func headError(err error) error {
 }
 
 type layout struct {
+	version int
 	header  int64 // bytes of JSON
 	count   uint64
 	records int64 // offset of the first record
@@ -104,8 +108,8 @@ func parseFixed(b []byte, size int64) (layout, error) {
 	win, zero := binary.LittleEndian.Uint32(b[16:]), binary.LittleEndian.Uint32(b[20:])
 	count := binary.LittleEndian.Uint64(b[24:])
 	switch {
-	case version != FormatVersion:
-		return layout{}, manifestError("version %d, this program reads %d", version, FormatVersion)
+	case version == 0 || version > ManifestVersion:
+		return layout{}, manifestError("version %d, this program reads 1 to %d", version, ManifestVersion)
 	case header == 0 || header > maxHeader:
 		return layout{}, manifestError("header of %d bytes", header)
 	case win != WindowSize || zero != 0:
@@ -113,7 +117,7 @@ func parseFixed(b []byte, size int64) (layout, error) {
 	case count == 0 || count > MaxExtents:
 		return layout{}, manifestError("%d extents", count)
 	}
-	l := layout{header: int64(header), count: count}
+	l := layout{version: int(version), header: int64(header), count: count}
 	l.records = fixedSize + l.header + int64(windows(count))*windowEntry
 	if want := l.records + int64(count)*RecordSize; size != want {
 		return layout{}, manifestError("%d bytes, want %d", size, want)

@@ -44,7 +44,7 @@ func (t totals) fill(h Header) Header {
 // NewManifestWriter begins a manifest in f, an empty file open for reading and writing that the caller owns.
 // FormatVersion and the counts of h are filled in by the writer.
 func NewManifestWriter(f *os.File, h Header) (*ManifestWriter, error) {
-	h.FormatVersion = FormatVersion
+	h.FormatVersion = h.Params.version()
 	if err := h.Validate(); err != nil {
 		return nil, fmt.Errorf("begin manifest: %w", err)
 	}
@@ -134,7 +134,7 @@ func (w *ManifestWriter) head() ([]byte, error) {
 		return nil, fmt.Errorf("write manifest header of %d bytes: %w", len(js), err)
 	}
 	b := []byte(manifestMagic)
-	for _, v := range []uint32{FormatVersion, uint32(len(js)), WindowSize, 0} {
+	for _, v := range []uint32{uint32(w.header.FormatVersion), uint32(len(js)), WindowSize, 0} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	b = binary.LittleEndian.AppendUint64(b, w.sums.extents)

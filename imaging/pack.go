@@ -114,7 +114,7 @@ type PackWriter struct {
 func NewPackWriter(w io.Writer) (*PackWriter, error) {
 	p := &PackWriter{hash: blake3.New(), head: make([]byte, 0, ChunkHeadSize)}
 	p.w = bufio.NewWriterSize(io.MultiWriter(w, p.hash), 256<<10)
-	return p, p.write(skipFrame(nil, packTag, binary.LittleEndian.AppendUint32(nil, FormatVersion)))
+	return p, p.write(skipFrame(nil, packTag, binary.LittleEndian.AppendUint32(nil, PackVersion)))
 }
 
 func (p *PackWriter) write(b []byte) error {

@@ -31,8 +31,8 @@ func CheckPackEnds(r io.ReaderAt, size int64) (PackInfo, error) {
 		return PackInfo{}, err
 	}
 	info := PackInfo{Version: binary.LittleEndian.Uint32(body)}
-	if info.Version != FormatVersion {
-		return PackInfo{}, fmt.Errorf("%w: version %d, this program reads %d", ErrPack, info.Version, FormatVersion)
+	if info.Version != PackVersion {
+		return PackInfo{}, fmt.Errorf("%w: version %d, this program reads %d", ErrPack, info.Version, PackVersion)
 	}
 	if body, err = parseSkip(end, endTag); err != nil {
 		return PackInfo{}, err

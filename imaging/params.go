@@ -11,10 +11,18 @@ type Params struct {
 	Min uint32 `json:"min"` // no boundary by hash before this many bytes; zero and free blocks end a chunk earlier
 	Avg uint32 `json:"avg"` // a power of two: one block in Avg/BlockSize is a boundary
 	Max uint32 `json:"max"` // a chunk ends here at the latest; at most MaxChunk
+
+	// A chunk of at least End bytes ends behind a block that looks like the last one of a file; 0: files are not looked for.
+	End uint32 `json:"end,omitempty"`
 }
 
-// DefaultParams are the measured choice of the design: 8 KiB, 32 KiB and 128 KiB.
-func DefaultParams() Params { return Params{Min: 8 << 10, Avg: 32 << 10, Max: 128 << 10} }
+// fileTail is how many zeros at a block's end say that a file ends there: file systems fill a file's last block with zeros.
+const fileTail = 8
+
+// DefaultParams are the measured choice: a chunk for each file, and files of more than 128 KiB in several.
+func DefaultParams() Params {
+	return Params{Min: 16 << 10, Avg: 128 << 10, Max: 128 << 10, End: BlockSize}
+}
 
 // Validate bounds parameters that may come from a stranger.
 func (p Params) Validate() error {
@@ -25,8 +33,18 @@ func (p Params) Validate() error {
 		return fmt.Errorf("chunk average %d is not a power of two from the minimum up", p.Avg)
 	case p.Max < p.Avg || p.Max%BlockSize != 0 || p.Max > MaxChunk:
 		return fmt.Errorf("chunk maximum %d is not a multiple of %d from the average up to %d", p.Max, BlockSize, MaxChunk)
+	case p.End%BlockSize != 0 || p.End > p.Max:
+		return fmt.Errorf("chunk minimum at a file's end %d is not a multiple of %d up to %d", p.End, BlockSize, p.Max)
 	}
 	return nil
+}
+
+// version is the lowest version of a manifest that can tell these Params.
+func (p Params) version() int {
+	if p.End == 0 {
+		return 1
+	}
+	return 2
 }
 
 // mask has the low bits that must be zero in a boundary block's hash.

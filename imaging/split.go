@@ -90,8 +90,14 @@ func (s *Splitter) boundary(b []byte) bool {
 	if n >= s.params.Max {
 		return true
 	}
+	if s.params.End > 0 && n >= s.params.End && endsFile(b) {
+		return true
+	}
 	return n >= s.params.Min && xxhash.Sum64(b)&s.params.mask() == 0
 }
+
+// endsFile reports whether a whole block looks like the last one of a file.
+func endsFile(b []byte) bool { return bytes.Equal(b[len(b)-fileTail:], zeroBlock[:fileTail]) }
 
 // Zero pushes n bytes that are known to read as zeros, such as a hole.
 func (s *Splitter) Zero(n uint64) error { return s.push(Zero, n) }

@@ -82,7 +82,8 @@ func checkChunk(t rapid.TB, p imaging.Params, r imaging.Run, forced bool) {
 		if imaging.IsZero(b) {
 			t.Fatalf("a zero block within the chunk at %d", r.Offset)
 		}
-		boundary := n >= int(p.Max) || (n >= int(p.Min) && xxhash.Sum64(b)&mask == 0)
+		ends := p.End > 0 && n >= int(p.End) && bytes.Equal(b[imaging.BlockSize-8:], make([]byte, 8))
+		boundary := ends || n >= int(p.Max) || (n >= int(p.Min) && xxhash.Sum64(b)&mask == 0)
 		if boundary && n < len(r.Plain) {
 			t.Fatalf("the chunk at %d goes on behind the boundary at %d", r.Offset, n)
 		}
@@ -94,7 +95,7 @@ func checkChunk(t rapid.TB, p imaging.Params, r imaging.Run, forced bool) {
 
 func TestSplitKeepsItsRulesHoweverTheDiskIsPushed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := rapid.SampledFrom([]imaging.Params{imaging.DefaultParams(), {Min: 4096, Avg: 8192, Max: 16384}, {Min: 8192, Avg: 8192, Max: 8192}}).Draw(t, "params")
+		p := rapid.SampledFrom([]imaging.Params{imaging.DefaultParams(), {Min: 8192, Avg: 32768, Max: 131072}, {Min: 4096, Avg: 8192, Max: 16384}, {Min: 8192, Avg: 8192, Max: 16384, End: 8192}, {Min: 8192, Avg: 8192, Max: 8192}}).Draw(t, "params")
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		var pieces, fine []piece
 		var disk []byte
@@ -129,35 +130,68 @@ func TestSplitKeepsItsRulesHoweverTheDiskIsPushed(t *testing.T) {
 	})
 }
 
-func TestSplitFindsTheSameChunksWhereverAFileLies(t *testing.T) {
+// hashOnly are the parameters of manifests of version 1.
+func hashOnly() imaging.Params { return imaging.Params{Min: 8 << 10, Avg: 32 << 10, Max: 128 << 10} }
+
+// common cuts a file of 400 blocks behind a file of 13 and behind one of 1201 blocks, and counts the chunks of it that both have.
+func common(t *testing.T, p imaging.Params) (same, all int) {
+	t.Helper()
 	file := make([]byte, 400*imaging.BlockSize)
 	rng := rand.NewChaCha8([32]byte{1})
 	rng.Read(file)
 	digests := func(before int) map[imaging.Digest]bool {
 		other := make([]byte, before*imaging.BlockSize)
-		rng.Read(other)
+		rng.Read(other[:len(other)-100]) // a file system fills up the last block
 		out := map[imaging.Digest]bool{}
-		for _, r := range split(t, imaging.DefaultParams(), []piece{{imaging.Data, other}, {imaging.Data, file}}) {
-			out[imaging.Sum(r.Plain)] = true
+		for _, r := range split(t, p, []piece{{imaging.Data, other}, {imaging.Data, file}}) {
+			if r.Offset+r.Length > uint64(len(other)) {
+				out[imaging.Sum(r.Plain)] = true
+			}
 		}
 		return out
 	}
 	a, b := digests(13), digests(1201)
-	same := 0
 	for d := range a {
 		if b[d] {
 			same++
 		}
 	}
-	if same < 35 { // of about 44
-		t.Errorf("%d chunks of the file are common; want at least 35", same)
+	return same, len(a)
+}
+
+func TestSplitFindsTheSameChunksWhereverAFileLies(t *testing.T) {
+	if same, _ := common(t, hashOnly()); same < 35 { // of about 44
+		t.Errorf("by hash alone %d chunks of the file are common; want at least 35", same)
+	}
+	if same, all := common(t, imaging.DefaultParams()); same != all {
+		t.Errorf("%d of %d chunks of the file are common; want all: a file begins a chunk", same, all)
+	}
+}
+
+func TestASmallFileIsAChunk(t *testing.T) {
+	var disk []byte
+	rng := rand.NewChaCha8([32]byte{3})
+	sizes := []int{1, 3, 2, 7, 1, 5}
+	for _, n := range sizes {
+		b := make([]byte, n*imaging.BlockSize)
+		rng.Read(b[:len(b)-8])
+		disk = append(disk, b...)
+	}
+	runs := split(t, imaging.Params{Min: 128 << 10, Avg: 128 << 10, Max: 128 << 10, End: imaging.BlockSize}, []piece{{imaging.Data, disk}})
+	if len(runs) != len(sizes) {
+		t.Fatalf("%d chunks; want one for each of %d files", len(runs), len(sizes))
+	}
+	for i, n := range sizes {
+		if runs[i].Length != uint64(n*imaging.BlockSize) {
+			t.Errorf("chunk %d has %d bytes; want %d blocks", i, runs[i].Length, n)
+		}
 	}
 }
 
 func TestAveragesAreThoseOfTheParams(t *testing.T) {
 	disk := make([]byte, 20000*imaging.BlockSize)
 	rand.NewChaCha8([32]byte{2}).Read(disk)
-	runs := split(t, imaging.DefaultParams(), []piece{{imaging.Data, disk}})
+	runs := split(t, hashOnly(), []piece{{imaging.Data, disk}})
 	if mean := len(disk) / len(runs); mean < 28<<10 || mean > 40<<10 {
 		t.Errorf("mean chunk = %d bytes; want about 32 KiB", mean)
 	}

@@ -177,3 +177,14 @@ func (tx *Tx) RemoveAPIToken(name, by string) error {
 	}
 	return errors.Join(tx.remove(bAPITokens, []byte(name)), tx.Audit(by, "token removed", "token:"+name, ""))
 }
+
+// RemoveAPITokens ends every token of an operator.
+func (tx *Tx) RemoveAPITokens(owner, by string) error {
+	tokens, err := tx.APITokens()
+	for _, t := range tokens {
+		if t.Owner == owner && !t.Standing {
+			err = errors.Join(err, tx.RemoveAPIToken(t.Name, by))
+		}
+	}
+	return err
+}

@@ -32,7 +32,7 @@ func (tx *Tx) AddLink(operator, secret, by string) (Link, error) {
 	} else if tx.count(bOperators) > 0 {
 		return l, job.Faultf(job.CodePolicy, "There is an operator already.")
 	}
-	return l, errors.Join(tx.endLinks(l.Operator), put(tx, bLinks, []byte(l.Hash), l))
+	return l, errors.Join(tx.EndLinks(l.Operator), put(tx, bLinks, []byte(l.Hash), l))
 }
 
 // Link finds the link of a secret while it may be used.
@@ -59,7 +59,7 @@ func (tx *Tx) UseLink(secret, name, password string) (Operator, error) {
 	}
 	if l.Operator == "" {
 		o, err := tx.AddOperator(Operator{Name: name, Right: Administrator, Password: password}, l.By)
-		return o, errors.Join(err, tx.endLinks(""))
+		return o, errors.Join(err, tx.EndLinks(""))
 	}
 	o, err := tx.Operator(l.Operator)
 	if err != nil {
@@ -67,11 +67,11 @@ func (tx *Tx) UseLink(secret, name, password string) (Operator, error) {
 	}
 	o.Password, o.Disabled, o.Wrong, o.LockedUntil = password, false, 0, time.Time{}
 	_, err = tx.EndSessions(o.Name)
-	return o, errors.Join(err, tx.PutOperator(o), tx.endLinks(o.Name), tx.Audit(o.Name, "password set", subjectOf(o.Name), "By the link of "+l.By+"."))
+	return o, errors.Join(err, tx.PutOperator(o), tx.EndLinks(o.Name), tx.Audit(o.Name, "password set", subjectOf(o.Name), "By the link of "+l.By+"."))
 }
 
-// endLinks ends the links of an operator, and every link whose time is over.
-func (tx *Tx) endLinks(operator string) error {
+// EndLinks ends the links of an operator, and every link whose time is over.
+func (tx *Tx) EndLinks(operator string) error {
 	var ended [][]byte
 	err := each(tx, bLinks, nil, func(k []byte, l Link) error {
 		if l.Operator == operator || !tx.now.Before(l.Until) {

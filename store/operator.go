@@ -190,6 +190,11 @@ func (tx *Tx) SetOperator(name string, s OperatorSet, by string) (Operator, erro
 	if err := tx.PutOperator(o); err != nil {
 		return o, err
 	}
+	if o.Disabled { // a link of before would let it in again
+		if err := tx.EndLinks(o.Name); err != nil {
+			return o, err
+		}
+	}
 	if s.SignOut || o.Disabled {
 		n, err := tx.EndSessions(o.Name)
 		if err != nil {

@@ -270,5 +270,9 @@ func (db *DB) Snapshot(w io.Writer) (newest Event, err error) {
 // Now is the time by the clock of records, in UTC.
 func (db *DB) Now() time.Time { return db.now().UTC() }
 
+// After has f called once the transaction is on disk; never, when it is given up. For what must not be seen by anybody
+// before the records are.
+func (tx *Tx) After(f func()) { tx.b.OnCommit(f) }
+
 // Now is the time of this transaction, in UTC.
 func (tx *Tx) Now() time.Time { return tx.now }

@@ -156,6 +156,8 @@ type Checked struct {
 	Bytes     uint64   `json:"bytes"` // read and compared
 	Damage    []Damage `json:"damage"`
 	More      uint64   `json:"more,omitempty"` // damaged things beyond those listed
+
+	Unhealed *job.Fault `json:"unhealed,omitempty"` // why nothing came from another server, although that was wished
 }
 
 // BundleUse says what still refers to a boot bundle: unfinished jobs, and starts so young that their laptop may still

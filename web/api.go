@@ -93,6 +93,7 @@ type API struct {
 	Hidden  func(error)          // is told every error that no person may see raw; may be nil
 
 	live  live
+	push  untold
 	known atomic.Pointer[[]Route] // what is answered: the navigation leaves out what is not
 }
 
@@ -118,7 +119,6 @@ func fileOf(r *http.Request) *os.File {
 func (a *API) Handler() http.Handler {
 	rs := a.table()
 	a.known.Store(&rs.all)
-	rs.mux.HandleFunc("/", a.notHere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if operatorOf(r) == "" && !rs.isOpen(r) {
 			a.reply(w, nil, job.Faultf(job.CodePolicy, "It is not known who asks."))
@@ -351,7 +351,8 @@ func status(c job.Code) int {
 		return http.StatusConflict
 	case job.CodeCrowd:
 		return http.StatusServiceUnavailable
-	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTyped, job.CodeTaken, job.CodeSticker, job.CodeNoSerial:
+	case job.CodeState, job.CodeBusy, job.CodeNameTaken, job.CodeStale, job.CodeUnconfirmed, job.CodeTyped, job.CodeTaken, job.CodeSticker, job.CodeNoSerial,
+		job.CodeOwed, job.CodeWrongSerial, job.CodeReturned, job.CodeDriveOwes:
 		return http.StatusConflict
 	}
 	return http.StatusBadRequest

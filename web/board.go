@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"ingot/imaging/job"
@@ -270,7 +271,7 @@ func (a *API) readBoard(ctx context.Context) (boardView, error) {
 	}
 	now := time.Now()
 	v := viewBoard(b, limitOf(load, b.Tiles, a.live.meter(b.Tiles, now)), now)
-	if a.Access == nil {
+	if v.Head.Needs = append(v.Head.Needs, a.untold(ctx, now)...); a.Access == nil {
 		return v, nil
 	}
 	notices, err := a.Access.Notices()
@@ -284,6 +285,40 @@ func noticed(all []store.Notice, now time.Time) (out []needView) {
 		out = append(out, needView{Sentence: fmt.Sprintf("%s It was %s.", n.Text, agoWord(now, n.Time)), Colour: string(job.Red), Button: "I have seen it", To: fmt.Sprintf("/notices/%d/seen", n.Number), Form: true})
 	}
 	return out
+}
+
+// untoldEvery is how often the board looks for what other systems could not be told: that reads all that waits for them.
+const untoldEvery = 5 * time.Second
+
+// untold remembers what they could not be told.
+type untold struct {
+	mu    sync.Mutex
+	at    time.Time
+	needs []needView
+}
+
+// untold are the sentences about asset registers and webhooks that need a person. What cannot be read is missing: the
+// page of them says so, and the board is for laptops.
+func (a *API) untold(ctx context.Context, now time.Time) []needView {
+	if a.Push == nil {
+		return nil
+	}
+	u := &a.push
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if now.Sub(u.at) < untoldEvery {
+		return u.needs
+	}
+	lines, err := a.Push.Trouble(ctx)
+	if err != nil {
+		a.fault(err)
+		return u.needs
+	}
+	u.at, u.needs = now, nil
+	for _, l := range lines {
+		u.needs = append(u.needs, needView{Sentence: l, Colour: string(job.Yellow), Button: "Look", To: "/settings/push"})
+	}
+	return u.needs
 }
 
 // Blank is the tile that the script copies.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -29,6 +30,19 @@ func TestALinkThatWasMadeAtTheServerStandsOnTheBoard(t *testing.T) {
 	}
 	if r := anna.get("/"); strings.Contains(r.body, "root made a link.") {
 		t.Error("it was seen and stands there still")
+	}
+}
+
+// TestARegisterThatDoesNotAnswerStandsOnTheBoard: what waits for it is no laptop's trouble, and somebody's all the same.
+func TestARegisterThatDoesNotAnswerStandsOnTheBoard(t *testing.T) {
+	p := newPages(t, nil)
+	anna := p.operator("anna", store.Viewer)
+	must(t, p.db.Update(func(tx *store.Tx) error {
+		target := store.PushTarget{Name: "itsm", Kind: store.PushHook, URL: "https://itsm.example", Secrets: []store.PushSecret{{Value: "x"}}}
+		return firstErr(tx.PutPushTarget(target, "anna"), tx.StopPush("itsm", job.Faultf(job.CodePushGone, "itsm.example answered 410.")))
+	}))
+	if r := anna.get("/"); !strings.Contains(r.body, "itsm: stopped.") || !strings.Contains(r.body, "/settings/push") {
+		t.Errorf("the board: %s %s", r.Status, r.body)
 	}
 }
 

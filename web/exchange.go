@@ -22,6 +22,8 @@ type Exchange interface {
 	Pull(ctx context.Context, operator string, t store.Transfer, tell func(store.Work)) (store.Imported, error)
 }
 
+// exchangeRoutes are those of versions that travel. Which servers are let in is a person's decision: a program could make
+// itself a peer, whose token has no end.
 func (a *API) exchangeRoutes(rs *routes) {
 	x := a.Exchange
 	rs.handle("POST /api/v1/images/bundle/export", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
@@ -42,16 +44,16 @@ func (a *API) exchangeRoutes(rs *routes) {
 		out, err := x.Keys(r.Context())
 		a.reply(w, out, err)
 	})
-	rs.handle("DELETE /api/v1/image-keys/{key}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
+	rs.personal("DELETE /api/v1/image-keys/{key}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, struct{}{}, x.ForgetKey(r.Context(), operatorOf(r), r.PathValue("key")))
 	})
 	rs.handle("GET /api/v1/peers", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		out, err := x.Peers(r.Context())
 		a.reply(w, list(out), err)
 	})
-	rs.handle("POST /api/v1/peers/allow", store.Administrator, act(a, x.AllowPeer))
-	rs.handle("POST /api/v1/peers", store.Administrator, act(a, x.AddPeer))
-	rs.handle("DELETE /api/v1/peers/{name}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
+	rs.personal("POST /api/v1/peers/allow", store.Administrator, act(a, x.AllowPeer))
+	rs.personal("POST /api/v1/peers", store.Administrator, act(a, x.AddPeer))
+	rs.personal("DELETE /api/v1/peers/{name}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, struct{}{}, x.RemovePeer(r.Context(), operatorOf(r), r.PathValue("name")))
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"ingot/imaging/job"
 	"ingot/imaging/library"
 	"ingot/imaging/sign"
+	"ingot/imaging/wipe/cert"
 	"ingot/store"
 	"ingot/web"
 	"ingot/web/report"
@@ -77,10 +78,12 @@ func (f *floor) start() {
 	must(f.t, err)
 	chunks, err := chunkstore.Open(f.dir)
 	must(f.t, err)
-	f.s, err = deploy.New(deploy.Config{DB: db, Signer: signer, Log: zerolog.Nop(), Manifests: chunks.ManifestHandler(), Chunks: chunks.StreamHandler(), Poll: 20 * time.Millisecond})
+	certs, err := cert.Load(filepath.Join(f.dir, "certificates.key"))
+	must(f.t, err)
+	f.s, err = deploy.New(deploy.Config{DB: db, Certs: certs, Organisation: "Beispiel GmbH", Tool: "ingot test", Signer: signer, Log: zerolog.Nop(), Manifests: chunks.ManifestHandler(), Chunks: chunks.StreamHandler(), Poll: 20 * time.Millisecond})
 	must(f.t, err)
 	f.db = db
-	f.api = &web.API{Reports: &report.Desk{DB: db}, Bench: f.s, Shelf: &library.Library{DB: db, Store: chunks}, Version: "test", Hidden: func(err error) { f.t.Errorf("a raw error came up: %v", err) }}
+	f.api = &web.API{Reports: &report.Desk{DB: db}, Bench: f.s, Wiper: f.s, Shelf: &library.Library{DB: db, Store: chunks}, Version: "test", Hidden: func(err error) { f.t.Errorf("a raw error came up: %v", err) }}
 	h := f.api.Handler()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := web.Actor{Name: r.Header.Get("X-Test-Operator"), Right: store.Right(r.Header.Get("X-Test-Right"))}

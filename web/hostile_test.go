@@ -44,7 +44,7 @@ func shopAndRecords(t testing.TB) (*web.API, string, *store.DB) {
 	must(t, err)
 	s, err := deploy.New(deploy.Config{DB: db, Signer: signer, Log: zerolog.Nop(), Manifests: chunks.ManifestHandler(), Chunks: chunks.StreamHandler()})
 	must(t, err)
-	a := &web.API{Bench: s, Shelf: &library.Library{DB: db, Store: chunks}, Hidden: func(err error) { t.Errorf("a raw error came up: %v", err) }}
+	a := &web.API{Bench: s, Wiper: s, Shelf: &library.Library{DB: db, Store: chunks}, Hidden: func(err error) { t.Errorf("a raw error came up: %v", err) }}
 	disk := filepath.Join(dir, "disk.raw")
 	must(t, os.WriteFile(disk, []byte(strings.Repeat("some data that is no partition table", 64<<10)[:1<<20]), 0o600))
 	if line := last(ask(a, "anna", "POST", "images/import", fmt.Sprintf(`{"file":%q,"image":"sales","label":"one"}`, disk)).Body.String()); !strings.Contains(line, `"done"`) {

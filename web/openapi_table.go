@@ -7,7 +7,7 @@ import (
 )
 
 // described is what the document says about each route of the API: whoever adds a route adds its row here.
-var described = []map[string]operation{ofServer, ofImages, ofExchange, ofDevices, ofJobs, ofSettings, ofAccess, ofPush, ofReports, ofBoard}
+var described = []map[string]operation{ofServer, ofImages, ofExchange, ofDevices, ofJobs, ofSettings, ofAccess, ofPush, ofReports, ofBoard, ofWipes}
 
 var ofServer = map[string]operation{
 	"GET /api/v1/openapi.json": {what: "This document.", out: map[string]any{}},

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ingot/imaging/deploy"
 	"ingot/imaging/job"
 	"ingot/imaging/library"
 	"ingot/store"
@@ -27,7 +28,7 @@ import (
 
 // everything is an API with all of its sides, so that it has all of its routes.
 func everything() *web.API {
-	return &web.API{Bench: bench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Backups: copies{}, Push: push.New(push.Config{}), Reports: &report.Desk{}, Access: &access.Service{}, Health: http.NotFoundHandler(), Metrics: metrics.New(metrics.Source{}), Version: "1.2"}
+	return &web.API{Bench: bench{}, Wiper: (*deploy.Service)(nil), Shelf: &library.Library{}, Exchange: &library.Library{}, Backups: copies{}, Push: push.New(push.Config{}), Reports: &report.Desk{}, Access: &access.Service{}, Health: http.NotFoundHandler(), Metrics: metrics.New(metrics.Source{}), Version: "1.2"}
 }
 
 // copies is the far side of backups.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"embed"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -49,8 +50,8 @@ var areas = []navItem{{Path: "/", Title: "Bench", Area: "bench"}, {Path: "/scan"
 	{Path: "/reports", Title: "Reports", Area: "reports"}, {Path: "/settings", Title: "Settings", Area: "settings"}}
 
 var pagesOf = map[string][]navItem{"settings": {{Path: "/settings", Title: "Bench"}, {Path: "/operators", Title: "Operators"}, {Path: "/tokens", Title: "API tokens"},
-	{Path: "/rights", Title: "Rights"}, {Path: "/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
-	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/audit", Title: "Audit trail"}}}
+	{Path: "/rights", Title: "Rights"}, {Path: "/settings/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
+	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/certificates", Title: "Wiped drives"}, {Path: "/audit", Title: "Audit trail"}}}
 
 // pageRoutes are the pages, and what belongs to them.
 func (a *API) pageRoutes(rs *routes) {
@@ -113,6 +114,9 @@ func (a *API) show(w http.ResponseWriter, r *http.Request, name string, p page) 
 		p.Said = said[r.URL.Query().Get("said")]
 	}
 	all, err := templates()
+	if err == nil && all[name] == nil {
+		err = fmt.Errorf("no page is called %q", name)
+	}
 	if err == nil {
 		var b bytes.Buffer
 		if err = all[name].ExecuteTemplate(&b, "layout", p); err == nil {
@@ -138,6 +142,7 @@ func (a *API) showFault(w http.ResponseWriter, r *http.Request, err error) {
 var said = map[string]string{
 	"adopted": "The laptop is adopted.", "ordered": "The order is given. The laptop begins as soon as it is here.", "saved": "It is written down.",
 	"lost": "It is reported lost. It gets no job, and its next start alarms.", "returned": "It is taken back.", "settled": "It is settled.",
+	"destroyed": "The end of the drive is on record.", "agreed": "You have agreed to the wipe.", "ready": "It is clean and back in the pool.", "disposed": "It has left: it counts no more.",
 	"stopped": "The job is being stopped.", "opened": "The bench is open: unknown laptops are answered.", "closed": "The bench is closed.",
 	"auto": "The policy is on.", "auto-off": "The policy is off.", "released": "It is released: laptops receive it from now on.", "retired": "It is retired: no new laptop gets it.",
 	"withdrawn": "It is withdrawn: nobody may deploy it any more.", "rolledback": "An earlier version is current again.", "deleted": "Its content was given up; the record stays.",

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +30,9 @@ type deviceData struct {
 	SameNames bool
 	Start     []store.BootEvent // of its last start
 	Failure   *faultWords       // why it failed, while it is failed
+	Kept      []store.DriveView // its drives with what is on record about each
+	WipeType  string            // what is typed before they are wiped
+	Wipes     bool              // this server wipes
 }
 
 // devicePage shows one device, with what did not work when a form of it was sent.
@@ -71,6 +75,13 @@ func (a *API) devicePage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 		return
 	}
 	d.Start = lastLegs(d.DeviceView.Start)
+	if a.Wiper != nil {
+		d.Wipes, d.WipeType = true, wipeType(v.Device)
+		if d.Kept, err = a.Wiper.DrivesOf(ctx, v.ID); err != nil {
+			a.showFault(w, r, err)
+			return
+		}
+	}
 	if v.State == store.Failed && len(d.History.Jobs) > 0 {
 		d.Failure = wordsOf(d.History.Jobs[0].Fault)
 	}
@@ -98,7 +109,11 @@ type deviceDo func(ctx context.Context, operator, id string, f url.Values) (to, 
 
 // deviceActs are the forms of a device's page.
 func (a *API) deviceActs() map[string]deviceDo {
-	return map[string]deviceDo{"adopt": a.doAdopt, "deploy": a.doDeploy, "rename": a.doRename, "capture": a.doCapture, "set": a.doSet, "lost": a.doLose, "return": a.doReturn, "settle": a.doSettle}
+	acts := map[string]deviceDo{"adopt": a.doAdopt, "deploy": a.doDeploy, "rename": a.doRename, "capture": a.doCapture, "set": a.doSet, "lost": a.doLose, "return": a.doReturn, "settle": a.doSettle}
+	if a.Wiper != nil {
+		maps.Copy(acts, a.wipeActs())
+	}
+	return acts
 }
 
 func (a *API) deviceAct(do deviceDo) http.HandlerFunc {

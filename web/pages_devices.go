@@ -126,7 +126,7 @@ func chips(all []store.DeviceView, here string) []chip {
 const maxBulk = 500
 
 // bulkVerbs are what may be done with ticked devices, with the words of the button that does it.
-var bulkVerbs = map[string]string{"deploy": "Deploy", "adopt": "Adopt", "owner": "Set the owner", "return": "Take back", "lost": "Report lost", "stop": "Stop the job"}
+var bulkVerbs = map[string]string{"deploy": "Deploy", "adopt": "Adopt", "owner": "Set the owner", "return": "Take back", "lost": "Report lost", "stop": "Stop the job", "wipe": "Wipe"}
 
 // bulkRow is one device of an act, with what the act means for it.
 type bulkRow struct {
@@ -180,6 +180,9 @@ func (a *API) bulkOf(ctx context.Context, f url.Values) (d bulkData, err error) 
 		if d.Do == "deploy" {
 			row.Loses, row.InUse = losesOf(v)
 		}
+		if d.Do == "wipe" {
+			row.Loses, row.InUse = "every drive of it", true
+		}
 		if row.InUse {
 			d.InUse++
 		}
@@ -187,7 +190,9 @@ func (a *API) bulkOf(ctx context.Context, f url.Values) (d bulkData, err error) 
 		d.Rows = append(d.Rows, row)
 	}
 	if d.Type = strconv.Itoa(len(d.Rows)); len(d.Rows) == 1 {
-		d.Type = serialToType(views[0].Device)
+		if d.Type = serialToType(views[0].Device); d.Do == "wipe" {
+			d.Type = wipeType(views[0].Device)
+		}
 	}
 	if d.Roles, err = a.Bench.Roles(ctx); err == nil && a.Shelf != nil {
 		d.Images, err = a.Shelf.Images(ctx)
@@ -319,6 +324,12 @@ func (a *API) bulkOne(ctx context.Context, operator string, d bulkRow, f url.Val
 			o.DataSaved, o.Confirm = true, serialToType(d.Device) // the person typed the one serial, or how many laptops it hits
 		}
 		j, err := a.Bench.Deploy(ctx, operator, o)
+		return "ordered: " + j.What(), j.ID, err
+	case "wipe":
+		if a.Wiper == nil {
+			return "", "", job.Faultf(job.CodeDaemon, "This server wipes nothing.")
+		}
+		j, err := a.Wiper.Wipe(ctx, operator, ActorOf(ctx).Right, store.WipeOrder{Device: d.ID, Confirm: wipeType(d.Device), Place: strings.TrimSpace(f.Get("place")), Dispose: ticked(f, "dispose")}) // the person typed the one serial, or how many laptops it hits
 		return "ordered: " + j.What(), j.ID, err
 	case "adopt":
 		_, err := a.Bench.Adopt(ctx, operator, store.Adoption{Code: d.Code, Role: f.Get("role")})

@@ -61,6 +61,7 @@ type jobData struct {
 	Started bool   // its drive is half written: to stop it now means that the laptop does not start
 	Type    string // what is typed then
 	Form    url.Values
+	Agree   bool // it waits for a second person
 }
 
 func (a *API) jobPage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
@@ -71,6 +72,7 @@ func (a *API) jobPage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 	}
 	d := jobData{JobView: v, Look: wordOfJob(v), Safe: v.Kind.Look(v.State).SafeTo, Started: v.Kind.Started(v.Reached), Form: r.PostForm,
 		MayStop: v.Kind.MayFollow(v.State, job.Cancelled) && v.CancelBy == "", Type: serialOfJob(v)}
+	d.Agree = v.Wipe != nil && !v.State.Final() && v.Wipe.NeedsSecond && v.Wipe.Second == ""
 	a.show(w, r, "job", page{Title: v.DeviceLabel + ": " + v.What(), Area: "jobs", Fault: f, Data: d})
 }
 

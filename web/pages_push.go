@@ -80,19 +80,19 @@ func (a *API) pushPages(rs *routes) {
 		p.Tested = &out
 		return err
 	}))
-	rs.handle("POST /settings/push/secret", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
+	rs.personal("POST /settings/push/secret", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
 		out, err := a.Push.Rotate(ctx, operatorOf(r), r.PostForm.Get("target"))
 		p.Secret, p.SecretOf = out.Secret, out.Name
 		return err
 	}))
-	rs.handle("POST /settings/push/remove", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
+	rs.personal("POST /settings/push/remove", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
 		name := r.PostForm.Get("target")
 		if strings.TrimSpace(r.PostForm.Get("confirm")) != name {
 			return job.Faultf(job.CodeUnconfirmed, "Type %s to remove it; what waits for it is forgotten.", name)
 		}
 		return a.Push.Remove(ctx, operatorOf(r), name)
 	}))
-	rs.handle("POST /settings/push/target", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
+	rs.personal("POST /settings/push/target", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
 		n, err := pushOf(r.PostForm)
 		if err != nil {
 			return err

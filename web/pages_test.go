@@ -228,8 +228,9 @@ func TestEveryPageOpensForWhoeverMayOpenIt(t *testing.T) {
 	f.adopted("PF3AAAA4")
 	_, err := f.s.Deploy(context.Background(), "anna", store.Order{Device: "PF3AAAA4", Role: "sales"})
 	must(t, err)
-	paths := []string{"/", "/devices", "/devices?q=state:failed", "/jobs", "/jobs?all=1", "/jobs/" + string(deployed.job.ID), "/images", "/images/sales", "/images/sales/1", "/images/dev/1", "/roles", "/settings"}
-	for _, s := range []string{"PF3AAAA1", "PF3AAAA2", "PF3AAAA3", "PF3AAAA4"} {
+	f.cameBack("PF3AAAA5")
+	paths := []string{"/certificates", "/certificates/verify", "/certificates/" + f.destroyed("PF3AAAA6"), "/", "/devices", "/devices?q=state:failed", "/jobs", "/jobs?all=1", "/jobs/" + string(deployed.job.ID), "/images", "/images/sales", "/images/sales/1", "/images/dev/1", "/roles", "/settings"}
+	for _, s := range []string{"PF3AAAA1", "PF3AAAA2", "PF3AAAA3", "PF3AAAA4", "PF3AAAA5", "PF3AAAA6"} {
 		paths = append(paths, "/devices/"+f.device(s).ID)
 	}
 	inline := regexp.MustCompile(`(?i)<style|style="|<script(?:>| [^>]*[^"]>)|\son[a-z]+="|javascript:`)

@@ -22,7 +22,8 @@ type Pushing interface {
 }
 
 // pushRoutes are those of other systems that are told what happens here. To send something again is no decision, and the
-// technician's who has put the device right there; what is told to whom is the administrator's.
+// technician's who has put the device right there; what is told to whom is the administrator's, and no program's: it would
+// have everything told to itself.
 func (a *API) pushRoutes(rs *routes) {
 	p := a.Push
 	rs.handle("GET /api/v1/push", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
@@ -30,16 +31,16 @@ func (a *API) pushRoutes(rs *routes) {
 		a.reply(w, out, err)
 	})
 	rs.handle("POST /api/v1/push/retry", store.Technician, act(a, p.Retry))
-	rs.handle("POST /api/v1/push/targets", store.Administrator, act(a, p.Put))
+	rs.personal("POST /api/v1/push/targets", store.Administrator, act(a, p.Put))
 	rs.handle("POST /api/v1/push/targets/{name}/test", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		out, err := p.Test(r.Context(), operatorOf(r), r.PathValue("name"))
 		a.reply(w, out, err)
 	})
-	rs.handle("POST /api/v1/push/targets/{name}/secret", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
+	rs.personal("POST /api/v1/push/targets/{name}/secret", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		out, err := p.Rotate(r.Context(), operatorOf(r), r.PathValue("name"))
 		a.reply(w, out, err)
 	})
-	rs.handle("DELETE /api/v1/push/targets/{name}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
+	rs.personal("DELETE /api/v1/push/targets/{name}", store.Administrator, func(w http.ResponseWriter, r *http.Request) {
 		a.reply(w, struct{}{}, p.Remove(r.Context(), operatorOf(r), r.PathValue("name")))
 	})
 	rs.handle("GET /api/v1/push/devices.csv", store.Viewer, a.devicesCSV)

@@ -48,7 +48,8 @@ func TestNoRawErrorReachesAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	hidden := 0
-	a := &web.API{Reports: &report.Desk{DB: db}, Bench: s, Shelf: &library.Library{DB: db, Store: chunks}, Hidden: func(error) { hidden++ }}
+	shelf := &library.Library{DB: db, Store: chunks}
+	a := &web.API{Reports: &report.Desk{DB: db}, Bench: s, Wiper: s, Shelf: shelf, Exchange: shelf, Hidden: func(error) { hidden++ }}
 	h := a.Handler()
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -148,5 +148,6 @@ func (a *API) table() *routes {
 		a.operatorRoutes(rs)
 		a.tokenRoutes(rs)
 	}
+	rs.mux.HandleFunc("/", a.notHere)
 	return rs
 }

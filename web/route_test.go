@@ -3,6 +3,8 @@ package web_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -37,6 +39,23 @@ func TestEachRouteAsksForItsRight(t *testing.T) {
 	}
 	if tried < 100 {
 		t.Errorf("%d refusals tried; want all", tried)
+	}
+}
+
+// TestNoHandlerIsRegisteredBesideTheTable: one that is has no right that it asks for.
+func TestNoHandlerIsRegisteredBesideTheTable(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name != "route.go" && !strings.HasSuffix(name, "_test.go") && regexp.MustCompile(`\.Handle(Func)?\(`).Match(b) {
+			t.Errorf("%s registers a handler by itself: use routes.handle", name)
+		}
 	}
 }
 

@@ -53,12 +53,14 @@ func (s *Site) Handler() http.Handler {
 	rs, inner, cross := s.API.table(), s.API.Handler(), http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.headers(w.Header())
-		w = &paced{w, http.NewResponseController(w), cmp.Or(s.WriteTime, writeTime)}
-		if err := checkRequest(r); err != nil {
-			s.API.fail(w, r, err)
+		within := cmp.Or(s.BodyTime, bodyTime)
+		w = &paced{ResponseWriter: w, control: http.NewResponseController(w), time: cmp.Or(s.WriteTime, writeTime)}
+		hurry(w, r, within)
+		who, grant, err := s.identify(r)
+		if bad := checkRequest(r); bad != nil {
+			s.API.fail(w, r.WithContext(WithActor(r.Context(), who)), bad)
 			return
 		}
-		who, grant, err := s.identify(r)
 		open := rs.isOpen(r)
 		switch {
 		case cross.Check(r) != nil:
@@ -72,7 +74,7 @@ func (s *Site) Handler() http.Handler {
 		if err != nil {
 			limit = maxStranger
 		}
-		if err := takeBody(w, r, limit, cmp.Or(s.BodyTime, bodyTime)); err != nil {
+		if err := takeBody(w, r, limit, within); err != nil {
 			s.API.fail(w, r, err)
 			return
 		}
@@ -150,6 +152,13 @@ func (s *Site) away(w http.ResponseWriter, r *http.Request, err error) {
 	s.API.reply(w, nil, err)
 }
 
+// hurry gives a body its time to arrive, also one that nobody will look at: net/http reads what is left of a refused one.
+func hurry(w http.ResponseWriter, r *http.Request, within time.Duration) {
+	if r.Body != nil && r.Body != http.NoBody {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within)) // a recorder in a test has none
+	}
+}
+
 // takeBody reads a whole body, so that nobody holds a handler by sending slowly.
 func takeBody(w http.ResponseWriter, r *http.Request, limit int64, within time.Duration) error {
 	if r.Body == nil || r.Body == http.NoBody {
@@ -158,39 +167,56 @@ func takeBody(w http.ResponseWriter, r *http.Request, limit int64, within time.D
 	if r.ContentLength > limit {
 		return job.Faultf(job.CodeBadRequest, "It is longer than %d bytes.", limit)
 	}
-	c := http.NewResponseController(w)
-	if err := c.SetReadDeadline(time.Now().Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		return job.Faultf(job.CodeBadRequest, "It did not arrive whole, within %s and %d bytes.", within, limit)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
-	if err := c.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil
 }
 
 // paced gives a client some time for each piece that is written: a stream lasts as long as it is taken, and who takes
-// nothing is let go.
+// nothing is let go. A handler that sets a deadline itself knows better.
 type paced struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	time    time.Duration
+	own     bool // the handler sets the deadlines
 }
 
 // Write implements http.ResponseWriter.
 func (p *paced) Write(b []byte) (int, error) {
-	p.control.SetWriteDeadline(time.Now().Add(p.time)) // a recorder in a test has none
+	p.begin()
 	return p.ResponseWriter.Write(b)
 }
 
+// FlushError is what http.ResponseController calls. What was flushed is taken, and the silence behind it has no end: over
+// HTTP/2 a deadline that passes would end the stream although nothing is to be written.
+func (p *paced) FlushError() error {
+	p.begin()
+	if err := p.control.Flush(); err != nil {
+		return err
+	}
+	_ = p.control.SetWriteDeadline(time.Time{})
+	return nil
+}
+
 // Flush implements http.Flusher.
-func (p *paced) Flush() {
-	p.control.SetWriteDeadline(time.Now().Add(p.time))
-	p.control.Flush() // fails only when the asker has gone
+func (p *paced) Flush() { _ = p.FlushError() } // fails only when the asker has gone
+
+// SetWriteDeadline is what http.ResponseController calls.
+func (p *paced) SetWriteDeadline(t time.Time) error {
+	p.own = true
+	return p.control.SetWriteDeadline(t)
+}
+
+func (p *paced) begin() {
+	if !p.own {
+		_ = p.control.SetWriteDeadline(time.Now().Add(p.time)) // a recorder in a test has none
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -26,6 +27,9 @@ import (
 	"ingot/store"
 	"ingot/web"
 	"ingot/web/access"
+	"ingot/web/metrics"
+	"ingot/web/push"
+	"ingot/web/report"
 )
 
 // clock is time that a test moves.
@@ -68,7 +72,10 @@ func newPages(t testing.TB, change func(*web.Site)) *pages {
 	must(t, err)
 	shelf := &library.Library{DB: p.db, Store: chunks}
 	p.access = access.New(access.Config{DB: p.db, Log: zerolog.Nop(), Base: func() string { return p.url }, Now: p.clk.now})
-	p.api = &web.API{Bench: s, Shelf: shelf, Exchange: shelf, Access: p.access, Hidden: func(err error) { t.Errorf("a raw error came up: %v", err) }}
+	p.api = &web.API{Bench: s, Wiper: s, Shelf: shelf, Exchange: shelf, Access: p.access, Reports: &report.Desk{DB: p.db}, Push: push.New(push.Config{DB: p.db, Devices: s, Log: zerolog.Nop()}),
+		Backups: copies{write: func(io.Writer) error { return nil }}, Health: web.Health(func(context.Context) error { return nil }),
+		Metrics: metrics.New(metrics.Source{DB: p.db, Jobs: func(ctx context.Context) ([]store.JobView, error) { return s.Jobs(ctx, false) }, Free: func() (int64, error) { return 1, nil }, Locked: func() int { return 0 }}),
+		Version: "1.2", Hidden: func(err error) { t.Errorf("a raw error came up: %v", err) }}
 	p.serve(change)
 	return p
 }

@@ -65,6 +65,7 @@ func (a *API) wipeRoutes(rs *routes) {
 		}))
 	}
 	a.certificateRoutes(rs)
+	a.certificatePages(rs)
 }
 
 func (a *API) certificateRoutes(rs *routes) {

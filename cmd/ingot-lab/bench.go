@@ -21,6 +21,7 @@ func bench(ctx context.Context, cache string, args []string, out io.Writer) (int
 	rounds := flags.Int("rounds", 3, "how often each contestant runs")
 	quick := flags.Bool("quick", false, "without the 8 million extents and 10 million chunks")
 	dedup := flags.Bool("dedup", false, "only what the next version of the disk adds to the store, and the time of a capture")
+	boards := flags.Bool("boards", false, "only the pages and boards that people look at while laptops work")
 	keep := flags.Bool("keep", false, "leave the folder with all logs behind")
 	if err := flags.Parse(args); err != nil {
 		return 2, err
@@ -28,7 +29,7 @@ func bench(ctx context.Context, cache string, args []string, out io.Writer) (int
 	if flags.NArg() > 0 || *rounds < 1 {
 		return 2, fmt.Errorf("bench takes no arguments, and at least one round")
 	}
-	o := benchmark.Options{Set: benchmark.Set(*set), Rounds: *rounds, Quick: *quick, Dedup: *dedup}
+	o := benchmark.Options{Set: benchmark.Set(*set), Rounds: *rounds, Quick: *quick, Dedup: *dedup, Boards: *boards}
 	runner, err := newRunner(cache, out)
 	if err != nil {
 		return 1, err

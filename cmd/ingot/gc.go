@@ -120,6 +120,9 @@ func (a *app) tellCheck(got store.Checked) error {
 				fmt.Fprintf(a.out, "        on these devices now: %s\n", printable(strings.Join(d.Devices, ", ")))
 			}
 		}
+		if got.Unhealed != nil {
+			fmt.Fprintf(a.out, "not healed: %s\n", printable(got.Unhealed.Error()))
+		}
 		if got.Healed > 0 {
 			fmt.Fprintf(a.out, "%d chunks came whole from another server\n", got.Healed)
 		}

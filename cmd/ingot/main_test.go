@@ -29,10 +29,15 @@ func TestCommandLine(t *testing.T) {
 		}
 		return false, fmt.Errorf("unknown condition %s", cond)
 	}, Setup: func(e *testscript.Env) error {
-		port, err := freePort()
-		e.Setenv("PORT", strconv.Itoa(port))
+		for _, name := range []string{"PORT", "PORT2"} {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			e.Setenv(name, strconv.Itoa(port))
+		}
 		e.Setenv("DATA", e.WorkDir+"/data")
-		return err
+		return nil
 	}})
 }
 

@@ -323,7 +323,6 @@ func (s *Store) reindex(p *packFile, entries []entry) error {
 func (s *Store) register(name imaging.Digest, size int64) (p *packFile, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.changes++
 	p = s.packs[name]
 	if p == nil {
 		p = &packFile{name: name, path: s.packPath(name), size: size, have: size}

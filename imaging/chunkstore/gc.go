@@ -23,7 +23,8 @@ type SweepOptions struct {
 	Wanted func(context.Context) (map[imaging.Digest]string, error)
 	DryRun bool // count, and change nothing
 	Waste  int  // percent of a pack that must be unneeded before it is rewritten; 0 is a quarter
-	// Progress is told how far a phase is, in bytes. It may be nil.
+	// Progress is told how far a phase is, in bytes: marking, then for each group of packs moving, when needed chunks
+	// lie in them, and removing. It may be nil.
 	Progress func(phase string, done, total uint64)
 }
 

@@ -12,6 +12,9 @@ import (
 	"ingot/imaging/chunkstore"
 )
 
+// small parameters make many chunks of a small disk.
+var small = imaging.Params{Min: 8 << 10, Avg: 32 << 10, Max: 128 << 10, End: imaging.BlockSize}
+
 func openStore(t testing.TB, dir string) *chunkstore.Store {
 	t.Helper()
 	s, err := chunkstore.Open(dir)
@@ -56,13 +59,13 @@ func importDisk(t testing.TB, s *chunkstore.Store, disk []byte) (imaging.Digest,
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := imaging.NewManifestWriter(f, imaging.Header{DiskSize: uint64(len(disk)), SectorSize: 512, Table: "none", Params: imaging.DefaultParams()})
+	w, err := imaging.NewManifestWriter(f, imaging.Header{DiskSize: uint64(len(disk)), SectorSize: 512, Table: "none", Params: small})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := s.NewBatch()
 	defer b.Abort()
-	split, err := imaging.NewSplitter(imaging.DefaultParams(), func(r imaging.Run) error {
+	split, err := imaging.NewSplitter(small, func(r imaging.Run) error {
 		e := imaging.Extent{Offset: r.Offset, Length: r.Length, Kind: r.Kind}
 		if r.Kind == imaging.Data {
 			var err error

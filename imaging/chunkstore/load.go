@@ -183,6 +183,7 @@ func (s *Store) replace(old, fresh *run) error {
 		s.runs = append(s.runs, fresh)
 	}
 	s.sortRuns()
+	s.changes++
 	return errors.Join(errs...)
 }
 
@@ -270,6 +271,7 @@ func (s *Store) remake(dir string, old *run) error {
 	}
 	s.runs = kept
 	s.sortRuns()
+	s.changes++
 	if stays {
 		return old.f.Close()
 	}

@@ -20,6 +20,9 @@ func (w *sweep) group(packs []*usage) error {
 	if err != nil {
 		return err
 	}
+	if len(moving) > 0 {
+		w.tell("moving", w.done, max(w.done, w.total))
+	}
 	stays, err := w.move(moving)
 	if noRoom(err) {
 		w.out.Postponed += len(stays)
@@ -29,6 +32,7 @@ func (w *sweep) group(packs []*usage) error {
 		return err
 	}
 	going := slices.DeleteFunc(slices.Clone(packs), func(u *usage) bool { return stays[u.pack] })
+	w.tell("removing", w.done, max(w.done, w.total))
 	freed, n, err := w.s.remove(going)
 	w.out.FreedBytes += freed
 	w.out.Packs += n

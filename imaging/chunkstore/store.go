@@ -41,7 +41,7 @@ type Store struct {
 
 	badDirty  []place // put there since the last flush
 	badLifted bool    // the list on disk is no longer right
-	changes   uint64  // counts what may change whether a manifest is whole: damage, mending, packs that come and go
+	changes   uint64  // counts what may change whether a manifest is whole, as it becomes visible: in bad, in runs, in have
 
 	wholeMu  sync.Mutex // one walk through a manifest for Whole at a time; guards verdicts
 	verdicts verdicts

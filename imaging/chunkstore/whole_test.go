@@ -53,6 +53,39 @@ func TestWholeKnowsOfEachChange(t *testing.T) {
 	expect("imported again", others, true)
 }
 
+// TestWholeAskedWhileAnImageHealsIsNotHeldToAnOldAnswer: a pack is known before the index shows what is in it, and what
+// was found between the two is not remembered for ever.
+func TestWholeAskedWhileAnImageHealsIsNotHeldToAnOldAnswer(t *testing.T) {
+	for seed := range uint64(20) {
+		dir := t.TempDir()
+		s := openStore(t, dir)
+		disk := noise(seed, 60)
+		d := named(t, s, disk)[0]
+		for _, pack := range files(t, dir, "packs", "") {
+			hurt(t, pack, 1)
+		}
+		check(t, s, chunkstore.CheckOptions{ReadData: true})
+		stop, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					s.Whole(t.Context(), d) // either answer is right while it heals
+				}
+			}
+		}()
+		importDisk(t, s, disk)
+		close(stop)
+		<-ended
+		if err := s.Whole(t.Context(), d); err != nil {
+			t.Fatalf("round %d: imported again, and Whole = %v", seed, err)
+		}
+	}
+}
+
 // TestADyingDiskIsBounded: a pack of which everything is damaged is distrusted as a whole, and its places do not fill
 // the memory one by one.
 func TestADyingDiskIsBounded(t *testing.T) {
@@ -65,15 +98,19 @@ func TestADyingDiskIsBounded(t *testing.T) {
 		hurt(t, pack, n)
 	}
 	check(t, s, chunkstore.CheckOptions{ReadData: true})
-	if n := s.Locked(); len(heads) < 1200 || n > 1001 {
-		t.Errorf("%d damaged chunks, %d kept in mind; want at most 1001", len(heads), n)
-	}
-	for _, h := range heads {
-		if _, err := s.Frame(h.digest); job.FaultOf(err).Code != job.CodeLocked {
-			t.Fatalf("a chunk of a distrusted pack: %v; want %s", err, job.CodeLocked)
+	for _, reopened := range []bool{false, true} {
+		if n := s.Locked(); len(heads) < 1200 || n > 1001 {
+			t.Errorf("reopened %v: %d damaged chunks, %d kept in mind; want at most 1001", reopened, len(heads), n)
 		}
-	}
-	if err := s.Whole(t.Context(), d); job.FaultOf(err).Code != job.CodeLocked {
-		t.Errorf("Whole = %v", err)
+		for _, h := range heads {
+			if _, err := s.Frame(h.digest); job.FaultOf(err).Code != job.CodeLocked {
+				t.Fatalf("reopened %v: a chunk of a distrusted pack: %v; want %s", reopened, err, job.CodeLocked)
+			}
+		}
+		if err := s.Whole(t.Context(), d); job.FaultOf(err).Code != job.CodeLocked {
+			t.Errorf("reopened %v: Whole = %v", reopened, err)
+		}
+		s.Close()
+		s = openStore(t, dir)
 	}
 }

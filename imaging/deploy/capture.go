@@ -112,7 +112,7 @@ func (s *Service) recorded(tx *store.Tx, j store.Job, enter func(*store.Tx, bool
 
 // endCapture leaves the device as it is. A laptop that goes back to its own system is left to it for a while.
 func (s *Service) endCapture(tx *store.Tx, j store.Job, to job.State) error {
-	s.closeIntake(j.ID)
+	tx.After(func() { s.closeIntake(j.ID) }) // until the record is there, the intake keeps the content from gc
 	if to != job.Done || j.After != job.Reset {
 		return nil
 	}

@@ -10,8 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"ingot/imaging"
 	"ingot/imaging/chunkstore"
@@ -206,6 +209,73 @@ func TestACaptureIsTakenInAndBecomesADraft(t *testing.T) {
 	m, err := b.packs.OpenManifest(d.manifest)
 	must(t, err)
 	must(t, m.Close())
+}
+
+// gcAtOnce is an intake behind whose end a gc begins at once.
+type gcAtOnce struct {
+	deploy.Intake
+	gc   func()
+	once *sync.Once
+}
+
+func (g gcAtOnce) Close() error {
+	err := g.Intake.Close()
+	g.once.Do(g.gc)
+	return err
+}
+
+// TestAGcAtTheEndOfACaptureSparesItsManifest: an intake keeps its manifest from gc until the record does; the record is
+// not there before its transaction is. An accepted version had lost its content to a gc that came in between.
+func TestAGcAtTheEndOfACaptureSparesItsManifest(t *testing.T) {
+	b := newCaptureBench(t)
+	b.stop()
+	ended := make(chan chunkstore.Swept, 1)
+	gc := func() {
+		wanted := func(context.Context) (map[imaging.Digest]string, error) {
+			out := map[imaging.Digest]string{}
+			return out, b.db.View(func(tx *store.Tx) error {
+				all, err := tx.Versions("ref")
+				for _, v := range all {
+					out[v.Manifest] = v.Ref().String()
+				}
+				return err
+			})
+		}
+		got, err := b.packs.Sweep(context.Background(), chunkstore.SweepOptions{Wanted: wanted})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- got
+	}
+	b.tune = func(cfg *deploy.Config) {
+		lib := &library.Library{DB: cfg.DB, Store: b.packs}
+		cfg.Intake = func(n uint64) deploy.Intake { return gcAtOnce{lib.Begin(n), gc, new(sync.Once)} }
+		cfg.Log = zerolog.New(io.Discard).Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, text string) {
+			if text == "job ended" { // its transaction is still open
+				time.Sleep(200 * time.Millisecond)
+			}
+		}))
+	}
+	b.start()
+	l := b.adopted("ABC1234", "REF-1")
+	if _, err := b.capture("REF-1", nil); err != nil {
+		t.Fatal(err)
+	}
+	j := l.work()
+	d := driveOf(t, nil, someChunks(3)...)
+	l.brings(j, job.Claimed, job.Reading)
+	if status, body := l.post(t, l.c.HTTP(), j.ID, "chunks", streamOf(t, d.chunks...)); status != 204 {
+		t.Fatalf("chunks: %d %s", status, body)
+	}
+	l.brings(j, job.Uploaded)
+	status, body := l.post(t, l.c.HTTP(), j.ID, "manifest", d.list)
+	if r := recordedOf(t, body); status != 200 || r.Image == nil {
+		t.Fatalf("manifest: %d %s", status, body)
+	}
+	if got := <-ended; got.Manifests != 0 || got.Chunks == 0 {
+		t.Errorf("gc removed %d manifests; %d chunks are needed", got.Manifests, got.Chunks)
+	}
+	must(t, b.packs.Whole(t.Context(), d.manifest))
 }
 
 // TestHostileWordsOnACapture: whoever is not the bound laptop, in the right state of its own capture, brings nothing

@@ -146,7 +146,7 @@ func (s *Service) intakeOf(key job.KeyID, id job.ID, in ...job.State) (*intake, 
 	return i, nil
 }
 
-// closeIntake ends the intake of a capture, behind the caller's transaction: sealing a pack takes a while.
+// closeIntake ends the intake of a capture, behind the caller's back: sealing a pack takes a while.
 func (s *Service) closeIntake(id job.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

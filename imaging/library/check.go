@@ -6,6 +6,7 @@ import (
 
 	"ingot/imaging"
 	"ingot/imaging/chunkstore"
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -17,15 +18,20 @@ const toldEvery = 500 * time.Millisecond
 // compared by digest. Each damaged thing is named by record, or by file, offset and chunk, with the Versions that it
 // hits. An error means that the check could not be made.
 //
-// With Heal, what is lost is then fetched from the other servers that this one knows, and all is proven again.
+// With Heal, what is lost is then fetched from the other servers that this one knows, and all is proven again. Where
+// that does not succeed, the damage is named all the same.
 func (l *Library) Check(ctx context.Context, o store.Check, tell func(store.Work)) (store.Checked, error) {
 	out, err := l.check(ctx, o, tell)
 	if err != nil || !o.Heal || len(out.Damage) == 0 {
 		return out, err
 	}
 	healed, err := l.Store.Heal(ctx, l)
-	if err != nil {
+	if ctx.Err() != nil {
 		return store.Checked{}, err
+	}
+	if err != nil {
+		out.Unhealed = job.FaultOf(err)
+		return out, nil
 	}
 	if healed.Chunks > 0 {
 		out, err = l.check(ctx, o, tell)

@@ -53,12 +53,12 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	if err := errors.Join(err, file.Close()); err != nil {
 		return store.Imported{}, err
 	}
+	defer l.Store.Named(res.Manifest)
 	v := store.Version{Image: in.Image, Label: in.Label, Note: in.Note, By: operator, Source: filepath.Base(in.File), MemoryBytes: in.MemoryBytes}
 	v, seen, err := l.examine(ctx, v, res.Manifest, stats, tell)
 	if err != nil {
 		return store.Imported{}, err
 	}
-	defer l.Store.Named(res.Manifest)
 	var out store.Imported
 	err = l.DB.Update(func(tx *store.Tx) (err error) {
 		out, err = record(tx, "import", v, seen.Content, in.Release)

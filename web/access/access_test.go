@@ -357,6 +357,33 @@ func TestTheFirstLinkEndsWithTheFirstOperator(t *testing.T) {
 	wantCode(t, "beside an operator", err, job.CodeLink)
 }
 
+// TestNoLinkOutlastsItsReason: who was let out does not let himself in again by a link of before, and a new password of
+// one's own ends a link that may be in other hands.
+func TestNoLinkOutlastsItsReason(t *testing.T) {
+	d := newDesk(t, nil)
+	d.operator("boss", store.Administrator)
+	cookie := d.operator("anna", store.Technician)
+	link := func() string {
+		l, err := d.Recover("boss", "anna", false)
+		must(t, err)
+		return strings.TrimPrefix(l.Link, "https://ingot.example/setup/")
+	}
+	secret, yes := link(), true
+	_, err := d.SetOperator("boss", "anna", store.OperatorSet{Disabled: &yes})
+	must(t, err)
+	_, err = d.UseLink(t.Context(), from(3), secret, "", other)
+	wantCode(t, "a link of before, of one who was let out", err, job.CodeLink)
+	_, err = d.Session(cookie)
+	wantCode(t, "the session of one who was let out", err, job.CodeSignedOut)
+	_, err = d.UseLink(t.Context(), from(3), link(), "", other)
+	must(t, err) // one that an administrator made since lets in again
+	secret = link()
+	_, err = d.ChangePassword(t.Context(), from(3), "anna", other, good)
+	must(t, err)
+	_, err = d.Link(from(4), secret)
+	wantCode(t, "a link of before the new password", err, job.CodeLink)
+}
+
 // TestTwoWithOneLink: of many who use it in the same moment one becomes the administrator.
 func TestTwoWithOneLink(t *testing.T) {
 	d := newDesk(t, nil)

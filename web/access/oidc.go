@@ -119,16 +119,22 @@ func (s *Service) letIn(c Client, who identity) (string, error) {
 	return s.open(c, o.Name, who.issuer, "Through "+who.issuer+", from "+c.From.String()+".", func(*store.Tx) error { return nil })
 }
 
+// turnOut ends the sessions and the tokens of one who has no right any more.
 func (s *Service) turnOut(who identity) error {
-	return s.db.Update(func(tx *store.Tx) error {
+	var name string
+	err := s.db.Update(func(tx *store.Tx) error {
 		o, ok, err := tx.OperatorOf(who.issuer, who.subject)
 		if err != nil || !ok {
 			return err
 		}
+		name = o.Name
 		_, err = tx.EndSessions(o.Name)
-		s.live.end(func(g Grant) bool { return g.Session != "" && g.Name == o.Name })
-		return err
+		return errors.Join(err, tx.RemoveAPITokens(o.Name, who.issuer))
 	})
+	if err == nil && name != "" {
+		s.live.end(func(g Grant) bool { return g.owner() == name })
+	}
+	return err
 }
 
 // identity is for whom a provider vouches.

@@ -151,11 +151,15 @@ func TestAProviderVouches(t *testing.T) {
 	if !strings.Contains(d.acts(), "anna sign in operator:anna Through "+v.URL) {
 		t.Errorf("the record says\n%s", d.acts())
 	}
+	made, err := d.AddToken("anna", false, store.TokenAdd{Name: "ci", Right: store.Viewer})
+	must(t, err)
 	v.claims["groups"] = []any{"strangers", 7, nil}
-	_, _, err := d.through(v)
+	_, _, err = d.through(v)
 	wantCode(t, "without a group", err, job.CodeIdentity)
 	_, err = d.Session(cookie)
 	wantCode(t, "the session of before", err, job.CodeSignedOut)
+	_, err = d.Token(made.Token)
+	wantCode(t, "a token of before", err, job.CodeSignedOut)
 	v.claims["groups"] = []any{"helpdesk"}
 	cookie = right(store.Technician)
 	for range 12 { // in use all the time, a session behind a provider ends in half a day

@@ -122,7 +122,7 @@ func (s *Service) ChangePassword(ctx context.Context, c Client, name, password, 
 		if _, err := tx.EndSessions(o.Name); err != nil {
 			return err
 		}
-		return errors.Join(s.setPassword(tx, o.Name, hash), tx.Audit(o.Name, "password set", "operator:"+o.Name, "Its other sessions have ended."))
+		return errors.Join(s.setPassword(tx, o.Name, hash), tx.EndLinks(o.Name), tx.Audit(o.Name, "password set", "operator:"+o.Name, "Its other sessions have ended."))
 	})
 	if err == nil {
 		s.live.end(func(g Grant) bool { return g.Session != "" && g.Name == o.Name })

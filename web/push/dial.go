@@ -22,6 +22,8 @@ import (
 type Guard struct {
 	Allow []netip.Prefix // of the server itself, which would be refused
 	Roots *x509.CertPool // certificates that count; nil means the system's
+
+	Own func() ([]net.Addr, error) // the addresses of this server; nil asks its interfaces
 }
 
 // Bounds of one request.
@@ -55,7 +57,7 @@ func (g Guard) Check(a netip.Addr) error {
 		return refused("a link-local address, where clouds keep secrets")
 	case a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return refused("an address of many")
-	case a.IsUnspecified(), a.IsLoopback():
+	case a.IsUnspecified(), a.IsLoopback(), g.own(a):
 		for _, p := range g.Allow {
 			if p.Contains(a) {
 				return nil
@@ -64,6 +66,21 @@ func (g Guard) Check(a netip.Addr) error {
 		return refused("this server itself, which push.allow does not name")
 	}
 	return nil
+}
+
+// own reports whether an address is one of this server's. Where nobody can tell, it is.
+func (g Guard) own(a netip.Addr) bool {
+	list := g.Own
+	if list == nil {
+		list = net.InterfaceAddrs
+	}
+	all, err := list()
+	for _, x := range all {
+		if p, err := netip.ParsePrefix(x.String()); err == nil && p.Addr().Unmap().WithZone("") == a {
+			return true
+		}
+	}
+	return err != nil
 }
 
 // CheckURL parses a target's URL: https, or http where that is meant, and nothing that does not belong into one.

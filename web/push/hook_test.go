@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -482,11 +483,14 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 }
 
 func TestWhatLiesCloserThanTheAdministratorMayReachIsNotAsked(t *testing.T) {
-	g := push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}
+	g := push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("192.0.2.8/32")}, Own: func() ([]net.Addr, error) {
+		return []net.Addr{&net.IPNet{IP: net.IPv4(192, 0, 2, 7), Mask: net.CIDRMask(24, 32)}, &net.IPNet{IP: net.IPv4(192, 0, 2, 8), Mask: net.CIDRMask(24, 32)}}, nil
+	}}
 	for addr, ok := range map[string]bool{
 		"169.254.169.254": false, "169.254.0.1": false, "fe80::1": false, "fe80::1%eth0": false, "::ffff:169.254.169.254": false, "64:ff9b::a9fe:a9fe": false,
 		"fd00:ec2::254": false, "100.100.100.200": false, "168.63.129.16": false, "127.0.0.1": false, "::1": false, "::ffff:127.0.0.1": false, "64:ff9b::7f00:1": false,
 		"0.0.0.0": false, "::": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false,
+		"192.0.2.7": false, "::ffff:192.0.2.7": false, "192.0.2.8": true, "192.0.2.9": true,
 		"127.0.0.2": true, "::ffff:127.0.0.2": true, "10.0.0.5": true, "192.168.10.5": true, "203.0.113.9": true, "2001:db8::7": true, "fd00::7": true,
 	} {
 		if err := g.Check(netip.MustParseAddr(addr)); (err == nil) != ok {

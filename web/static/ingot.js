@@ -237,6 +237,9 @@ function beep(good) {
 	} catch { /* a page without sound still flashes */ }
 }
 
+// plain is a text as a page may show it: without control characters, and without marks that turn the reading direction.
+const plain = (s) => s.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+
 function scanner() {
 	const form = $('scanform');
 	const box = $('scan');
@@ -254,7 +257,7 @@ function scanner() {
 		li.className = 'grey';
 		const code = document.createElement('span');
 		code.className = 'text';
-		code.textContent = what;
+		code.textContent = plain(what);
 		const word = document.createElement('strong');
 		word.textContent = 'waiting';
 		const say = document.createElement('span');
@@ -310,7 +313,7 @@ function scanner() {
 		if (seen.has(what.toLowerCase())) {
 			const li = [...list.children].find((l) => l.dataset.what === what.toLowerCase());
 			if (li) { li.classList.remove('flash'); void li.offsetWidth; li.classList.add('flash'); }
-			text($('tally'), `${what} was scanned already`);
+			text($('tally'), `${plain(what)} was scanned already`);
 			return;
 		}
 		seen.add(what.toLowerCase());

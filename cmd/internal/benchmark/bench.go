@@ -32,6 +32,7 @@ type Options struct {
 	Rounds int  // of each contestant, taking turns; medians are printed
 	Quick  bool // without the 8 million extents and 10 million chunks
 	Dedup  bool // nothing but what the next version adds to the store, and the time of a capture
+	Boards bool // nothing but the pages and boards
 }
 
 // Prepare makes what the benchmark needs from the network and what is dear. It runs outside the lab.
@@ -44,7 +45,7 @@ func Prepare(ctx context.Context, cache, bin string, o Options, out io.Writer) e
 		return err
 	}
 	disks, err := dedupDisks(ctx, dir, o.Set, out)
-	if err != nil || o.Dedup {
+	if err != nil || o.Dedup || o.Boards {
 		return err
 	}
 	if err := peerInputs(ctx, disks.first, out); err != nil {
@@ -96,6 +97,9 @@ func run(ctx context.Context, e *e2e.Env, o Options) (err error) {
 	if o.Dedup {
 		steps = steps[:1]
 	}
+	if o.Boards {
+		steps = []func(context.Context) error{m.boardsAlone}
+	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -141,6 +145,26 @@ func (m *measurement) office(ctx context.Context) error {
 	}
 	if err := m.crowd(ctx, d, imageName, diskSize, "office disk"); err != nil {
 		return err
+	}
+	if err := d.Stop(); err != nil {
+		return err
+	}
+	if err := d.Start(ctx); err != nil {
+		return err
+	}
+	return errors.Join(m.boards(ctx, d), d.Stop())
+}
+
+// boardsAlone measures the pages on a daemon that has imported the disk and was started anew.
+func (m *measurement) boardsAlone(ctx context.Context) error {
+	d, err := m.rig.env.StartDaemon(ctx)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func() error{func() error { return m.importDisk(ctx, d) }, d.Stop, func() error { return d.Start(ctx) }, func() error { return m.boards(ctx, d) }} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	return d.Stop()
 }
@@ -243,7 +267,7 @@ func (m *measurement) crowd(ctx context.Context, d *e2e.Daemon, image string, si
 	}
 	defer f.close()
 	start := time.Now()
-	names, err := f.adopt(ctx, image)
+	names, err := f.adopt(ctx, "bench", image)
 	if err != nil {
 		return err
 	}

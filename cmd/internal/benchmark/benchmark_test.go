@@ -70,6 +70,15 @@ func TestAProcessIsLookedAt(t *testing.T) {
 	}
 }
 
+func TestPercentile(t *testing.T) {
+	v := []float64{5, 1, 4, 2, 3}
+	for p, want := range map[int]float64{100: 5, 99: 5, 80: 4, 20: 1} {
+		if got := percentile(v, p); got != want {
+			t.Errorf("%d in 100 of %v: %v, want %v", p, v, got, want)
+		}
+	}
+}
+
 func TestMedian(t *testing.T) {
 	if got := median([]float64{3, 1, 2}); got != 2 {
 		t.Errorf("median %v; want 2", got)

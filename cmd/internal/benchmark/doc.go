@@ -13,6 +13,7 @@
 //	console.go  what the laptop says, and when
 //	peers.go    curl | zstd -dc | partclone, curl | zstd -dc | dd
 //	fleet.go    many laptops at once at one daemon: streams, adoptions
+//	boards.go   what people see meanwhile: pages, boards, and what that costs the daemon
 //	huge.go     a manifest of 8 million extents, a store of 10 million chunks
 //	memory.go   peak anonymous memory of a process, sampled
 //	table.go    what is printed: figure, goal, verdict

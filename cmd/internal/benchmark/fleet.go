@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ingot/cmd/internal/e2e"
-	"ingot/imaging"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
 	"ingot/imaging/job/client"
@@ -33,6 +32,7 @@ type fleet struct {
 
 type member struct {
 	serial string
+	device string // its id, once it is adopted
 	client *client.Client
 	code   string
 	signer []byte // the daemon's public key
@@ -84,8 +84,8 @@ func (f *fleet) close() {
 }
 
 // adopt adopts all of them at the same moment by one role and returns how many different names they got.
-func (f *fleet) adopt(ctx context.Context, image string) (names int, err error) {
-	if err := f.d.Do(ctx, []string{"role", "add", "bench", "--image", image, "--names", "LT-{seq:4}"}); err != nil {
+func (f *fleet) adopt(ctx context.Context, role, image string) (names int, err error) {
+	if err := f.d.Do(ctx, []string{"role", "add", role, "--image", image, "--names", "LT-{seq:4}"}); err != nil {
 		return 0, err
 	}
 	api := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -99,10 +99,10 @@ func (f *fleet) adopt(ctx context.Context, image string) (names int, err error) 
 	for _, m := range f.laptops {
 		g.Go(func() error {
 			<-start
-			d, err := adoptOne(ctx, api, m.code)
+			d, err := adoptOne(ctx, api, role, m.code)
 			mu.Lock()
 			defer mu.Unlock()
-			seen[d.Name] = true
+			seen[d.Name], m.device = true, d.ID
 			return err
 		})
 	}
@@ -111,9 +111,9 @@ func (f *fleet) adopt(ctx context.Context, image string) (names int, err error) 
 	return len(seen), err
 }
 
-func adoptOne(ctx context.Context, api *http.Client, code string) (store.DeviceView, error) {
+func adoptOne(ctx context.Context, api *http.Client, role, code string) (store.DeviceView, error) {
 	var d store.DeviceView
-	body, err := json.Marshal(store.Adoption{Code: code, Role: "bench"})
+	body, err := json.Marshal(store.Adoption{Code: code, Role: role})
 	if err != nil {
 		return d, err
 	}
@@ -137,6 +137,15 @@ func adoptOne(ctx context.Context, api *http.Client, code string) (store.DeviceV
 	return d, json.Unmarshal(text, &d)
 }
 
+// order orders an image for some of the laptops.
+func (f *fleet) order(ctx context.Context, laptops []*member, image string) error {
+	order := []string{"deploy"}
+	for _, m := range laptops {
+		order = append(order, m.serial)
+	}
+	return f.d.Do(ctx, append(order, "--image", image, "--no-personalise"))
+}
+
 // flow is what many chunk streams at once did.
 type flow struct {
 	daemon  usage
@@ -147,11 +156,7 @@ type flow struct {
 // stream orders an image for the first n laptops and lets each read its chunks, over and over, for a while in
 // which all of them are in the middle of a stream.
 func (f *fleet) stream(ctx context.Context, n int, image string, during time.Duration) (flow, error) {
-	order := []string{"deploy"}
-	for _, m := range f.laptops[:n] {
-		order = append(order, m.serial)
-	}
-	if err := f.d.Do(ctx, append(order, "--image", image, "--no-personalise")); err != nil {
+	if err := f.order(ctx, f.laptops[:n], image); err != nil {
 		return flow{}, err
 	}
 	daemon := watch(f.d.Proc.Pid())
@@ -195,10 +200,11 @@ var errEnough = errors.New("measured")
 
 // read takes the laptop's order and reads its image until ctx ends.
 func (m *member) read(ctx context.Context, got *atomic.Uint64, begun chan<- struct{}) error {
-	manifest, err := m.manifest(ctx)
+	j, err := m.order(ctx)
 	if err != nil {
 		return err
 	}
+	manifest := j.Image.Manifest
 	images := &chunkstore.Client{HTTP: m.client.HTTP(), Base: m.client.Base()}
 	man, err := images.OpenManifest(ctx, manifest)
 	if err != nil {
@@ -227,22 +233,20 @@ func ending(ctx context.Context, err error) error {
 	return err
 }
 
-// manifest waits for the order and returns the image that it names.
-func (m *member) manifest(ctx context.Context) (imaging.Digest, error) {
+// order waits for the laptop's order.
+func (m *member) order(ctx context.Context) (j job.Job, err error) {
 	for {
 		n, err := m.client.Next(ctx)
 		if err != nil {
-			return imaging.Digest{}, ending(ctx, err)
+			return j, ending(ctx, err)
 		}
 		if n.Order != job.Work {
 			continue
 		}
 		payload, err := sign.Open(m.signer, "job", n.Job)
 		if err != nil {
-			return imaging.Digest{}, fmt.Errorf("open the order of %s: %w", m.serial, err)
+			return j, fmt.Errorf("open the order of %s: %w", m.serial, err)
 		}
-		var j job.Job
-		err = json.Unmarshal(payload, &j)
-		return j.Image.Manifest, err
+		return j, json.Unmarshal(payload, &j)
 	}
 }

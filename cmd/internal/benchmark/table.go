@@ -71,3 +71,9 @@ func median[T cmp.Ordered](v []T) T {
 	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
 }
+
+// percentile of at least one value; 100 is the largest.
+func percentile(v []float64, p int) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[(len(v)*p+99)/100-1]
+}

@@ -18,6 +18,8 @@ func captureCases() []Case {
 		{"capture-linux", "a reference machine is captured from its NVMe drive, which stays bit-equal; a second laptop with a larger SATA drive gets every file of it, and starts under its own name",
 			needPlain, captureLinux},
 		{"capture-resume", "a capture whose daemon and whose laptop are killed in the middle goes on, and sends only what is missing", needPlain, captureResume},
+		{"capture-backup", "a laptop in use is kept before it is imaged again: the backup names its date, no other laptop gets it, and its own gets every file back",
+			needPlain, captureBackup},
 		{"capture-ntfs", "an NTFS disk with a Windows-like tree and real registry hives is captured without its free space, and restored: ntfsfix and ntfsinfo find nothing, every file is equal", nil, captureNTFS},
 	}
 }
@@ -62,8 +64,18 @@ func orderCapture(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, more ..
 	return r, jobs[0].ID, nil
 }
 
-// capturedAs waits for a capture's end and gives its Version.
-func capturedAs(ctx context.Context, e *Env, d *Daemon, id job.ID) (v store.Version, c job.Captured, err error) {
+// capturedAs waits for a capture's end and gives its Version. The laptop was adopted, and never deployed.
+func capturedAs(ctx context.Context, e *Env, d *Daemon, id job.ID) (store.Version, job.Captured, error) {
+	v, c, err := captured(ctx, e, d, id)
+	if err != nil {
+		return v, c, err
+	}
+	dev, err := d.device(ctx, v.Device)
+	return v, c, checks(err, same("the laptop's state", dev.State, store.Ready), that(dev.Holds == nil, "a deployment is recorded"))
+}
+
+// captured waits for a capture's end and gives its Version.
+func captured(ctx context.Context, e *Env, d *Daemon, id job.ID) (v store.Version, c job.Captured, err error) {
 	j, err := d.waitJob(ctx, id)
 	if err != nil {
 		return v, c, err
@@ -88,10 +100,8 @@ func capturedAs(ctx context.Context, e *Env, d *Daemon, id job.ID) (v store.Vers
 	}
 	v, c = found[0], *j.Result.Captured
 	e.Say("captured as %s in %.0f s: read %d, sent %d bytes, %d were held; %d data bytes in %d extents; notes %q", v.Ref(), j.Result.Seconds, c.ReadBytes, c.SentBytes, c.HeldBytes, v.DataBytes, v.DataExtents, c.Notes)
-	dev, err := d.device(ctx, j.Device)
-	return v, c, checks(err, same("the proven manifest", c.Manifest, v.Manifest), same("unwritten, as the laptop's kernel counts", c.Unwritten, true),
-		same("the version's device", v.Device, j.Device), same("the laptop's state", dev.State, store.Ready),
-		that(dev.Holds == nil, "a deployment is recorded"), that(v.StoredBytes > 0, "nothing was stored"))
+	return v, c, checks(same("the proven manifest", c.Manifest, v.Manifest), same("unwritten, as the laptop's kernel counts", c.Unwritten, true),
+		same("the version's device", v.Device, j.Device), that(v.StoredBytes > 0, "nothing was stored"))
 }
 
 func captureLinux(ctx context.Context, e *Env) error {

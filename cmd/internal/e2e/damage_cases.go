@@ -21,71 +21,77 @@ func damageCases() []Case {
 		{"corrupt-chunk", "a bit flipped in the stored image: a plain cause, no Deployment, a drive that does not boot", nil, func(ctx context.Context, e *Env) error {
 			return damagedImage(ctx, e, flipBit)
 		}},
-		{"truncated-pack", "a pack cut short: the order is refused with its plain cause, and the drive stays as it was", nil, truncatedPack},
+		{"truncated-pack", "a pack cut short under a running daemon: a plain cause, no Deployment, a drive that does not boot; the next order is refused", nil, truncatedPack},
 		{"lying-disk", "a drive that acknowledges one write and keeps its old bytes: the read-back names the offset, nothing is recorded", nil, lyingDisk},
 		{"disk-error", "a drive that refuses a write, a flush or a read: each is named, nothing is recorded", nil, diskError},
 	}
 }
 
-// onDamaged starts a bench whose image has a damaged pack, and fits a laptop with a drive that holds something.
-func onDamaged(ctx context.Context, e *Env, damage func(pack string) error) (x *running, had used, err error) {
-	if x, err = smallBench(ctx, e, 48); err != nil {
-		return nil, used{}, err
+// damagedImage damages a pack of the imported image while no daemon runs, and deploys from it onto a drive that could
+// start.
+func damagedImage(ctx context.Context, e *Env, damage func(pack string) error) error {
+	x, err := smallBench(ctx, e, 48)
+	if err != nil {
+		return err
 	}
 	if err := x.d.Stop(); err != nil {
-		return nil, used{}, err
+		return err
 	}
-	pack, err := largestPack(x.d)
-	if err != nil {
-		return nil, used{}, err
-	}
-	if err := damage(pack); err != nil {
-		return nil, used{}, err
+	if err := damageLargest(x.d, damage); err != nil {
+		return err
 	}
 	if err := x.d.Start(ctx); err != nil {
-		return nil, used{}, err
-	}
-	had, err = fitUsed(ctx, e, x.laptop)
-	return x, had, err
-}
-
-// truncatedPack orders an image of which a pack is known to be short: that is known without reading it, so nothing on
-// the laptop is overwritten.
-func truncatedPack(ctx context.Context, e *Env) error {
-	x, had, err := onDamaged(ctx, e, cutShort)
-	if err != nil {
 		return err
 	}
-	if err := x.meet(ctx, e); err != nil {
-		return err
-	}
-	refused := &ExitError{}
-	if err := x.orderSmall(ctx, e); !asExit(err, &refused) {
-		return checks(err, that(err != nil, "the order was taken"))
-	}
-	e.Say("the order is refused: %s", strings.TrimSpace(refused.Words))
-	if err := checks(that(strings.Contains(refused.Words, string(job.CodeChunk)), "the order was refused with %q; want %s", refused.Words, job.CodeChunk), x.checkNamesIt(ctx, e)); err != nil {
-		return err
-	}
-	if err := x.run.Kill(); err != nil {
-		return err
-	}
-	dev, err := x.d.device(ctx, x.laptop.Serial)
-	if err != nil {
-		return err
-	}
-	return checks(that(dev.Holds == nil && dev.Job == nil, "the record holds a Deployment or a job"), had.unchanged())
-}
-
-// damagedImage damages a pack of the imported image and deploys from it onto a drive that could start.
-func damagedImage(ctx context.Context, e *Env, damage func(pack string) error) error {
-	x, _, err := onDamaged(ctx, e, damage)
-	if err != nil {
+	if _, err := fitUsed(ctx, e, x.laptop); err != nil {
 		return err
 	}
 	if err := x.meetAndOrder(ctx, e); err != nil {
 		return err
 	}
+	return x.failsOnDamage(ctx, e)
+}
+
+// truncatedPack cuts a pack short under a daemon that does not know of it when the order comes. Once it knows, it takes
+// no order for that image any more, so that no second laptop is overwritten for nothing.
+func truncatedPack(ctx context.Context, e *Env) error {
+	x, err := smallBench(ctx, e, 48)
+	if err != nil {
+		return err
+	}
+	if _, err := fitUsed(ctx, e, x.laptop); err != nil {
+		return err
+	}
+	if err := x.meet(ctx, e); err != nil {
+		return err
+	}
+	if err := damageLargest(x.d, cutShort); err != nil {
+		return err
+	}
+	if err := x.orderSmall(ctx, e); err != nil {
+		return err
+	}
+	if err := x.failsOnDamage(ctx, e); err != nil {
+		return err
+	}
+	refused := &ExitError{}
+	if err := x.orderSmall(ctx, e); !asExit(err, &refused) {
+		return checks(err, that(err != nil, "the order was taken although the damage is known"))
+	}
+	e.Say("the next order is refused: %s", strings.TrimSpace(refused.Words))
+	return that(strings.Contains(refused.Words, string(job.CodeLocked)), "the next order was refused with %q; want %s", refused.Words, job.CodeLocked)
+}
+
+func damageLargest(d *Daemon, damage func(pack string) error) error {
+	pack, err := largestPack(d)
+	if err != nil {
+		return err
+	}
+	return damage(pack)
+}
+
+// failsOnDamage holds that the running deploy fails by the damage, that the check names it, and that nothing starts.
+func (x *running) failsOnDamage(ctx context.Context, e *Env) error {
 	if _, err := x.failsPlainly(ctx, e, job.CodeChunk); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func Cases() []Case {
 		faultCases(),
 		closedCases(), unapprovedCases(),
 		renameCases(),
-		captureCases(),
+		captureCases(), restoreCases(),
 		wipeCases(),
 		serviceCases(),
 		installCases(),

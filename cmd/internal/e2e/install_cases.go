@@ -200,5 +200,5 @@ func masked(out string) string {
 
 var (
 	timeWords = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
-	shown     = regexp.MustCompile(`^(installed: |configuration: |data folder: |next: |asking |no DHCP server |wrote |building the boot bundle |no systemd |Laptops are |Next:|  sudo ingot |the bench is |But )`)
+	shown     = regexp.MustCompile(`^(installed: |configuration: |data folder: |next: |asking |no DHCP server |/etc/ingot/ingot\.toml: |building the boot bundle |no systemd |Laptops are |Next:|  sudo ingot |the bench is |But )`)
 )

@@ -5,7 +5,8 @@
 // asks for a boot token, says Hello, shows a code, claims its job, reports its states and twice a second its progress,
 // fetches the chunks, writes and reads them back past the page cache, gives the system in the file its name, commits
 // the partition table, and sends a Result whose proof is true of that file. FirstBoot is the written system's first
-// start: it reads its name and its letter from the drive and calls home.
+// start: it reads its name and its letter from the drive and calls home. A capture is as real: what lies in the file is
+// read by its file systems' own maps, split, and sent as far as the library lacks it.
 //
 // What is simulated, and nothing else:
 //

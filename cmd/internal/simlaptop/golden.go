@@ -37,6 +37,13 @@ func (g Golden) DiskSize() uint64 {
 	return uint64(rootAt + (24*mib+g.Payload+g.Payload/16+mib-1)/mib*mib + tail)
 }
 
+// Bytes are those of the file of Payload bytes.
+func (g Golden) Bytes() []byte {
+	b := make([]byte, g.Payload)
+	rand.NewChaCha8([32]byte{byte(g.Seed), byte(g.Seed >> 8), byte(g.Seed >> 16)}).Read(b)
+	return b
+}
+
 // Make writes the disk to a file.
 func (g Golden) Make(ctx context.Context, file string) error {
 	dir, err := os.MkdirTemp("", "simlaptop-golden-")
@@ -86,8 +93,6 @@ func (g Golden) plant(tree string) error {
 	for _, name := range slices.Sorted(maps.Keys(g.Software)) {
 		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\nDescription: simulated\n\n", name, g.Software[name])
 	}
-	payload := make([]byte, g.Payload)
-	rand.NewChaCha8([32]byte{byte(g.Seed), byte(g.Seed >> 8), byte(g.Seed >> 16)}).Read(payload)
 	for name, text := range map[string]string{
 		"etc/os-release":                          "PRETTY_NAME=" + strconv.Quote(cmp.Or(g.Pretty, "Simulated GNU/Linux 12")) + "\nNAME=Debian\nID=debian\nVERSION_ID=12\n",
 		"etc/debian_version":                      "12.9\n",
@@ -98,7 +103,7 @@ func (g Golden) plant(tree string) error {
 		"usr/lib/systemd/system/default.target":   "[Unit]\nDescription=simulated\n",
 		"etc/systemd/system/multi-user.target":    "[Unit]\nDescription=simulated\n",
 		"var/lib/dpkg/status":                     status.String(),
-		"usr/share/simulated/payload":             string(payload),
+		"usr/share/simulated/payload":             string(g.Bytes()),
 		"usr/share/simulated/how-this-came-to-be": "A test made it.\n",
 	} {
 		path := filepath.Join(tree, name)

@@ -3,6 +3,7 @@ package simlaptop
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,6 +32,8 @@ type Laptop struct {
 
 	// Wire, when it is set, may change what the laptop says to the daemon.
 	Wire func(agent.Daemon) agent.Daemon
+	// Trip, when it is set, stands between the laptop and its network: it sees every request and every answer.
+	Trip func(*http.Transport) http.RoundTripper
 
 	mu     sync.Mutex
 	system *system // what was last written to its drive

@@ -79,6 +79,9 @@ func (l *Laptop) dial(s Server) (*client.Client, error) {
 		d.LocalAddr = &net.TCPAddr{IP: l.From.AsSlice()}
 	}
 	t.DialContext = d.DialContext
+	if l.Trip != nil {
+		c.HTTP().Transport = l.Trip(t)
+	}
 	return c, nil
 }
 

@@ -13,10 +13,13 @@ import (
 	"ingot/cmd/internal/simlaptop"
 	"ingot/cmd/internal/site"
 	"ingot/imaging/agent"
+	"ingot/imaging/deploy"
 	"ingot/imaging/library"
 	"ingot/store"
 	"ingot/web"
 	"ingot/web/access"
+	"ingot/web/push"
+	"ingot/web/report"
 )
 
 // notPages are routes that answer with something else than a page, or that only the way in has.
@@ -29,7 +32,7 @@ type all = web.Bench
 
 // allPages lists the patterns of every page that the server has.
 func allPages() (out []string) {
-	a := &web.API{Bench: noBench{}, Shelf: &library.Library{}, Exchange: &library.Library{}, Access: &access.Service{}}
+	a := &web.API{Bench: noBench{}, Wiper: (*deploy.Service)(nil), Shelf: &library.Library{}, Exchange: &library.Library{}, Access: &access.Service{}, Push: push.New(push.Config{}), Reports: &report.Desk{}}
 	for _, r := range a.Routes() {
 		if r.Method == "GET" && !r.JSON() && !slices.Contains(notPages, r.Path) {
 			out = append(out, r.Path)
@@ -88,6 +91,9 @@ func settle(t *testing.T) (*town, *browser.Tab) {
 		}
 		w.device[state] = d
 	}
+	drive := w.device[store.Lost].Drives[0].Serial
+	must(t, s.Do(ctx, []string{"device", "destroyed", all[1].Serial(), "--drive", drive, "--method", "shredded", "--why", "it does not start", "--place", "the vendor's", "--by", "Karl Ott", "--witness", "Eva Lang",
+		"--reference", "R-77", "--yes"}))
 	jobs, err := site.Ask[[]store.JobView](ctx, s, "jobs?all=1")
 	must(t, err)
 	for _, j := range jobs {
@@ -117,7 +123,18 @@ func (w *town) views() []view {
 		{"/jobs", "jobs", "/jobs?all=1"}, {"/jobs/{id}", "job-running", "/jobs/" + w.job}, {"/jobs/{id}", "job-ended", "/jobs/" + w.ended},
 		{"/roles", "roles", "/roles"}, {"/settings", "settings", "/settings"},
 		{"/account", "account", "/account"}, {"/operators", "operators", "/operators"}, {"/tokens", "tokens", "/tokens"}, {"/rights", "rights", "/rights"},
-		{"", "not-here", "/nothing/here"},
+		{"/settings/push", "push", "/settings/push"}, {"/labels", "labels", "/labels"}, {"/labels/sheet", "label-sheet", "/labels/sheet?device=" + ready + "&device=" + deployed},
+		{"/devices/act", "confirm-wipe", "/devices/act?do=wipe&device=" + w.device[store.Returned].ID}, {"/certificates", "certificates", "/certificates"},
+		{"/certificates/{id}", "certificate", "/certificates/D-000001"}, {"/certificates/verify", "verify", "/certificates/verify"},
+		{"/reports", "reports", "/reports"}, {"/licences", "licences", "/licences"}, {"/audit", "audit", "/audit"}, {"/receipts/{id}", "receipt", "/receipts/" + w.device[store.Deployed].Holds.ID},
+		{"/reports/{name}", "report-unasked", "/reports/received"}, {"", "not-here", "/nothing/here"},
+	}
+	for _, k := range report.Kinds {
+		path := "/reports/" + k.Name
+		if k.Name == "received" {
+			path += "?device=" + deployed
+		}
+		out = append(out, view{"/reports/{name}", "report-" + k.Name, path})
 	}
 	for state, d := range w.device {
 		out = append(out, view{"/devices/{ref}", "device-" + string(state), "/devices/" + d.ID})

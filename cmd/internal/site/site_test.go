@@ -46,14 +46,20 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// begin starts a site with one image on its shelf.
-func begin(t *testing.T, g simlaptop.Golden) (context.Context, *site.Site, store.Version) {
+// needTools wants the programs that make golden disks.
+func needTools(t *testing.T) {
 	t.Helper()
 	for _, tool := range []string{"mkfs.vfat", "mkfs.ext4", "mcopy", "sgdisk", "debugfs"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("%s is missing: scripts/install lab", tool)
 		}
 	}
+}
+
+// begin starts a site with one image on its shelf.
+func begin(t *testing.T, g simlaptop.Golden) (context.Context, *site.Site, store.Version) {
+	t.Helper()
+	needTools(t)
 	bin, err := program()
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

@@ -11,8 +11,14 @@ import (
 	qrcode "github.com/skip2/go-qrcode"
 )
 
-// line is one line of a printed record.
-type line struct{ what, text string }
+// Line is one line of a record as people read it; an empty Text is left out.
+type Line struct{ What, Text string }
+
+// Section is one part of it.
+type Section struct {
+	Title string
+	Lines []Line
+}
 
 // QR is the text of the code on a printed record: by it paper and file are held together.
 func QR(r Record, file []byte, key ed25519.PublicKey) string {
@@ -45,16 +51,16 @@ func Paper(file []byte, key ed25519.PublicKey) ([]byte, error) {
 	pdf.RegisterImageOptionsReader("code", fpdf.ImageOptions{ImageType: "PNG"}, bytes.NewReader(code))
 	pdf.ImageOptions("code", 157, 14, 36, 36, false, fpdf.ImageOptions{ImageType: "PNG"}, 0, "")
 	pdf.SetY(52)
-	for _, block := range r.blocks(file, key) {
+	for _, block := range r.Sections(file, key) {
 		pdf.SetFont("Helvetica", "B", 11)
-		pdf.CellFormat(0, 8, text(block.title), "B", 1, "L", false, 0, "")
-		for _, l := range block.lines {
-			if l.text == "" {
+		pdf.CellFormat(0, 8, text(block.Title), "B", 1, "L", false, 0, "")
+		for _, l := range block.Lines {
+			if l.Text == "" {
 				continue
 			}
 			pdf.SetFont("Helvetica", "", 9)
-			pdf.CellFormat(44, 5, text(l.what), "", 0, "L", false, 0, "")
-			pdf.MultiCell(0, 5, text(printable(l.text)), "", "L", false)
+			pdf.CellFormat(44, 5, text(l.What), "", 0, "L", false, 0, "")
+			pdf.MultiCell(0, 5, text(printable(l.Text)), "", "L", false)
 		}
 		pdf.Ln(2)
 	}
@@ -83,18 +89,13 @@ func (r Record) Title() string {
 	return "Record of destruction"
 }
 
-type block struct {
-	title string
-	lines []line
-}
-
-// blocks are the parts of a printed record.
-func (r Record) blocks(file []byte, key ed25519.PublicKey) []block {
+// Sections are the parts of a record whose file was verified with key, on paper and on a page.
+func (r Record) Sections(file []byte, key ed25519.PublicKey) []Section {
 	d, v := r.Device, r.Drive
-	out := []block{
-		{"Device", []line{{"Manufacturer, model", strings.TrimSpace(d.Manufacturer + " " + d.Model)}, {"Serial", d.Serial}, {"Name", d.Name}, {"Asset number", d.Asset},
+	out := []Section{
+		{"Device", []Line{{"Manufacturer, model", strings.TrimSpace(d.Manufacturer + " " + d.Model)}, {"Serial", d.Serial}, {"Name", d.Name}, {"Asset number", d.Asset},
 			{"UUID", d.UUID}, {"Came back from", d.Source}}},
-		{"Drive", []line{{"Model", v.Model}, {"Serial", v.Serial}, {"World-wide name", v.WWN}, {"Firmware", v.Firmware}, {"Media", strings.TrimSpace(v.Media + " " + v.Transport)},
+		{"Drive", []Line{{"Model", v.Model}, {"Serial", v.Serial}, {"World-wide name", v.WWN}, {"Firmware", v.Firmware}, {"Media", strings.TrimSpace(v.Media + " " + v.Transport)},
 			{"Behind", v.Behind}, {"Size", sizeWord(v)}, {"Hidden sectors", v.Hidden}}},
 	}
 	if r.Sanitised != nil {
@@ -103,23 +104,23 @@ func (r Record) blocks(file []byte, key ed25519.PublicKey) []block {
 	if r.Destroyed != nil {
 		out = append(out, r.Destroyed.block())
 	}
-	return append(out, block{"Signature", []line{{"Issued", r.Issued.Format(time.RFC3339)}, {"Number in the chain", fmt.Sprint(r.Number)}, {"Record before", r.Previous},
+	return append(out, Section{"Signature", []Line{{"Issued", r.Issued.Format(time.RFC3339)}, {"Number in the chain", fmt.Sprint(r.Number)}, {"Record before", r.Previous},
 		{"This file", Hash(file)}, {"Key", Fingerprint(key)}, {"Audit chain", fmt.Sprintf("%d %s", r.AuditNumber, r.AuditHead)},
 		{"To verify", "This paper is a picture of the signed file. With the file and the public key: ingot cert verify FILE --key KEY"}}})
 }
 
-func (s Sanitised) blocks() []block {
-	return []block{
-		{"What was done", []line{{"Technique", s.Does}, {"Started, finished", s.Started + "  to  " + s.Finished}, {"Bytes", fmt.Sprint(s.ErasedBytes)},
+func (s Sanitised) blocks() []Section {
+	return []Section{
+		{"What was done", []Line{{"Technique", s.Does}, {"Started, finished", s.Started + "  to  " + s.Finished}, {"Bytes", fmt.Sprint(s.ErasedBytes)},
 			{"Tried or passed over", s.Fallback}, {"Verification", s.Verification}, {"Status", s.Status}, {"Read beside it", strings.Join(s.Warnings, " ")}}},
-		{"What is claimed", []line{{"Claim", s.Claim}, {"Policy of this site", fmt.Sprintf("%s, version %d, which wants %s of such a drive", s.Policy, s.PolicyVersion, s.Wanted)}}},
-		{"Who, and by what", []line{{"People", names(s.People)}, {"Place", s.Place}, {"Tool", s.Tool}, {"Agent", s.AgentBuild}, {"Key of that start", s.AgentKey},
+		{"What is claimed", []Line{{"Claim", s.Claim}, {"Policy of this site", fmt.Sprintf("%s, version %d, which wants %s of such a drive", s.Policy, s.PolicyVersion, s.Wanted)}}},
+		{"Who, and by what", []Line{{"People", names(s.People)}, {"Place", s.Place}, {"Tool", s.Tool}, {"Agent", s.AgentBuild}, {"Key of that start", s.AgentKey},
 			{"Started over", s.BootChain}, {"Assurance", s.Assurance}, {"Job", s.Job}}},
 	}
 }
 
-func (d Destroyed) block() block {
-	return block{"How it came to its end", []line{{"Method", d.Method}, {"Why it was not wiped", d.Why}, {"Place", d.Place}, {"Time", d.Time.Format(time.RFC3339)},
+func (d Destroyed) block() Section {
+	return Section{"How it came to its end", []Line{{"Method", d.Method}, {"Why it was not wiped", d.Why}, {"Place", d.Place}, {"Time", d.Time.Format(time.RFC3339)},
 		{"People", names(d.People)}, {"Vendor's reference", d.Reference}, {"SHA-256 of the photo", d.PhotoSHA256}}}
 }
 

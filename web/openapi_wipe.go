@@ -1,0 +1,27 @@
+package web
+
+import (
+	"ingot/imaging/wipe"
+	"ingot/imaging/wipe/cert"
+	"ingot/store"
+)
+
+// ofWipes are the routes of wiping and of the records about drives.
+var ofWipes = map[string]operation{
+	"POST /api/v1/wipes":                  {what: "Orders the drives of a device that came back to be wiped. Its serial is typed in confirm.", in: store.WipeOrder{}, out: store.JobView{}, act: true},
+	"POST /api/v1/wipes/{id}/agree":       {what: "A second person's word to a wipe, where the site wants one.", in: Agreement{}, out: store.JobView{}, act: true},
+	"GET /api/v1/wipe-policy":             {what: "What this site wants of wipes.", out: wipe.Policy{}},
+	"POST /api/v1/wipe-policy":            {what: "Changes that, under the next version.", in: wipe.Policy{}, out: wipe.Policy{}},
+	"GET /api/v1/devices/{ref}/drives":    {what: "The drives that are, or were, in a device, with what is on record about each.", out: []store.DriveView{}},
+	"POST /api/v1/drives/destroyed":       {what: "Records the end of a drive that was not wiped.", in: store.Destruction{}, out: store.EvidenceView{}, act: true},
+	"POST /api/v1/devices/{ref}/ready":    {what: "Sends a device into the pool, all of whose drives have their records.", in: store.Disposal{}, out: store.DeviceView{}, act: true},
+	"POST /api/v1/devices/{ref}/dispose":  {what: "Sends such a device out of the house.", in: store.Disposal{}, out: store.DeviceView{}, act: true},
+	"GET /api/v1/certificates":            {what: "The records of wiped and destroyed drives, newest first.", out: []store.EvidenceView{}, query: []parameter{{"of", "Of one device or drive; all when it is left out."}}},
+	"GET /api/v1/certificates/key":        {what: "The public key by which everybody verifies them.", out: CertificateKeyView{}},
+	"GET /api/v1/certificates/check":      {what: "Proves the whole chain of records.", out: cert.Chain{}},
+	"GET /api/v1/certificates/{id}":       {what: "One record with its signed bytes.", out: store.EvidenceView{}},
+	"GET /api/v1/certificates/{id}/file":  {what: "The signed file of one record.", out: cert.Signed{}},
+	"GET /api/v1/certificates/{id}/paper": {what: "A picture of it for printing.", kind: "application/pdf"},
+	"GET /api/v1/certificates/export": {what: "Records for a disposition vendor.", kind: "application/octet-stream",
+		query: []parameter{{"of", "Of one device or drive; all when it is left out."}, {"format", "json, which it is when left out, csv or zip."}}},
+}

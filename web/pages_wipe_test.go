@@ -1,0 +1,163 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// cameBack is a laptop that was in use and came back. It gives its id.
+func (f *floor) cameBack(serial string) string {
+	f.t.Helper()
+	f.deployed(serial)
+	_, err := f.s.Return(context.Background(), "anna", serial, store.Return{From: "K. Berg"})
+	must(f.t, err)
+	return f.device(serial).ID
+}
+
+// destroyed is one whose drive was shredded and recorded. It gives the record's id.
+func (f *floor) destroyed(serial string) string {
+	f.t.Helper()
+	id := f.cameBack(serial)
+	e, err := f.s.DestroyDrive(context.Background(), "anna", store.Destruction{Device: id, Drive: f.driveOf(serial), Confirm: f.driveOf(serial), Method: "shredded", Why: "dead", Place: "Vendor", By: "Karl Ott",
+		Witness: "Eva Lang", Reference: "R-1"})
+	must(f.t, err)
+	return e.ID
+}
+
+func (f *floor) driveOf(serial string) string {
+	f.t.Helper()
+	for _, d := range f.device(serial).Drives {
+		if !d.Removable {
+			return d.Serial
+		}
+	}
+	f.t.Fatalf("%s has no drive", serial)
+	return ""
+}
+
+// TestAWipeIsOrderedByTheSerialTyped, and until it is done nothing gives the laptop away from its page.
+func TestAWipeIsOrderedByTheSerialTyped(t *testing.T) {
+	f := newFloor(t)
+	id := f.cameBack("PF3AAAA1")
+	p := f.person("berta", store.Technician)
+	shown := p.get("/devices/" + id)
+	wantPage(t, "the page", shown, http.StatusOK, "destroyed for good", f.driveOf("PF3AAAA1"), "Type the serial")
+	jobs := len(f.jobs())
+	for what, typed := range map[string]string{"another serial": "PF3AAAA2", "its name": f.device(id).Name, "nothing": "", "the drive's serial": f.driveOf("PF3AAAA1")} {
+		got := p.post("/devices/"+id+"/wipe", p.form(shown, "/devices/"+id+"/wipe", "typed", typed))
+		wantPage(t, what, got, http.StatusConflict, string(job.CodeWrongSerial))
+	}
+	for what, act := range map[string]url.Values{"deploy": {"image": {"role:sales"}, "saved": {"1"}, "typed": {"PF3AAAA1"}, "asked": {"1"}}, "ready": {"typed": {"PF3AAAA1"}}, "dispose": {"typed": {"PF3AAAA1"}}} {
+		got := p.post("/devices/"+id+"/"+what, act)
+		if got.status < 400 || !strings.Contains(got.body, string(job.CodeOwed)) && !strings.Contains(got.body, string(job.CodeReturned)) {
+			t.Errorf("%s: status %d\n%s", what, got.status, mainOf(got))
+		}
+	}
+	if n := len(f.jobs()); n != jobs || f.device(id).State != store.Returned {
+		t.Fatalf("%d jobs were made, the device is %s", n-jobs, f.device(id).State)
+	}
+	wantPage(t, "a viewer", f.person("vera", store.Viewer).post("/devices/"+id+"/wipe", url.Values{"typed": {"PF3AAAA1"}}), http.StatusForbidden, string(job.CodePolicy))
+	wantLed(t, "typed as it is", p.post("/devices/"+id+"/wipe", p.form(shown, "/devices/"+id+"/wipe", "typed", " pf3aaaa1 ", "place", "the bench")), "/jobs/")
+	j := f.jobs()[0]
+	wantPage(t, "its job", p.get("/jobs/"+string(j.ID)), http.StatusOK, "Its drives", f.driveOf("PF3AAAA1"), "waiting")
+	if j.Kind != job.Wipe || j.Operator != "berta" || j.Wipe.Order.Place != "the bench" {
+		t.Errorf("job %+v", j)
+	}
+}
+
+// TestADeadLaptopLeavesByItsPageAlone: its drive's end is recorded, its list says destroyed and never wiped, and the record
+// verifies on the page, and not with a byte changed.
+func TestADeadLaptopLeavesByItsPageAlone(t *testing.T) {
+	f := newFloor(t)
+	id, p := f.cameBack("PF3AAAA1"), f.person("berta", store.Technician)
+	drive := f.driveOf("PF3AAAA1")
+	at := "/devices/" + id + "/destroyed"
+	form := func(more ...string) url.Values {
+		return p.form(p.get("/devices/"+id), at, append([]string{"drive", drive, "typed", drive, "method", "shredded", "why", "it does not start", "place", "Vendor", "by", "Karl Ott", "witness", "Eva Lang", "reference", "R-1", "dispose", "1"}, more...)...)
+	}
+	for what, c := range map[string]struct {
+		more []string
+		code job.Code
+	}{
+		"one person":        {[]string{"witness", "karl ott"}, job.CodeDestruction},
+		"typed wrongly":     {[]string{"typed", "OTHER"}, job.CodeWrongSerial},
+		"no proof":          {[]string{"reference", ""}, job.CodeDestruction},
+		"a day that is not": {[]string{"day", "yesterday"}, job.CodeDestruction},
+	} {
+		if got := p.post(at, form(c.more...)); got.status < 400 || !strings.Contains(got.body, string(c.code)) {
+			t.Errorf("%s: status %d; want %s\n%s", what, got.status, c.code, mainOf(got))
+		}
+	}
+	wantLed(t, "recorded", p.post(at, form()), "/devices/"+id+"?said=destroyed")
+	if d := f.device(id); d.State != store.Disposed {
+		t.Fatalf("the device is %s", d.State)
+	}
+	wantPage(t, "its page", p.get("/devices/"+id), http.StatusOK, "D-000001", "destroyed")
+	list := p.get("/certificates")
+	wantPage(t, "the list", list, http.StatusOK, "D-000001", "destroyed", drive)
+	if strings.Contains(mainOf(list), "wiped, ") {
+		t.Errorf("the list calls it wiped: %s", mainOf(list))
+	}
+	wantPage(t, "the record", p.get("/certificates/D-000001"), http.StatusOK, "The signature holds", "Eva Lang", "shredded")
+	if pdf := p.get("/api/v1/certificates/D-000001/paper"); pdf.status != 200 || !strings.HasPrefix(pdf.body, "%PDF") {
+		t.Errorf("its paper: status %d, %.20q", pdf.status, pdf.body)
+	}
+	file := []byte(p.get("/api/v1/certificates/D-000001/file").body)
+	verify := func(b []byte) page { return p.post("/certificates/verify", url.Values{"record": {string(b)}}) }
+	wantPage(t, "the file", verify(file), http.StatusOK, "Record of destruction D-000001 holds", "keeps the same record")
+	for i := 0; i < len(file); i += 101 {
+		b := bytes.Clone(file)
+		b[i] ^= 1
+		if got := verify(b); got.status < 400 || strings.Contains(got.body, " holds:") {
+			t.Errorf("with byte %d changed it verifies: status %d", i, got.status)
+		}
+	}
+	wantPage(t, "no file", verify(nil), http.StatusBadRequest)
+	wantPage(t, "no such record", p.get("/certificates/W-000009"), http.StatusNotFound, string(job.CodeNotFound))
+}
+
+// TestASecondPersonAgreesOnTheJobsPage where the site wants one.
+func TestASecondPersonAgreesOnTheJobsPage(t *testing.T) {
+	f := newFloor(t)
+	f.update(func(tx *store.Tx) error { return tx.SetAccessPolicy(store.AccessPolicy{SecondPerson: true}, "boss") })
+	id := f.cameBack("PF3AAAA1")
+	berta, carl := f.person("berta", store.Technician), f.person("carl", store.Technician)
+	wantLed(t, "the order", berta.post("/devices/"+id+"/wipe", berta.form(berta.get("/devices/"+id), "/devices/"+id+"/wipe", "typed", "PF3AAAA1")), "/jobs/")
+	at := "/jobs/" + string(f.jobs()[0].ID)
+	shown := carl.get(at)
+	wantPage(t, "the job", shown, http.StatusOK, "It waits for a second person", "berta ordered the wipe")
+	wantPage(t, "the same person", berta.post(at+"/agree", berta.form(berta.get(at), at+"/agree", "typed", "PF3AAAA1")), http.StatusForbidden, string(job.CodeSecondPerson))
+	wantPage(t, "a wrong serial", carl.post(at+"/agree", carl.form(shown, at+"/agree", "typed", "PF3AAAA2")), http.StatusConflict, string(job.CodeWrongSerial))
+	wantLed(t, "another person", carl.post(at+"/agree", carl.form(shown, at+"/agree", "typed", "PF3AAAA1")), at+"?said=agreed")
+	if got := carl.get(at); strings.Contains(got.body, "/agree") || !strings.Contains(got.body, "carl") {
+		t.Errorf("it still asks, or does not say who agreed\n%s", mainOf(got))
+	}
+}
+
+// TestSeveralReturnedLaptopsAreWipedByTheirNumberTyped.
+func TestSeveralReturnedLaptopsAreWipedByTheirNumberTyped(t *testing.T) {
+	f := newFloor(t)
+	p := f.person("berta", store.Technician)
+	back := []string{f.cameBack("PF3AAAA1"), f.cameBack("PF3AAAA2")}
+	f.deployed("PF3AAAA3")
+	ask := "/devices/act?" + url.Values{"do": {"wipe"}, "device": append(back, f.device("PF3AAAA3").ID)}.Encode()
+	shown := p.get(ask)
+	wantPage(t, "the confirmation", shown, http.StatusOK, "3 laptops", "destroyed for good", "PF3AAAA2")
+	before := len(f.jobs())
+	wantPage(t, "another number", p.post("/devices/act", p.form(shown, "/devices/act", "saved", "1", "typed", "2")), http.StatusConflict, string(job.CodeTyped))
+	if len(f.jobs()) != before {
+		t.Fatal("jobs were made")
+	}
+	got := p.post("/devices/act", p.form(shown, "/devices/act", "saved", "1", "typed", "3"))
+	wantPage(t, "their number", got, http.StatusOK, "2 done, 1 refused", "only a device that came back is wiped")
+	if n := len(f.jobs()) - before; n != 2 || f.device("PF3AAAA3").State != store.Deployed {
+		t.Errorf("%d jobs", n)
+	}
+}
