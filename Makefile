@@ -5,6 +5,7 @@
 #   make test              unit tests, then the end-to-end cases of CASES
 #   make e2e CASE=x        one end-to-end case, or several, or "all"; "make cases" names them
 #   make kill-200          kill -9 of a working daemon, and of a working library, 200 times each, with a proof of everything after each; KILLS=n
+#   make hostile           every hostile string through every field that a laptop or a file sets, at a real daemon; 10 minutes
 #   make fuzz TIME=5m      each fuzz target for that long
 #   make bench             Ingot beside the imaging programs of today, in one run and one table; SET=small for a slow mirror
 #   make lint build clean
@@ -30,7 +31,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$$PATH" "XDG_CACHE_HOME=$
 LAB  = $(SUDO) bin/ingot-lab
 GOBUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w"
 
-.PHONY: all build demo test unit e2e cases kill-200 fuzz bench lint clean fresh install uninstall tools gotools browser
+.PHONY: all build demo test unit e2e cases kill-200 hostile fuzz bench lint clean fresh install uninstall tools gotools browser
 
 all: build
 
@@ -71,6 +72,9 @@ cases: build
 kill-200: tools
 	go test ./cmd/internal/site -run '^TestAKilledDaemon' -v -timeout 60m -kills $(KILLS)
 	go test ./imaging/library -run '^TestAKillAtAnyMoment' -v -timeout 60m -kills $(KILLS)
+
+hostile: browser
+	INGOT_TOOLS=installed go test ./cmd/internal/site -run '^TestHostileStringsDoNothing$$' -v -timeout 30m -every
 
 fuzz: tools
 	scripts/fuzz $(TIME)

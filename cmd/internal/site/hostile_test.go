@@ -353,17 +353,7 @@ func scanned(t *testing.T, tab *browser.Tab, words []string) {
 		must(t, err)
 		want++
 	}
-	for end := time.Now().Add(5 * time.Minute); ; {
-		open, err := browser.Eval[int](tab, `[...document.querySelectorAll("#scans li strong")].filter(e => e.parentElement.classList.contains("grey")).length`)
-		must(t, err)
-		if open == 0 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d of %d scans have no answer", open, want)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	answered(t, tab, want)
 	harmless(t, tab, "the scan page")
 	for _, size := range sizes {
 		must(t, tab.Size(size.w, size.h))
@@ -397,5 +387,21 @@ func pasted(t *testing.T, tab *browser.Tab, words []string) {
 		if wide, err := tab.Overflow(); err != nil || len(wide) > 0 {
 			t.Errorf("the bad lines at %dx%d are too wide: %q, %v", size.w, size.h, wide, err)
 		}
+	}
+}
+
+// answered waits until each of many scans has its answer: each is a record that is kept, one after another.
+func answered(t *testing.T, tab *browser.Tab, want int) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Minute); ; {
+		open, err := browser.Eval[int](tab, `[...document.querySelectorAll("#scans li strong")].filter(e => e.parentElement.classList.contains("grey")).length`)
+		must(t, err)
+		if open == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d scans have no answer", open, want)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }

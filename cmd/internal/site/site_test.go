@@ -62,7 +62,11 @@ func begin(t *testing.T, g simlaptop.Golden) (context.Context, *site.Site, store
 	needTools(t)
 	bin, err := program()
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	most := 5 * time.Minute
+	if *every {
+		most *= 4
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), most)
 	t.Cleanup(cancel)
 	s, err := site.Start(ctx, bin, t.TempDir())
 	must(t, err)
