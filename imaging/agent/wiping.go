@@ -228,6 +228,7 @@ func (d *deployment) wipeOne(ctx context.Context, e *erasure) error {
 	}
 	ack.Fault = ack.Fault.Clean()
 	e.finish(r.Outcome, ack)
+	d.report.show(time.Now()) // each drive's end is seen at once
 	if ack.Certificate != "" {
 		d.agent.Say(fmt.Sprintf("drive %s wiped, certificate %s", printable(e.target.Serial), printable(ack.Certificate)))
 		return nil
