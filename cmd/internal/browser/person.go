@@ -21,6 +21,35 @@ func (t *Tab) Open(path string) error {
 	if err := chromedp.Do(ctx, chromedp.Navigate(t.base+path)); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
+	return t.focused()
+}
+
+// focused gives the browser the moment that it takes to put the focus where the page wants it: keys that come before are
+// lost, as they would be to a person. A page may want it where it cannot be; that is no fault here.
+func (t *Tab) focused() error {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok, err := Eval[bool](t, `!document.querySelector("[autofocus]") || document.activeElement !== document.body`); err != nil || ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetUp follows the one-time link with which somebody is let in, sets a password, and is signed in. What that took is
+// not counted.
+func (t *Tab) SetUp(link, name, password string) error {
+	for _, step := range []func() error{
+		func() error { return t.Open(link) },
+		func() error { return t.Fill(`input[name="password"]`, password) },
+		func() error { return t.Fill(`input[name="again"]`, password) },
+		t.Enter,
+		func() error { return t.Sees(name) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("%s does not get in: %w", name, err)
+		}
+	}
+	t.Keys, t.Clicks, t.Scans = 0, 0, 0
 	return nil
 }
 
