@@ -12,6 +12,7 @@ package site
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -83,15 +84,20 @@ func Start(ctx context.Context, bin, dir string, more ...string) (*Site, error) 
 	return s, s.Do(ctx, []string{"bench", "open", "24h"})
 }
 
-// freePorts finds TCP ports that nobody listens on at this moment.
+// freePorts finds TCP ports that nobody listens on at this moment, below those from which clients call (ip(7),
+// ip_local_port_range): a client of another test could have one by the time the daemon wants it, or wants it again.
 func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(ports) < n; tries++ {
+		port := 10_000 + rand.IntN(22_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil && tries < 100 {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		defer l.Close() // only then is it free for the daemon, and until then for nobody
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
 	return ports, nil
 }
