@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -50,6 +51,16 @@ func (t *Tab) SetUp(link, name, password string) error {
 		}
 	}
 	t.Keys, t.Clicks, t.Scans = 0, 0, 0
+	return nil
+}
+
+// NoScript lets the pages of this tab run no script from the next one on.
+func (t *Tab) NoScript() error {
+	ctx, cancel := t.limited()
+	defer cancel()
+	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		return fmt.Errorf("switch scripts off: %w", err)
+	}
 	return nil
 }
 
@@ -154,11 +165,22 @@ func (t *Tab) Type(keys string) error {
 	return t.keys(keys)
 }
 
+// keys presses and lets go of one key after another. A key that is pressed carries its character, as a real one's does: a
+// page that takes the key for itself gets no character then.
 func (t *Tab) keys(keys string) error {
 	ctx, cancel := t.limited()
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
-		return fmt.Errorf("type %q: %w", keys, err)
+	for _, r := range keys {
+		all := kb.Encode(r)
+		down, up := *all[0], *all[len(all)-1]
+		if len(all) == 3 {
+			down.Text, down.UnmodifiedText = all[1].Text, all[1].UnmodifiedText
+		}
+		for _, e := range []input.DispatchKeyEventParams{down, up} {
+			if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, e); err != nil {
+				return fmt.Errorf("type %q: %w", keys, err)
+			}
+		}
 	}
 	return nil
 }

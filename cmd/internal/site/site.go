@@ -151,3 +151,8 @@ func (s *Site) Device(ctx context.Context, ref string) (d store.DeviceView, err 
 	err = s.Read(ctx, &d, "device", "show", ref)
 	return d, err
 }
+
+// Jobs lists the orders that have not ended.
+func (s *Site) Jobs(ctx context.Context) ([]store.JobView, error) {
+	return Ask[[]store.JobView](ctx, s, "jobs")
+}
