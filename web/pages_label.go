@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -94,7 +95,7 @@ type labelView struct {
 	Count   int
 	Skip    int
 	Printer string
-	Query   string // of the file for a label printer
+	Query   template.URL // of the file for a label printer, encoded
 }
 
 // labelPage is one page of a sheet, in millimetres.
@@ -122,7 +123,7 @@ func (a *API) labelSheet(w http.ResponseWriter, r *http.Request) {
 	if s := r.Form.Get("sheet"); s != "" {
 		l.Sheet = s
 	}
-	v := labelView{Sheet: report.SheetOf(l), Sheets: sheets(), Devices: o.Devices, Count: len(labels), Skip: skip, Printer: l.Printer, Query: url.Values{"device": o.Devices}.Encode()}
+	v := labelView{Sheet: report.SheetOf(l), Sheets: sheets(), Devices: o.Devices, Count: len(labels), Skip: skip, Printer: l.Printer, Query: template.URL(url.Values{"device": o.Devices}.Encode())}
 	for _, places := range v.Sheet.Pages(labels, skip) {
 		p, err := drawPage(v.Sheet, places)
 		if err != nil {

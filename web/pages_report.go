@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"time"
@@ -21,8 +22,8 @@ type reportView struct {
 	Asked   url.Values
 	Heads   []reportHead
 	Rows    [][]reportCell
-	More    int    // rows that are not shown
-	Query   string // what was asked, for the links to CSV and JSON
+	More    int          // rows that are not shown
+	Query   template.URL // what was asked, encoded, for the links to CSV and JSON
 	Images  []string
 	Unasked bool // it needs an answer before there is a report
 }
@@ -59,7 +60,7 @@ func (a *API) reportPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	v := reportView{Kind: k, Asked: q, Query: q.Encode()}
+	v := reportView{Kind: k, Asked: q, Query: template.URL(q.Encode())}
 	p := page{Title: k.Title, Area: "reports"}
 	images, err := a.Reports.Images(r.Context())
 	v.Images = images

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -20,6 +21,45 @@ func (t *Tab) Open(path string) error {
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(t.base+path)); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
+	}
+	return t.focused()
+}
+
+// focused gives the browser the moment that it takes to put the focus where the page wants it: keys that come before are
+// lost, as they would be to a person. A page may want it where it cannot be; that is no fault here.
+func (t *Tab) focused() error {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok, err := Eval[bool](t, `!document.querySelector("[autofocus]") || document.activeElement !== document.body`); err != nil || ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetUp follows the one-time link with which somebody is let in, sets a password, and is signed in. What that took is
+// not counted.
+func (t *Tab) SetUp(link, name, password string) error {
+	for _, step := range []func() error{
+		func() error { return t.Open(link) },
+		func() error { return t.Fill(`input[name="password"]`, password) },
+		func() error { return t.Fill(`input[name="again"]`, password) },
+		t.Enter,
+		func() error { return t.Sees(name) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("%s does not get in: %w", name, err)
+		}
+	}
+	t.Keys, t.Clicks, t.Scans = 0, 0, 0
+	return nil
+}
+
+// NoScript lets the pages of this tab run no script from the next one on.
+func (t *Tab) NoScript() error {
+	ctx, cancel := t.limited()
+	defer cancel()
+	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		return fmt.Errorf("switch scripts off: %w", err)
 	}
 	return nil
 }
@@ -125,11 +165,22 @@ func (t *Tab) Type(keys string) error {
 	return t.keys(keys)
 }
 
+// keys presses and lets go of one key after another. A key that is pressed carries its character, as a real one's does: a
+// page that takes the key for itself gets no character then.
 func (t *Tab) keys(keys string) error {
 	ctx, cancel := t.limited()
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
-		return fmt.Errorf("type %q: %w", keys, err)
+	for _, r := range keys {
+		all := kb.Encode(r)
+		down, up := *all[0], *all[len(all)-1]
+		if len(all) == 3 {
+			down.Text, down.UnmodifiedText = all[1].Text, all[1].UnmodifiedText
+		}
+		for _, e := range []input.DispatchKeyEventParams{down, up} {
+			if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, e); err != nil {
+				return fmt.Errorf("type %q: %w", keys, err)
+			}
+		}
 	}
 	return nil
 }

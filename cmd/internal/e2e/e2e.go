@@ -38,7 +38,7 @@ func Cases() []Case {
 		usbCases(),
 		bootLogCases(),
 		bootDoctorCases(),
-		deployCases(), versionCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
+		deployCases(), pageCases(), versionCases(), swapCases(), autoCases(), reimageCases(), twoCases(),
 		identityCases(),
 		preflightCases(),
 		faultCases(),

@@ -41,19 +41,10 @@ func (s *Site) Person(ctx context.Context, b *browser.Browser, name string, righ
 	if err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{
-		func() error { return t.Open(link) },
-		func() error { return t.Fill(`input[name="password"]`, Password) },
-		func() error { return t.Fill(`input[name="again"]`, Password) },
-		t.Enter,
-		func() error { return t.Sees(name) },
-	} {
-		if err := step(); err != nil {
-			t.Close()
-			return nil, fmt.Errorf("%s does not get in: %w", name, err)
-		}
+	if err := t.SetUp(link, name, Password); err != nil {
+		t.Close()
+		return nil, err
 	}
-	t.Keys, t.Clicks, t.Scans = 0, 0, 0
 	return t, nil
 }
 

@@ -11,15 +11,12 @@ package site
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"ingot/cmd/internal/e2e"
 	"ingot/cmd/internal/simlaptop"
@@ -106,24 +103,8 @@ func freePorts(n int) (ports []int, err error) {
 }
 
 // Ask reads something of the JSON API over the daemon's own socket.
-func Ask[T any](ctx context.Context, s *Site, what string) (out T, err error) {
-	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.Data, "ingot.sock"))
-	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://ingot/api/v1/"+what, nil)
-	if err != nil {
-		return out, err
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return out, fmt.Errorf("ask for %s: %w", what, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return out, fmt.Errorf("ask for %s: %s", what, resp.Status)
-	}
-	err = json.NewDecoder(resp.Body).Decode(&out)
-	return out, err
+func Ask[T any](ctx context.Context, s *Site, what string) (T, error) {
+	return e2e.Ask[T](ctx, s.Daemon, what)
 }
 
 // Import makes a golden disk and puts it on the shelf as a version of an image; released, unless draft.
@@ -169,4 +150,9 @@ func (s *Site) Fleet(first, n int, v store.Version) ([]*Laptop, error) {
 func (s *Site) Device(ctx context.Context, ref string) (d store.DeviceView, err error) {
 	err = s.Read(ctx, &d, "device", "show", ref)
 	return d, err
+}
+
+// Jobs lists the orders that have not ended.
+func (s *Site) Jobs(ctx context.Context) ([]store.JobView, error) {
+	return Ask[[]store.JobView](ctx, s, "jobs")
 }
