@@ -70,7 +70,7 @@ func afar(t *testing.T, args ...string) (code int, out, errs string) {
 }
 
 // anywhere are the commands that need no server at all.
-var anywhere = []string{"ingot version", "ingot completion", "ingot man"}
+var anywhere = []string{"ingot version", "ingot cert verify", "ingot completion", "ingot man"}
 
 // TestEachCommandGoesToTheServerThatIsNamed: its example, as a technician gives it on his own machine, asks that server
 // with the token and touches no data folder here; or it says that it belongs on the server.

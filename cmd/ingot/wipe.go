@@ -272,7 +272,7 @@ func (a *app) deviceDestroyed() *cobra.Command {
 		ValidArgsFunction: a.completing((*app).deviceNames),
 		Long: `For a drive that cannot be wiped, was taken out, or whose laptop does not start. Its serial is read from its label. The record
 is signed, names two people and the vendor's reference or a photo, and says destroyed, never wiped.`,
-		Example: "ingot device destroyed SALES-017 --drive S4EV0001 --method shredded --why \"no answer\" --place \"Hall 2\" --by \"K. Ott\" --witness \"E. Lang\" --reference R-118",
+		Example: "ingot device destroyed SALES-017 --drive S4EV0001 --method shredded --why \"no answer\" --place \"Hall 2\" --by \"K. Ott\" --witness \"E. Lang\" --reference R-118 --yes",
 		RunE: func(c *cobra.Command, given []string) (err error) {
 			if photo != "" {
 				if d.PhotoSHA256, err = fileSHA256(photo); err != nil {
