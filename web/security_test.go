@@ -179,12 +179,13 @@ func TestFormsOfOtherSites(t *testing.T) {
 	anna := p.operator("anna", store.Administrator)
 	before := p.acts()
 	for name, h := range map[string]http.Header{
-		"another site":                {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}},
-		"another host of this domain": {"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://other.example"}},
-		"an old browser":              {"Origin": {"https://evil.example"}},
-		"a sandboxed frame":           {"Origin": {"null"}},
-		"the same name, without TLS":  {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://") + ".evil.example"}},
-		"another port":                {"Origin": {"https://127.0.0.1:1"}},
+		"another site":                  {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}},
+		"another host of this domain":   {"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://other.example"}},
+		"an old browser":                {"Origin": {"https://evil.example"}},
+		"a sandboxed frame":             {"Origin": {"null"}},
+		"the same name, without TLS":    {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://") + ".evil.example"}},
+		"this very server, without TLS": {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://")}},
+		"another port":                  {"Origin": {"https://127.0.0.1:1"}},
 	} {
 		anna.header = h
 		for _, path := range []string{"/operators", "/sign-out", "/rights", "/account/password", "/tokens", "/sign-in", "/setup/x"} {

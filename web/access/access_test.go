@@ -438,6 +438,9 @@ func TestRecovering(t *testing.T) {
 		t.Errorf("the board still says %+v", notices)
 	}
 	wantCode(t, "seen twice", d.EndNotice("boss", notices[0].Number), job.CodeNotFound)
+	_, err = d.Recover("root", "anna", true)
+	must(t, err)
+	wantCode(t, "the page of before, pressed again", d.EndNotice("boss", notices[0].Number), job.CodeNotFound)
 	for _, want := range []string{"root operator link operator:anna", "anna password set operator:anna By the link of root.", "boss notice seen server", "anna sign in operator:anna"} {
 		if !strings.Contains(d.acts(), want) {
 			t.Errorf("the record lacks %q in\n%s", want, d.acts())
@@ -493,6 +496,10 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	}
 	_, err := d.SetOperator("boss", "deputy", store.OperatorSet{Disabled: &yes})
 	wantCode(t, "the one that is left", err, job.CodePolicy)
+	_, err = d.AddOperator("deputy", store.OperatorAdd{Name: "never-came", Right: store.Administrator})
+	must(t, err)
+	_, err = d.SetOperator("never-came", "deputy", store.OperatorSet{Disabled: &yes})
+	wantCode(t, "all but one who has no password yet", err, job.CodePolicy)
 	bad := store.Right("root")
 	_, err = d.SetOperator("boss", "boss", store.OperatorSet{Right: &bad})
 	wantCode(t, "no right", err, job.CodeBadRequest)

@@ -149,7 +149,7 @@ func (p *Provider) identify(ctx context.Context, f flow, code string) (who ident
 	if err != nil {
 		return who, err
 	}
-	ctx, cancel := context.WithTimeout(p.with(ctx), providerTime)
+	ctx, cancel := context.WithTimeout(p.with(context.WithoutCancel(ctx)), providerTime) // for all, not for whoever happens to ask first
 	defer cancel()
 	got, err := conf.Exchange(ctx, code, oauth2.VerifierOption(f.Verifier))
 	if err != nil {
