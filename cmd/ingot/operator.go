@@ -211,7 +211,7 @@ func (a *app) operatorPolicy() *cobra.Command {
 				return a.tell(p, word, a.sayf("a second person for wipes: %s", word))
 			})
 		}}
-	c.Flags().StringVar(&second, "second-person", "", "on or off: a wipe needs another technician who agrees to it")
+	c.Flags().StringVar(&second, "second-person", "", "on or off: a wipe, once there are any, needs another technician who agrees to it")
 	must1(c.RegisterFlagCompletionFunc("second-person", cobra.FixedCompletions([]string{"on", "off"}, cobra.ShellCompDirectiveNoFileComp)))
 	return a.outputFlag(c)
 }
