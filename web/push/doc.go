@@ -30,6 +30,7 @@
 // and for who has the device: both are taken over into the device's record, with an audit event. Ingot wins for the
 // serial, and for the columns that the administrator named. Who has a device is written there only where the
 // administrator allows it, and only when the register has not changed since it was last read: by checking it in, and out.
+// Only one register can be a target: two that know another tag or owner would be taken over in turn, for ever.
 //
 // # Addresses
 //

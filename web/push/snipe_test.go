@@ -579,6 +579,33 @@ func TestATestOfTheRegisterTellsWhatToChooseFrom(t *testing.T) {
 	wantCode(t, "a wrong token", job.FaultOf(err), job.CodePushRefused)
 }
 
+// TestOneRegisterHasTheWord: a second one, which may know another tag and owner, is refused, and said why; webhooks are
+// not. The one that is there can still be changed, and once it is removed another can be set up.
+func TestOneRegisterHasTheWord(t *testing.T) {
+	s, r, other := newSite(t), newStandIn(t), newStandIn(t)
+	r.add(thing{tag: "00815", serial: "PF3ABCDE", to: 21})
+	other.add(thing{tag: "X-1", serial: "PF3ABCDE", to: 22})
+	d := s.laptop("PF3ABCDE")
+	s.register(r)
+	second := store.PushNew{Name: "branch", Kind: store.PushSnipe, URL: other.URL, Plain: true, Secret: snipeToken}
+	_, err := s.p.Put(context.Background(), "anna", second)
+	wantCode(t, "a second register", job.FaultOf(err), job.CodeBadRequest)
+	if f := job.FaultOf(err); f == nil || !strings.Contains(f.Fact, "snipe is an asset register already") {
+		t.Errorf("the second register: %v", err)
+	}
+	s.run()
+	s.idle("snipe")
+	if got := s.device(d.ID); got.Asset != "00815" || got.Owner != "Bo Berg" || len(other.writes()) != 0 {
+		t.Errorf("tag %q, owner %q", got.Asset, got.Owner)
+	}
+	s.register(r, func(m *store.SnipeMap) { m.Hours = 2 })
+	s.hook("itsm", other.URL, "version.*")
+	must(t, s.p.Remove(context.Background(), "anna", "snipe"))
+	_, err = s.p.Put(context.Background(), "anna", second)
+	must(t, err)
+	until(t, "the other one has the word", func() bool { got := s.device(d.ID); return got.Asset == "X-1" && got.Owner == "Ann O'Neil" })
+}
+
 // TestATokenStaysWithItsAddress: whoever changes the address must know the token.
 func TestATokenStaysWithItsAddress(t *testing.T) {
 	s, r := newSite(t), newStandIn(t)
