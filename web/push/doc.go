@@ -11,10 +11,11 @@
 //	worker:   due items -> one attempt each -> sent | again later | dead letter
 //
 // A failure is of one of four kinds. hold: the target as a whole does not answer, refuses or asks to wait; nothing else
-// is sent to it either until then. later: this item, again. never: this item is given up, until a person or a newer event
-// starts it again. gone: the receiver wants no more (410); the target stops until a person starts it. Attempts are 5 s
-// apart, then twice as long up to an hour, less a random part of half, and never sooner than Retry-After says. A message
-// is given up after three days; a device never, as long as the register is what fails.
+// is sent to it either until then. later: this item, again. never: this item is given up, until a person, a newer event
+// or the daily round of a register starts it again. gone: the receiver wants no more (410); the target stops until a
+// person starts it. Attempts are 5 s apart, then twice as long up to an hour, less a random part of half, and never
+// sooner than Retry-After says. A message is given up after three days; a device never, as long as the register is what
+// fails.
 //
 // # Webhooks
 //

@@ -558,6 +558,22 @@ func TestStrangersAreNoMatterOfTheRegister(t *testing.T) {
 	}
 }
 
+// TestWhatIsAboutNothingAnyMoreArrivedNowhere: a device that is doubted while it waits leaves the outbox, and no time of
+// success is told for it.
+func TestWhatIsAboutNothingAnyMoreArrivedNowhere(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	d := s.laptop("PF3ABCDE")
+	s.register(r)
+	s.become(d.ID, "quarantine", func(d *store.Device) { d.State = store.Quarantined })
+	if v := s.target("snipe"); v.Waiting != 1 {
+		t.Fatalf("%d waiting; want the one", v.Waiting)
+	}
+	s.run()
+	if v := s.idle("snipe"); !v.Success.IsZero() || v.Fault != nil || v.Dead != 0 || len(r.calls) != 0 {
+		t.Errorf("nothing was sent, and told is a success at %s, the fault %v, %d dead", v.Success, v.Fault, v.Dead)
+	}
+}
+
 func TestATestOfTheRegisterTellsWhatToChooseFrom(t *testing.T) {
 	s, r := newSite(t), newStandIn(t)
 	s.register(r)
