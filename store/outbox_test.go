@@ -127,6 +127,28 @@ func TestWhatWaitsMovesWithTheClock(t *testing.T) {
 	})
 }
 
+// TestAReplacedSecretSignsForADayByAnyClock: one that was set by years neither ends the day nor makes years of it.
+func TestAReplacedSecretSignsForADayByAnyClock(t *testing.T) {
+	for _, by := range []time.Duration{10 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
+		now := time.Date(2036, 1, 1, 12, 0, 0, 0, time.UTC)
+		db := outbox(t, func() time.Time { return now })
+		for _, secret := range []string{"old", "new"} {
+			act(t, db, func(tx *store.Tx) error { return tx.RotatePushSecret("itsm", secret, 24*time.Hour, "anna") })
+		}
+		now = now.Add(by)
+		act(t, db, func(tx *store.Tx) error { return tx.ShiftClock(by) })
+		for after, want := range map[time.Duration]string{23 * time.Hour: "[new old]", 25 * time.Hour: "[new]"} {
+			act(t, db, func(tx *store.Tx) error {
+				target, err := tx.PushTarget("itsm")
+				if got := fmt.Sprint(target.Live(now.Add(after))); got != want {
+					t.Errorf("the clock was set by %s, %s later %s sign; want %s", by, after, got, want)
+				}
+				return err
+			})
+		}
+	}
+}
+
 // TestARemovedTargetLeavesNothing, and what is in flight for it at that moment makes nothing of it again.
 func TestARemovedTargetLeavesNothing(t *testing.T) {
 	db := outbox(t, nil)

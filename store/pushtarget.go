@@ -102,7 +102,8 @@ func (tx *Tx) PushTarget(name string) (PushTarget, error) {
 func (tx *Tx) PushTargets() ([]PushTarget, error) { return all[PushTarget](tx, bTargets) }
 
 // PutPushTarget writes a target. A new one is told what happens from now on; a register, new or with another map, also
-// gets every device.
+// gets every device. There is at most one register: two that know another tag or owner would be taken over in turn for
+// ever.
 func (tx *Tx) PutPushTarget(t PushTarget, operator string) error {
 	if err := CheckLabel("a push target", t.Name); err != nil {
 		return err
@@ -134,6 +135,11 @@ func (tx *Tx) firstStand(t *PushTarget, operator string) error {
 	}
 	if len(all) >= maxTargets {
 		return job.Faultf(job.CodeBadRequest, "There are %d push targets, and no more fit.", len(all))
+	}
+	for _, other := range all {
+		if t.Kind == PushSnipe && other.Kind == PushSnipe {
+			return job.Faultf(job.CodeBadRequest, "%s is an asset register already, and one alone has the word for asset tag and owner: remove it first.", other.Name)
+		}
 	}
 	head, _, err := tx.AuditHead()
 	if err != nil {

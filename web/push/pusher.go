@@ -263,8 +263,11 @@ func (p *Pusher) attempt(ctx context.Context, t store.PushTarget, i store.OutIte
 	return fmt.Errorf("push %s: unknown kind %q", t.Name, t.Kind)
 }
 
-// settle records a failed attempt. held means that nothing else is sent to the target now.
+// settle records an attempt by which nothing arrived. held means that nothing else is sent to the target now.
 func (p *Pusher) settle(t store.PushTarget, i store.OutItem, failed error) (held bool, err error) {
+	if errors.Is(failed, errNothing) {
+		return false, p.DB.Update(func(tx *store.Tx) error { return tx.DropItem(i) })
+	}
 	f := failureOf(failed)
 	if f.fault.Code == job.CodeInternal {
 		p.Log.Error().Err(failed).Str("target", t.Name).Str("item", i.Label).Msg("a push failed")

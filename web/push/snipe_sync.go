@@ -13,6 +13,9 @@ import (
 	"ingot/store"
 )
 
+// errNothing is that an item is about nothing any more: it goes, and nothing arrived.
+var errNothing = errors.New("it is no matter of registers any more")
+
 // register brings one device and its asset together.
 func (p *Pusher) register(ctx context.Context, t store.PushTarget, i store.OutItem) error {
 	y := &syncing{Pusher: p, ctx: ctx, target: t, api: p.snipe(t)}
@@ -20,8 +23,11 @@ func (p *Pusher) register(ctx context.Context, t store.PushTarget, i store.OutIt
 		y.to = *t.Snipe
 	}
 	here, err := y.load(i.Key)
-	if err != nil || !here {
+	if err != nil {
 		return err
+	}
+	if !here {
+		return errNothing
 	}
 	a, err := y.find()
 	if err != nil {

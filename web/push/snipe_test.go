@@ -558,6 +558,22 @@ func TestStrangersAreNoMatterOfTheRegister(t *testing.T) {
 	}
 }
 
+// TestWhatIsAboutNothingAnyMoreArrivedNowhere: a device that is doubted while it waits leaves the outbox, and no time of
+// success is told for it.
+func TestWhatIsAboutNothingAnyMoreArrivedNowhere(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	d := s.laptop("PF3ABCDE")
+	s.register(r)
+	s.become(d.ID, "quarantine", func(d *store.Device) { d.State = store.Quarantined })
+	if v := s.target("snipe"); v.Waiting != 1 {
+		t.Fatalf("%d waiting; want the one", v.Waiting)
+	}
+	s.run()
+	if v := s.idle("snipe"); !v.Success.IsZero() || v.Fault != nil || v.Dead != 0 || len(r.calls) != 0 {
+		t.Errorf("nothing was sent, and told is a success at %s, the fault %v, %d dead", v.Success, v.Fault, v.Dead)
+	}
+}
+
 func TestATestOfTheRegisterTellsWhatToChooseFrom(t *testing.T) {
 	s, r := newSite(t), newStandIn(t)
 	s.register(r)
@@ -577,6 +593,33 @@ func TestATestOfTheRegisterTellsWhatToChooseFrom(t *testing.T) {
 	must(t, err)
 	_, err = s.p.Test(context.Background(), "anna", "snipe")
 	wantCode(t, "a wrong token", job.FaultOf(err), job.CodePushRefused)
+}
+
+// TestOneRegisterHasTheWord: a second one, which may know another tag and owner, is refused, and said why; webhooks are
+// not. The one that is there can still be changed, and once it is removed another can be set up.
+func TestOneRegisterHasTheWord(t *testing.T) {
+	s, r, other := newSite(t), newStandIn(t), newStandIn(t)
+	r.add(thing{tag: "00815", serial: "PF3ABCDE", to: 21})
+	other.add(thing{tag: "X-1", serial: "PF3ABCDE", to: 22})
+	d := s.laptop("PF3ABCDE")
+	s.register(r)
+	second := store.PushNew{Name: "branch", Kind: store.PushSnipe, URL: other.URL, Plain: true, Secret: snipeToken}
+	_, err := s.p.Put(context.Background(), "anna", second)
+	wantCode(t, "a second register", job.FaultOf(err), job.CodeBadRequest)
+	if f := job.FaultOf(err); f == nil || !strings.Contains(f.Fact, "snipe is an asset register already") {
+		t.Errorf("the second register: %v", err)
+	}
+	s.run()
+	s.idle("snipe")
+	if got := s.device(d.ID); got.Asset != "00815" || got.Owner != "Bo Berg" || len(other.writes()) != 0 {
+		t.Errorf("tag %q, owner %q", got.Asset, got.Owner)
+	}
+	s.register(r, func(m *store.SnipeMap) { m.Hours = 2 })
+	s.hook("itsm", other.URL, "version.*")
+	must(t, s.p.Remove(context.Background(), "anna", "snipe"))
+	_, err = s.p.Put(context.Background(), "anna", second)
+	must(t, err)
+	until(t, "the other one has the word", func() bool { got := s.device(d.ID); return got.Asset == "X-1" && got.Owner == "Ann O'Neil" })
 }
 
 // TestATokenStaysWithItsAddress: whoever changes the address must know the token.
