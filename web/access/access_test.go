@@ -268,6 +268,13 @@ func TestASessionEnds(t *testing.T) {
 			t.Fatalf("used each hour, after %s: %v", d.clk.now().Sub(start), err)
 		}
 	}
+	last, err := d.Session(used)
+	must(t, err)
+	held, release := d.Hold(t.Context(), last)
+	defer release()
+	if end, ok := held.Deadline(); !ok || time.Until(end) > time.Hour+time.Minute {
+		t.Errorf("an hour before the session's end a request is held until %s", time.Until(end))
+	}
 	d.clk.pass(2 * time.Hour)
 	_, err = d.Session(used)
 	wantCode(t, "after its life", err, job.CodeSignedOut)

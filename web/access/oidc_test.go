@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -173,6 +174,18 @@ func TestAProviderVouches(t *testing.T) {
 	must(t, err)
 	_, _, err = d.through(v)
 	wantCode(t, "let out here", err, job.CodeIdentity)
+}
+
+// TestWhoLeavesTakesNoSignInAway: the provider is asked where its parts are for all, also when whoever asked first has gone.
+func TestWhoLeavesTakesNoSignInAway(t *testing.T) {
+	v := newVouch(t)
+	d := newDesk(t, v.provider())
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	d.BeginVouched(gone, from(1), "/")
+	if _, _, err := d.BeginVouched(t.Context(), from(2), "/"); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
 }
 
 // TestAProviderTakesNobodyOver: not a local operator of that name, not another one's, not a name of the record.
