@@ -1,7 +1,6 @@
 package push
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,17 +12,17 @@ import (
 
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/store/sheet"
 )
 
 // csvHead are the columns of devices.csv. Others read them by name: they are added to, and never renamed.
 var csvHead = []string{"id", "serial", "asset_tag", "name", "state", "owner", "manufacturer", "model", "uuid", "macs", "drives", "memory_gb", "role", "image",
 	"imaged_at", "deployed_by", "deployment", "seen_at", "changed_at"}
 
-// WriteCSV writes every device that somebody adopted: RFC 4180, UTF-8, times in UTC. Every value stands in quotes, so
-// that no reader takes a serial for a number by its form; and none begins as a formula does.
+// WriteCSV writes every device that somebody adopted, as store/sheet writes every table: texts in quotes, so that no reader
+// takes a serial for a number by its form, and none of them a formula.
 func (p *Pusher) WriteCSV(_ context.Context, w io.Writer) error {
-	b := bufio.NewWriter(w)
-	csvLine(b, csvHead)
+	var rows [][]any
 	err := p.DB.View(func(tx *store.Tx) error {
 		all, err := tx.Devices()
 		if err != nil {
@@ -37,46 +36,16 @@ func (p *Pusher) WriteCSV(_ context.Context, w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			f := facts{device: d}
-			memory, _, _ := strings.Cut(f.value(store.FieldMemory, ""), " ")
-			csvLine(b, []string{d.ID, d.Serial, d.Asset, d.Name, string(d.State), d.Owner, d.Manufacturer, d.Model, d.UUID, strings.Join(d.BuiltIn, " "),
-				drives(d), memory, d.Role, data.Image, stamp(data.Imaged), data.By, d.Deployment, stamp(d.Seen), stamp(d.Changed)})
+			memory, _, _ := strings.Cut(facts{device: d}.value(store.FieldMemory, ""), " ")
+			rows = append(rows, []any{d.ID, d.Serial, d.Asset, d.Name, string(d.State), d.Owner, d.Manufacturer, d.Model, d.UUID, strings.Join(d.BuiltIn, " "),
+				drives(d), memory, d.Role, data.Image, data.Imaged, data.By, d.Deployment, d.Seen, d.Changed})
 		}
 		return nil
 	})
-	return errors.Join(err, b.Flush())
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
+	if err != nil {
+		return err
 	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-func csvLine(w *bufio.Writer, values []string) {
-	for i, v := range values {
-		if i > 0 {
-			w.WriteByte(',')
-		}
-		w.WriteString(`"` + strings.ReplaceAll(neutral(v), `"`, `""`) + `"`)
-	}
-	w.WriteString("\r\n") // errors stay with w until Flush
-}
-
-// neutral is a value that no spreadsheet runs: one that begins as a formula gets an apostrophe before it, and what would
-// break a line or steer a terminal becomes a space.
-func neutral(v string) string {
-	v = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(v, "?"))
-	if t := strings.TrimLeft(v, " "); t != "" && strings.ContainsRune("=+-@|%＝＋－＠", []rune(t)[0]) {
-		return "'" + v
-	}
-	return v
+	return sheet.Write(w, csvHead, rows)
 }
 
 // csvEvery is how often devices.csv is written at most.

@@ -33,6 +33,7 @@ func rows(t *testing.T, b []byte) (head []string, byID map[string]map[string]str
 func TestTheCSVHoldsEachDeviceAndRunsNowhere(t *testing.T) {
 	s := newSite(t)
 	zero := s.laptop("0012345", func(d *store.Device) { d.Name, d.Owner = "LT-7", `Bo "the" Berg, jr.` })
+	steers := s.laptop("PF3ABCDH", func(d *store.Device) { d.Model, d.Owner, d.Role = "\u202e=1", "Bo\u2028Berg", "\uff1d1" })
 	s.deployed(zero.ID, "sales", 3)
 	stranger := s.laptop("PF3ABCDF", func(d *store.Device) { d.State = store.New })
 	evil := s.laptop("PF3ABCDG", func(d *store.Device) {
@@ -45,13 +46,16 @@ func TestTheCSVHoldsEachDeviceAndRunsNowhere(t *testing.T) {
 	if want := "id serial asset_tag name state owner manufacturer model uuid macs drives memory_gb role image imaged_at deployed_by deployment seen_at changed_at"; strings.Join(head, " ") != want {
 		t.Errorf("the columns are %q; others read them by name", head)
 	}
-	if r := got[zero.ID]; len(got) != 2 || got[stranger.ID] != nil || r["serial"] != "0012345" || r["owner"] != `Bo "the" Berg, jr.` || r["image"] != "sales@3" || r["imaged_at"] != "2026-11-20T09:30:00Z" {
+	if r := got[zero.ID]; len(got) != 3 || got[stranger.ID] != nil || r["serial"] != "0012345" || r["owner"] != `Bo "the" Berg, jr.` || r["image"] != "sales@3" || r["imaged_at"] != "2026-11-20T09:30:00Z" {
 		t.Errorf("%d rows, %v", len(got), r)
 	}
 	for _, v := range got[evil.ID] {
 		if strings.IndexAny(v, "=+-@") == 0 || strings.ContainsAny(v, "\t\r\n\x00\x1b") {
 			t.Errorf("the value %q runs somewhere", v)
 		}
+	}
+	if r := got[steers.ID]; r["model"] != "'\ufffd=1" || r["owner"] != "Bo\ufffdBerg" || r["role"] != "'\uff1d1" {
+		t.Errorf("what steers is written as %q", r) // by the one rule of all sheets
 	}
 	if !strings.Contains(b.String(), `"0012345"`) {
 		t.Error("a serial stands without quotes")
