@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"ingot/imaging/job"
@@ -48,35 +49,39 @@ func (p *Pusher) WriteCSV(_ context.Context, w io.Writer) error {
 	return sheet.Write(w, csvHead, rows)
 }
 
-// csvEvery is how often devices.csv is written at most.
-const csvEvery = time.Minute
-
-// dropCSV keeps devices.csv in the folder as the records are. A reader finds the old one or the new one, and never a half.
-func (p *Pusher) dropCSV() {
-	if p.Folder == "" {
-		return
-	}
+// dropCSV starts to write devices.csv when something was recorded since. A worker of its own does it: a folder that hangs,
+// as one on a network may, is in nobody's way.
+func (p *Pusher) dropCSV(workers *sync.WaitGroup) {
 	var head store.Event
 	err := p.DB.View(func(tx *store.Tx) (err error) { head, _, err = tx.AuditHead(); return err })
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
-	due := err == nil && (head.Number != p.csvFor || p.csv.Written.IsZero()) && !now.Before(p.csvNext)
-	if due {
-		p.csvNext = now.Add(csvEvery)
+	switch {
+	case p.csvBusy || now.Before(p.csvNext):
+	case err != nil:
+		p.csv.Fault = unwritten(err)
+	case head.Number != p.csvFor || p.csv.Written.IsZero():
+		p.csvBusy, p.csvNext = true, now.Add(p.Every)
+		workers.Go(func() { p.keepCSV(head.Number) })
 	}
-	p.mu.Unlock()
-	if !due {
-		return
-	}
-	err = p.writeFile(filepath.Join(p.Folder, "devices.csv"))
+}
+
+// keepCSV writes devices.csv in its folder as the records are now, which is at least up to an event. A reader finds the
+// old one or the new one, and never a half.
+func (p *Pusher) keepCSV(event uint64) {
+	err := p.write(filepath.Join(p.Folder, "devices.csv"))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.csvBusy = false
 	if err != nil {
-		p.csv.Fault = job.Faultf(job.CodeFile, "%s.", job.Reason(err))
+		p.csv.Fault = unwritten(err)
 		return
 	}
-	p.csv.Written, p.csv.Fault, p.csvFor = p.DB.Now(), nil, head.Number
+	p.csv.Written, p.csv.Fault, p.csvFor = p.DB.Now(), nil, event
 }
+
+func unwritten(err error) *job.Fault { return job.Faultf(job.CodeFile, "%s.", job.Reason(err)) }
 
 func (p *Pusher) writeFile(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".devices-*")

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"ingot/imaging/job"
 	"ingot/store"
@@ -67,7 +69,7 @@ func TestAFolderHoldsTheCSVAsItIs(t *testing.T) {
 	s, dir := newSite(t), t.TempDir()
 	path := filepath.Join(dir, "devices.csv")
 	s.stop()
-	s.tune = func(c *push.Config) { c.Folder = dir }
+	s.tune = func(c *push.Config) { c.Folder, c.Every = dir, 20*time.Millisecond }
 	s.open()
 	d := s.laptop("PF3ABCDE")
 	s.run()
@@ -77,6 +79,14 @@ func TestAFolderHoldsTheCSVAsItIs(t *testing.T) {
 	if _, got := rows(t, b); got[d.ID]["serial"] != "PF3ABCDE" {
 		t.Errorf("%s", b)
 	}
+	s.become(d.ID, "set", func(d *store.Device) { d.Owner = "Bo Berg" })
+	until(t, "the file tells of the change", func() bool {
+		b, err := os.ReadFile(path) // there, and whole, at every moment
+		must(t, err)
+		_, got := rows(t, b)
+		return got[d.ID]["owner"] == "Bo Berg"
+	})
+	s.halt()
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("%d files in the folder, %v", len(left), err)
@@ -92,4 +102,31 @@ func TestAFolderHoldsTheCSVAsItIs(t *testing.T) {
 	if len(st.Trouble) != 1 || !strings.HasPrefix(st.Trouble[0], "devices.csv: ") {
 		t.Errorf("the board says %q", st.Trouble)
 	}
+}
+
+// TestAFolderThatHangsHoldsNobodyUp: messages go out while devices.csv cannot be written, and it is not begun twice.
+func TestAFolderThatHangsHoldsNobodyUp(t *testing.T) {
+	s, r, dir := newSite(t), newReceiver(t), t.TempDir()
+	s.stop()
+	s.tune = func(c *push.Config) { c.Folder, c.Every = dir, time.Microsecond }
+	s.open()
+	began, on := make(chan struct{}, 10), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(on) })
+	t.Cleanup(goOn)
+	s.p.HoldCSV(began, on)
+	s.hook("itsm", r.URL)
+	s.run()
+	<-began
+	for _, serial := range []string{"PF3ABCDE", "PF3ABCDF"} {
+		s.laptop(serial)
+		s.idle("itsm")
+	}
+	if n := len(r.all()); n != 2 || len(began) != 0 {
+		t.Errorf("while the folder hangs %d messages arrived, and the file was begun %d times more", n, len(began))
+	}
+	goOn()
+	until(t, "the file tells of both", func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, "devices.csv"))
+		return err == nil && strings.Contains(string(b), "PF3ABCDF")
+	})
 }

@@ -33,19 +33,22 @@ type Config struct {
 	Tick  time.Duration // between two looks at the audit chain; 0 means a second
 	First time.Duration // between the first attempt and the second; 0 means five seconds
 	Pace  time.Duration // between two requests to a register; 0 means a second, which every Snipe-IT allows
+	Every time.Duration // between two writings of devices.csv; 0 means a minute
 }
 
 // Pusher sends to every target what happened here. Its methods may be called from any goroutine, while Run runs or not.
 type Pusher struct {
 	Config
-	http *http.Client
-	kick chan struct{}
+	http  *http.Client
+	kick  chan struct{}
+	write func(path string) error // writes devices.csv
 
 	mu      sync.Mutex
 	lines   map[string]*line
 	csv     store.PushCSV
 	csvFor  uint64    // the audit event up to which the file tells
 	csvNext time.Time // not before this
+	csvBusy bool      // it is being written
 	full    time.Time // when it was last said that nothing can be recorded
 }
 
@@ -69,7 +72,12 @@ func New(c Config) *Pusher {
 	if c.Pace == 0 {
 		c.Pace = time.Second
 	}
-	return &Pusher{Config: c, http: c.Guard.client(), kick: make(chan struct{}, 1), lines: map[string]*line{}, csv: store.PushCSV{Folder: c.Folder}}
+	if c.Every == 0 {
+		c.Every = time.Minute
+	}
+	p := &Pusher{Config: c, http: c.Guard.client(), kick: make(chan struct{}, 1), lines: map[string]*line{}, csv: store.PushCSV{Folder: c.Folder}}
+	p.write = p.writeFile
+	return p
 }
 
 func (p *Pusher) agent() string { return "Ingot/" + p.Version }
@@ -122,7 +130,9 @@ func (p *Pusher) look(ctx context.Context, workers *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	p.dropCSV()
+	if p.Folder != "" {
+		p.dropCSV(workers)
+	}
 	now := time.Now()
 	for _, t := range targets {
 		p.mu.Lock()
