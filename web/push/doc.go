@@ -7,7 +7,7 @@
 // Delivery is at least once, and both kinds of target are made for that: a message has the same id at every attempt, and
 // a register is compared before it is written.
 //
-//	tick:     events behind the number -> items          (one short transaction)
+//	tick:     events behind the number -> items          (one short transaction for each target)
 //	worker:   due items -> one attempt each -> sent | again later | dead letter
 //
 // A failure is of one of four kinds. hold: the target as a whole does not answer, refuses or asks to wait; nothing else
@@ -15,7 +15,8 @@
 // or the daily round of a register starts it again. gone: the receiver wants no more (410); the target stops until a
 // person starts it. Attempts are 5 s apart, then twice as long up to an hour, less a random part of half, and never
 // sooner than Retry-After says. A message is given up after three days; a device never, as long as the register is what
-// fails.
+// fails. A record that cannot be read here stops the reading for those targets that need it, and no other; it stands in
+// their stand and on the board.
 //
 // # Webhooks
 //

@@ -36,7 +36,10 @@ func (p *Pusher) register(ctx context.Context, t store.PushTarget, i store.OutIt
 	if a, err = y.write(a); err != nil {
 		return err
 	}
-	return y.takeOver(a)
+	if err := y.takeOver(a); err != nil { // whatever the register cannot keep, its word for tag and owner counts
+		return err
+	}
+	return y.mayKeep(a)
 }
 
 func (p *Pusher) snipe(t store.PushTarget) *snipe {
@@ -182,7 +185,7 @@ func (y *syncing) write(a asset) (asset, error) {
 	for {
 		next := nextStep(y.facts, y.to, a, y.base, y.known)
 		if next.none() {
-			return a, y.mayKeep(a)
+			return a, nil
 		}
 		for _, what := range next.parts() {
 			if written[what] {
@@ -197,7 +200,7 @@ func (y *syncing) write(a asset) (asset, error) {
 	}
 }
 
-// mayKeep ends the writing: what the administrator chose and the register cannot keep is told.
+// mayKeep tells what the administrator chose and the register cannot keep.
 func (y *syncing) mayKeep(a asset) error {
 	lack := lacking(y.facts, y.to, a)
 	if len(lack) == 0 {

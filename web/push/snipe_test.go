@@ -116,6 +116,24 @@ func TestTheRegisterWinsForTagAndOwner(t *testing.T) {
 	}
 }
 
+// TestAMissingColumnKeepsNoWordBack: what the model cannot keep is a dead letter, and tag and owner are taken over all the
+// same, at first contact and when they change.
+func TestAMissingColumnKeepsNoWordBack(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	id := r.add(thing{tag: "00815", serial: "PF3ABCDE", model: 8, to: 22})
+	d := s.laptop("PF3ABCDE", func(d *store.Device) { d.Name = "LT-7" })
+	s.register(r)
+	s.run()
+	wantCode(t, "a model without the column", s.dead("snipe", 1).Items[0].Fault, job.CodePushSaid)
+	if got := s.device(d.ID); got.Asset != "00815" || got.Owner != "Ann O'Neil" || r.get(id).name != "LT-7" {
+		t.Errorf("tag %q, owner %q, the name there %q", got.Asset, got.Owner, r.get(id).name)
+	}
+	r.set(id, func(a *thing) { a.to, a.tag = 21, "00816" })
+	s.become(d.ID, "seen", func(*store.Device) {})
+	until(t, "the change there is taken over", func() bool { got := s.device(d.ID); return got.Asset == "00816" && got.Owner == "Bo Berg" })
+	wantCode(t, "still without the column", s.dead("snipe", 1).Items[0].Fault, job.CodePushSaid)
+}
+
 // TestAnEmptyRegisterTakesNoOwnerAway: a site that does not check out there keeps what the helpdesk wrote here.
 func TestAnEmptyRegisterTakesNoOwnerAway(t *testing.T) {
 	s, r := newSite(t), newStandIn(t)
