@@ -3,6 +3,7 @@ package cmd_test
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"ingot/cmd/internal/browser"
@@ -30,5 +31,16 @@ func TestNothingIsSkippedForWantOfAProgram(t *testing.T) {
 	}
 	if out, err := exec.Command("python3", "-c", "import json, struct, zlib").CombinedOutput(); err != nil {
 		t.Errorf("python3 without its library: %v\n%s", err, out)
+	}
+}
+
+// TestTheInstalledAxeIsTheOneThatIsAsked: the version stands in the script that fetches it, and where it is used.
+func TestTheInstalledAxeIsTheOneThatIsAsked(t *testing.T) {
+	b, err := os.ReadFile("../scripts/install")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), "\naxe="+browser.AxeVersion+"\n") {
+		t.Errorf("scripts/install does not fetch axe-core %s", browser.AxeVersion)
 	}
 }

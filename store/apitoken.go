@@ -143,8 +143,11 @@ func (tx *Tx) UseAPIToken(text string) (APIToken, error) {
 		return t, nil
 	}
 	o, err := get[Operator](tx, bOperators, []byte(t.Owner))
-	if err != nil || o.Disabled {
-		return APIToken{}, errors.Join(ErrNotFound, err)
+	if err != nil {
+		return APIToken{}, err
+	}
+	if o.Disabled {
+		return APIToken{}, ErrNotFound
 	}
 	t.Right = least(t.Right, o.Right)
 	return t, nil

@@ -6,8 +6,8 @@ import (
 
 // ShiftClock moves with a clock that was set by `by` everything that is counted in minutes and hours, so that a window
 // lasts as long as was meant: the bench, auto-deploy, codes, boot tokens, the guards, leases, requests that are done
-// once, unfinished jobs' signs of life and the age of their orders, sessions, links and locks of operators, and what waits
-// in the outbox. What says when something happened (audit, orders, deployments) and the end of a call-home secret stay as
+// once, unfinished jobs' signs of life and the age of their orders, sessions, links and locks of operators, what waits in
+// the outbox, and how long a webhook's old secret still signs. What says when something happened (audit, orders, deployments) and the end of a call-home secret stay as
 // they are.
 func (tx *Tx) ShiftClock(by time.Duration) error {
 	for _, f := range []func(time.Duration) error{tx.shiftWindows, tx.shiftBoots, tx.shiftLeases, tx.shiftJobs, tx.shiftAccess, tx.shiftOutbox} {
@@ -72,6 +72,14 @@ func (tx *Tx) shiftLeases(by time.Duration) error {
 
 func (tx *Tx) shiftOutbox(by time.Duration) error {
 	err := rewrite(tx, bOutbox, func(i *OutItem) { i.Created, i.Next = moved(i.Created, by), moved(i.Next, by) })
+	if err != nil {
+		return err
+	}
+	err = rewrite(tx, bTargets, func(t *PushTarget) {
+		for i, s := range t.Secrets {
+			t.Secrets[i].Until = moved(s.Until, by) // a day from when it was replaced, not a day that was told
+		}
+	})
 	if err != nil {
 		return err
 	}

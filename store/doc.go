@@ -57,7 +57,8 @@
 //	└── entitlements                   product in lower case -> Entitlement: on how many devices it may be
 //
 // Schema 2 put device-by-fact and shared-facts in the place of device-by-serial and device-by-uuid of schema 1. Schema 3
-// lets an Image say which of its versions is current. A change that an older database does not fit raises Schema, adds a
+// lets an Image say which of its versions is current. Schema 4 has the buckets of operators, registers and licences, and
+// versions with manifests of version 2. A change that an older database does not fit raises Schema, adds a
 // step to migrations and changes this comment in one commit; a new bucket, and a field whose zero value says the truth,
 // need neither. Open refuses a newer schema, and copies the file before it migrates an older one.
 package store

@@ -334,3 +334,34 @@ func TestADatabaseOfSchemaTwoIsReadAndItsCopyKept(t *testing.T) {
 		})
 	}
 }
+
+// TestADatabaseOfSchemaThreeIsReadAndItsCopyKept opens testdata/schema3.db.gz, which the last Ingot of schema 3 wrote: one
+// released version, a role, a device of a list. What schema 4 adds can be written to it at once.
+func TestADatabaseOfSchemaThreeIsReadAndItsCopyKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ingot.db")
+	unzip(t, "testdata/schema3.db.gz", path)
+	db, err := store.Open(path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := os.Stat(path + ".schema3"); err != nil {
+		t.Errorf("the copy: %v", err)
+	}
+	err = db.Update(func(tx *store.Tx) error {
+		img, err := tx.Image("sales")
+		d, err2 := tx.FindDevice("ABC1234")
+		role, err3 := tx.Role("desk")
+		if err := errors.Join(err, err2, err3); err != nil || img.Current != 1 || d.State != store.Ready || role.Image != "sales" {
+			t.Errorf("image %+v, device %+v, role %+v, %v", img, d, role, err)
+		}
+		_, err = tx.PutEntitlement("anna", store.Entitlement{Product: "Office", Seats: 3})
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if c, err := db.CheckRecords(); err != nil || len(c.Damage) != 0 {
+		t.Errorf("check %+v, %v", c, err)
+	}
+}

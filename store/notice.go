@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"ingot/imaging/job"
@@ -25,11 +26,11 @@ func (tx *Tx) AddNotice(by, text string) error {
 	if err := dropOldest(tx, bNotices, maxNotices, func(n Notice) time.Time { return n.Time }); err != nil {
 		return err
 	}
-	n := Notice{Number: 1, Time: tx.now, By: by, Text: text}
-	if k, _ := tx.bucket(bNotices).Cursor().Last(); len(k) == 8 {
-		n.Number = binary.BigEndian.Uint64(k) + 1
+	number, err := tx.bucket(bNotices).NextSequence() // never one that was: who takes an old notice off takes no new one
+	if err != nil {
+		return fmt.Errorf("number a notice: %w", err)
 	}
-	return put(tx, bNotices, noticeKey(n.Number), n)
+	return put(tx, bNotices, noticeKey(number), Notice{Number: number, Time: tx.now, By: by, Text: text})
 }
 
 // Notices lists what waits, oldest first.

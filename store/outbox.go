@@ -187,11 +187,22 @@ func (tx *Tx) ItemSent(i OutItem) error {
 	return errors.Join(err, tx.PutPushStand(i.Target, s))
 }
 
-// DropItem takes an item out that is about nothing any more.
-func (tx *Tx) DropItem(i OutItem) error { return tx.remove(bOutbox, pushKey(i.Target, i.Key)) }
+// DropItem takes an item out that is about nothing any more; nothing arrived, so the target's stand stays as it is. One
+// that a newer event asked for meanwhile stays, since that may be about something again.
+func (tx *Tx) DropItem(i OutItem) error {
+	key := pushKey(i.Target, i.Key)
+	now, err := get[OutItem](tx, bOutbox, key)
+	if errors.Is(err, ErrNotFound) {
+		return nil // the target was removed meanwhile
+	}
+	if err != nil || now.Event != i.Event {
+		return err
+	}
+	return tx.remove(bOutbox, key)
+}
 
 // ItemFailed notes a failed attempt. With a time the item is tried again then; without one it is given up and lies with
-// the dead letters until a person, or a newer event, starts it again.
+// the dead letters until a person, a newer event or a register's daily round starts it again.
 func (tx *Tx) ItemFailed(i OutItem, f *job.Fault, next time.Time) error {
 	key := pushKey(i.Target, i.Key)
 	now, err := get[OutItem](tx, bOutbox, key)

@@ -56,9 +56,9 @@ func TestTheOutboxAndItsPlaceInTheChainAreOneFact(t *testing.T) {
 	}
 	count := func() (waiting int, unread uint64) {
 		act(t, db, func(tx *store.Tx) error {
-			v, err := tx.PushViews()
+			v := tx.PushViews()
 			waiting, unread = v[0].Waiting, v[0].Unread
-			return err
+			return nil
 		})
 		return waiting, unread
 	}
@@ -127,6 +127,28 @@ func TestWhatWaitsMovesWithTheClock(t *testing.T) {
 	})
 }
 
+// TestAReplacedSecretSignsForADayByAnyClock: one that was set by years neither ends the day nor makes years of it.
+func TestAReplacedSecretSignsForADayByAnyClock(t *testing.T) {
+	for _, by := range []time.Duration{10 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
+		now := time.Date(2036, 1, 1, 12, 0, 0, 0, time.UTC)
+		db := outbox(t, func() time.Time { return now })
+		for _, secret := range []string{"old", "new"} {
+			act(t, db, func(tx *store.Tx) error { return tx.RotatePushSecret("itsm", secret, 24*time.Hour, "anna") })
+		}
+		now = now.Add(by)
+		act(t, db, func(tx *store.Tx) error { return tx.ShiftClock(by) })
+		for after, want := range map[time.Duration]string{23 * time.Hour: "[new old]", 25 * time.Hour: "[new]"} {
+			act(t, db, func(tx *store.Tx) error {
+				target, err := tx.PushTarget("itsm")
+				if got := fmt.Sprint(target.Live(now.Add(after))); got != want {
+					t.Errorf("the clock was set by %s, %s later %s sign; want %s", by, after, got, want)
+				}
+				return err
+			})
+		}
+	}
+}
+
 // TestARemovedTargetLeavesNothing, and what is in flight for it at that moment makes nothing of it again.
 func TestARemovedTargetLeavesNothing(t *testing.T) {
 	db := outbox(t, nil)
@@ -142,18 +164,18 @@ func TestARemovedTargetLeavesNothing(t *testing.T) {
 		return errors.Join(err, tx.ItemSent(due[1]), tx.ItemFailed(due[1], job.Faultf(job.CodePushSaid, "x"), time.Time{}))
 	})
 	act(t, db, func(tx *store.Tx) error {
-		v, err := tx.PushViews()
+		v := tx.PushViews()
 		if len(v) != 1 || v[0].Name != "itsm2" {
 			t.Errorf("left: %+v", v)
 		}
-		return errors.Join(err, tx.PutPushTarget(store.PushTarget{Name: "itsm", Kind: store.PushHook, URL: "https://itsm.example"}, "anna"))
+		return tx.PutPushTarget(store.PushTarget{Name: "itsm", Kind: store.PushHook, URL: "https://itsm.example"}, "anna")
 	})
 	act(t, db, func(tx *store.Tx) error {
-		v, err := tx.PushViews()
+		v := tx.PushViews()
 		if v[0].Dead+v[0].Waiting != 0 || v[0].Fault != nil {
 			t.Errorf("a new target of the same name has %+v", v[0])
 		}
-		return err
+		return nil
 	})
 	c, err := db.CheckRecords()
 	if err != nil || len(c.Damage) > 0 {
@@ -176,6 +198,7 @@ func TestWhatIsTroubleAndWhatIsWork(t *testing.T) {
 		"an old one that fails, others arrive":     {store.PushView{Waiting: 2, Oldest: ago(3 * time.Hour), Failing: ago(3 * time.Hour), Success: ago(time.Minute)}, true},
 		"one that failed a moment ago":             {store.PushView{Waiting: 1, Oldest: ago(time.Minute), Failing: ago(time.Minute)}, false},
 		"one was given up":                         {store.PushView{Dead: 1, Success: ago(time.Minute)}, true},
+		"a record cannot be read":                  {store.PushView{Broken: job.Faultf(job.CodeInternal, "x")}, true},
 		"it was stopped, and nothing waits as yet": {store.PushView{Stopped: job.Faultf(job.CodePushGone, "410")}, true},
 	} {
 		c.v.Name, c.v.Kind = "snipe", store.PushSnipe

@@ -75,6 +75,7 @@ type PushStand struct {
 	Failed  time.Time  `json:"failed,omitzero"`   // the last time that something did not
 	Fault   *job.Fault `json:"fault,omitempty"`   // why; nil since something arrived
 	Stopped *job.Fault `json:"stopped,omitempty"` // nothing is sent until a person starts it again
+	Broken  *job.Fault `json:"broken,omitempty"`  // what cannot be read, so that the chain is read no further
 }
 
 // Registered is what a register said about a device when it was last read: what changed there since is known by it.
@@ -101,8 +102,18 @@ func (tx *Tx) PushTarget(name string) (PushTarget, error) {
 // PushTargets lists every target.
 func (tx *Tx) PushTargets() ([]PushTarget, error) { return all[PushTarget](tx, bTargets) }
 
+// PushNames lists the name of every target, also of one whose record cannot be read.
+func (tx *Tx) PushNames() (names []string) {
+	c := tx.bucket(bTargets).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
 // PutPushTarget writes a target. A new one is told what happens from now on; a register, new or with another map, also
-// gets every device.
+// gets every device. There is at most one register: two that know another tag or owner would be taken over in turn for
+// ever.
 func (tx *Tx) PutPushTarget(t PushTarget, operator string) error {
 	if err := CheckLabel("a push target", t.Name); err != nil {
 		return err
@@ -134,6 +145,11 @@ func (tx *Tx) firstStand(t *PushTarget, operator string) error {
 	}
 	if len(all) >= maxTargets {
 		return job.Faultf(job.CodeBadRequest, "There are %d push targets, and no more fit.", len(all))
+	}
+	for _, other := range all {
+		if t.Kind == PushSnipe && other.Kind == PushSnipe {
+			return job.Faultf(job.CodeBadRequest, "%s is an asset register already, and one alone has the word for asset tag and owner: remove it first.", other.Name)
+		}
 	}
 	head, _, err := tx.AuditHead()
 	if err != nil {
@@ -198,6 +214,29 @@ func (tx *Tx) PushStand(name string) (PushStand, error) {
 
 // PutPushStand writes it.
 func (tx *Tx) PutPushStand(name string, s PushStand) error { return put(tx, bStands, []byte(name), s) }
+
+// PushBroken notes what cannot be read, so that the chain is read no further for a target; nil, that it can be read.
+func (tx *Tx) PushBroken(name string, f *job.Fault) error {
+	if _, err := tx.PushTarget(name); errors.Is(err, ErrNotFound) {
+		return nil // removed meanwhile
+	}
+	s, err := tx.PushStand(name)
+	if err != nil || f == nil && s.Broken == nil {
+		return err
+	}
+	if s.Broken = f; f != nil {
+		s.Failed = tx.now
+	}
+	return tx.PutPushStand(name, s)
+}
+
+// Unreadable says to a person which record cannot be read.
+func Unreadable(err error) *job.Fault {
+	if f := job.FaultOf(err); f.Code != job.CodeInternal {
+		return f
+	}
+	return job.Faultf(job.CodeInternal, "What is to be told cannot be read (%s); \"ingot check\" names all of it.", job.Reason(err))
+}
 
 // Registered reads what a register said about a device; false when it said nothing yet.
 func (tx *Tx) Registered(target, device string) (Registered, bool, error) {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +29,7 @@ type PushView struct {
 	Failed  time.Time  `json:"failed,omitzero"`   // when something last did not
 	Fault   *job.Fault `json:"fault,omitempty"`   // why; nil since something arrived
 	Stopped *job.Fault `json:"stopped,omitempty"` // nothing is sent until a person starts it again
+	Broken  *job.Fault `json:"broken,omitempty"`  // what of it cannot be read here; then it is the Fault, too
 	Items   []PushItem `json:"items"`             // dead letters first, then what failed, then what waits; at most MaxPushItems
 }
 
@@ -127,6 +127,9 @@ func (tx *Tx) PushViewOf(t PushTarget) (PushView, error) {
 		return v, err
 	}
 	v.Unread, v.Success, v.Failed, v.Fault, v.Stopped = head.Number-min(s.Read, head.Number), s.Success, s.Failed, s.Fault, s.Stopped
+	if v.Broken = s.Broken; v.Broken != nil {
+		v.Fault = v.Broken
+	}
 	var failed, waiting []PushItem
 	v.Items = []PushItem{}
 	err = each(tx, bDead, pushKey(t.Name, ""), func(_ []byte, i OutItem) error {
@@ -164,25 +167,34 @@ func (i OutItem) view(dead bool) PushItem {
 	return PushItem{Key: i.Key, Label: i.Label, Event: i.Event, Dead: dead, Created: i.Created, Next: i.Next, Tries: i.Tries, Fault: i.Fault}
 }
 
-// PushViews lists every target as people see it.
-func (tx *Tx) PushViews() ([]PushView, error) {
+// PushViews lists every target as people see it. Of one that cannot be read it tells what can be, and which record cannot.
+func (tx *Tx) PushViews() []PushView {
 	out := []PushView{}
-	all, err := tx.PushTargets()
-	for _, t := range all {
-		v, e := tx.PushViewOf(t)
-		out, err = append(out, v), errors.Join(err, e)
+	for _, name := range tx.PushNames() {
+		v := PushView{Name: name}
+		t, err := tx.PushTarget(name)
+		if err == nil {
+			v, err = tx.PushViewOf(t)
+		}
+		if err != nil {
+			v.Broken = Unreadable(err)
+			v.Fault, v.Items = v.Broken, append([]PushItem{}, v.Items...)
+		}
+		out = append(out, v)
 	}
-	return out, err
+	return out
 }
 
-// Trouble is one short line about a target that needs a person, or "": it was stopped, something was given up, or
-// something old does not get through. A long list that goes out one by one is none.
+// Trouble is one short line about a target that needs a person, or "": it was stopped, a record cannot be read,
+// something was given up, or something old does not get through. A long list that goes out one by one is none.
 func (v PushView) Trouble(now time.Time) string {
 	old := func(t time.Time) bool { return !t.IsZero() && now.Sub(t) >= PushOld }
 	what := map[PushKind]string{PushSnipe: "devices", PushHook: "messages"}[v.Kind]
 	switch {
 	case v.Stopped != nil:
 		return fmt.Sprintf("%s: stopped. %s", v.Name, v.Stopped.Code.Words().Sentence)
+	case v.Broken != nil:
+		return fmt.Sprintf("%s: it is told nothing new. %s", v.Name, v.Broken.Fact)
 	case old(v.Failing), old(v.Oldest) && now.Sub(v.Success) >= PushOld:
 		line := fmt.Sprintf("%s: %d %s wait since %s.", v.Name, v.Waiting, what, v.Oldest.Local().Format("2 January 15:04"))
 		if v.Fault != nil {

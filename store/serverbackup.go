@@ -39,7 +39,7 @@ type ServerBackedUp struct {
 	Damaged uint64         `json:"damaged,omitempty"` // records that were damaged already when it was made
 }
 
-// LastServerBackup is when a backup of this server was made last.
+// LastServerBackup is when a backup of this server was sent last to whoever asked; whether it was kept, only he knows.
 type LastServerBackup struct {
 	At    time.Time `json:"at"`
 	By    string    `json:"by"`

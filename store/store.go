@@ -18,13 +18,13 @@ import (
 )
 
 // Schema is the number of the bucket tree that doc.go draws.
-const Schema = 3
+const Schema = 4
 
 // migration turns a tree of one schema into the next one's.
 type migration func(*bbolt.Tx) error
 
 // migrations holds under n the step from schema n to n+1.
-var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2}
+var migrations = map[int]migration{1: factsFromKeys, 2: currentOf2, 3: nothingNew}
 
 // buckets are all top-level buckets.
 var buckets = []string{bMeta, bAudit, bDevices, bByFact, bShared, bByName, bImages, bVersions, bContents, bRoles, bJobs, bActive,

@@ -82,8 +82,8 @@ type API struct {
 	Health   http.Handler    // tells anybody whether the server is well; nil leaves its path out
 	Push     Pushing         // other systems that are told; nil leaves its paths out
 
-	Reports *report.Desk // reports, licences, receipts, labels; nil leaves its paths out
-	Base    string       // the address of the pages for what is printed; empty: as the asker names this server
+	Reports *report.Desk  // reports, licences, receipts, labels; nil leaves its paths out
+	Base    func() string // the address of the pages, for what is printed; nil: as the asker names this server
 
 	Wiper Wiper // wipes and what proves them; nil leaves its paths out
 

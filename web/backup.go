@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -34,6 +36,9 @@ func (a *API) backupRoutes(rs *routes) {
 		if err == nil {
 			err = in.Check()
 		}
+		if err == nil {
+			err = mayBackup(ActorOf(r.Context()))
+		}
 		if err != nil {
 			a.reply(w, nil, err)
 			return
@@ -59,6 +64,14 @@ func (a *API) backupRoutes(rs *routes) {
 		end, _ := json.Marshal(line) // plain data: it cannot fail
 		w.Header().Set(BackupEnd, string(end))
 	})
+}
+
+// mayBackup lets a program take a backup, which holds every key, only where its token was made for that.
+func mayBackup(who Actor) error {
+	if who.Token != "" && !slices.Contains(who.Only, "backup") {
+		return job.Faultf(job.CodePolicy, "The token %s was not made for backups, which hold all keys: make one with \"ingot token add NAME --only backup\".", who.Token)
+	}
+	return nil
 }
 
 // patient writes as long as the other side takes something now and then.

@@ -41,9 +41,9 @@ func Written(query string) (string, error) {
 // LiveBoard lets a test be the pages of a stream and what fills it.
 type LiveBoard struct{ l live }
 
-// Join opens a page.
-func (b *LiveBoard) Join() (<-chan []byte, error) {
-	p := &livePage{events: make(chan []byte, liveQueue)}
+// Join opens a page of somebody.
+func (b *LiveBoard) Join(who string) (<-chan []byte, error) {
+	p := &livePage{who: who, events: make(chan []byte, liveQueue)}
 	first, err := b.l.join(p)
 	if err == nil && !first {
 		<-p.events // the snapshot

@@ -35,6 +35,7 @@ type live struct {
 
 // livePage is one open page.
 type livePage struct {
+	who    string      // whose it is
 	events chan []byte // closed when the page is too slow
 }
 
@@ -46,6 +47,7 @@ const (
 	liveFor   = 5 * time.Minute
 	liveQueue = 16
 	livePages = 200
+	liveShare = 40               // of one operator: nobody takes the board from the others
 	liveWrite = 10 * time.Second // for one event to leave
 )
 
@@ -139,6 +141,15 @@ func (l *live) join(p *livePage) (first bool, err error) {
 	if len(l.pages) >= livePages {
 		return false, job.Faultf(job.CodeCrowd, "%d pages are open.", len(l.pages))
 	}
+	mine := 0
+	for other := range l.pages {
+		if other.who == p.who {
+			mine++
+		}
+	}
+	if mine >= liveShare {
+		return false, job.Faultf(job.CodeCrowd, "%d pages of %s are open.", mine, p.who)
+	}
 	if l.pages == nil {
 		l.pages = map[*livePage]bool{}
 	}
@@ -221,7 +232,7 @@ func (a *API) liveRoutes(rs *routes) { rs.handle("GET /live", store.Viewer, a.st
 
 // stream is one page's connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request) {
-	p := &livePage{events: make(chan []byte, liveQueue)}
+	p := &livePage{who: operatorOf(r), events: make(chan []byte, liveQueue)}
 	first := false
 	_, err := a.board(r.Context()) // what cannot be read is refused in words, not followed in silence
 	if err == nil {

@@ -195,9 +195,9 @@ func TestAPageComesBackAfterARestart(t *testing.T) {
 // TestAPageThatReadsTooSlowlyIsCutOff: nothing is kept for it, and the others notice nothing.
 func TestAPageThatReadsTooSlowlyIsCutOff(t *testing.T) {
 	var l web.LiveBoard
-	slow, err := l.Join()
+	slow, err := l.Join("anna")
 	must(t, err)
-	quick, err := l.Join()
+	quick, err := l.Join("bo")
 	must(t, err)
 	got := 0
 	for i := range 100 {
@@ -218,16 +218,29 @@ func TestAPageThatReadsTooSlowlyIsCutOff(t *testing.T) {
 	}
 }
 
+// TestThereIsAnEndToOpenPages: for all together, and for one before he has taken the others' room.
 func TestThereIsAnEndToOpenPages(t *testing.T) {
 	var l web.LiveBoard
-	for i := range 200 {
-		if _, err := l.Join(); err != nil {
-			t.Fatalf("page %d: %v", i, err)
+	open := func(who string, n int) {
+		t.Helper()
+		for i := range n {
+			if _, err := l.Join(who); err != nil {
+				t.Fatalf("page %d of %s: %v", i+1, who, err)
+			}
 		}
 	}
-	if _, err := l.Join(); job.FaultOf(err).Code != job.CodeCrowd {
-		t.Errorf("page 201: %v; want %s", err, job.CodeCrowd)
+	refused := func(who, what string) {
+		t.Helper()
+		if _, err := l.Join(who); job.FaultOf(err).Code != job.CodeCrowd {
+			t.Errorf("%s: %v; want %s", what, err, job.CodeCrowd)
+		}
 	}
+	open("anna", 40)
+	refused("anna", "page 41 of one operator")
+	for _, who := range []string{"bo", "cora", "dora", "emil"} {
+		open(who, 40)
+	}
+	refused("fritz", "page 201")
 }
 
 // TestWhatLimitsTheBench: a cause is named only when it was measured.

@@ -127,7 +127,7 @@ func operationID(r Route) string {
 var pathWords = map[string]string{
 	"ref":    "A device by id, Name, serial or shown code; a version as NAME, NAME@NUMBER or NAME@LABEL.",
 	"image":  "Name of an image.",
-	"id":     "Id of a job.",
+	"id":     "Id of a job, of a deployment, of a session or of a rule.",
 	"name":   "Its name.",
 	"number": "Number of a notice.",
 	"key":    "Fingerprint of a key.",

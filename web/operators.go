@@ -65,7 +65,11 @@ type PolicySet struct {
 	SecondPerson bool `json:"second_person"`
 }
 
+// endNotice is for the board: whoever made a link at the server cannot take away there what tells the others of it.
 func (a *API) endNotice(r *http.Request) error {
+	if ActorOf(r.Context()).AtServer() {
+		return job.Faultf(job.CodePolicy, "A notice is taken off the board by somebody who has signed in at the pages.")
+	}
 	n, err := strconv.ParseUint(r.PathValue("number"), 10, 64)
 	if err != nil {
 		return job.Faultf(job.CodeNotFound, "No notice %.20q.", r.PathValue("number"))

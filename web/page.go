@@ -83,6 +83,9 @@ func (a *API) links(all []navItem, right store.Right, here func(navItem) bool) (
 	return out
 }
 
+// partFiles are no pages: the layout, and what several pages, or a long one, are made of.
+var partFiles = []string{"template/layout.html", "template/parts.html", "template/wiping.html"}
+
 // templates parses each page together with the layout, once. A page is a file of template/ that defines "main".
 var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
 	names, err := fs.Glob(templateFiles, "template/*.html")
@@ -91,10 +94,10 @@ var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
 	}
 	all := map[string]*template.Template{}
 	for _, n := range names {
-		if n == "template/layout.html" || n == "template/parts.html" {
+		if slices.Contains(partFiles, n) {
 			continue
 		}
-		t, err := template.New("").Funcs(pageFuncs).ParseFS(templateFiles, "template/layout.html", "template/parts.html", n)
+		t, err := template.New("").Funcs(pageFuncs).ParseFS(templateFiles, append(slices.Clone(partFiles), n)...)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -23,7 +24,8 @@ type deviceData struct {
 	Type      string // what has to be typed before its data is destroyed
 	Ask       bool   // whether that is asked
 	Drives    []job.Drive
-	Form      url.Values // what was sent a moment ago and refused
+	Act       string     // the form that was sent a moment ago and refused
+	Form      url.Values // what it sent
 	NeedCode  bool       // it shows a code, or waits for its sticker
 	NoSerial  bool
 	Observed  *store.Observed
@@ -48,6 +50,7 @@ func (a *API) devicePage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 		return
 	}
 	d := deviceData{DeviceView: v, Type: serialToType(v.Device), Form: r.PostForm, NeedCode: v.State == store.New && v.Code != "", NoSerial: v.SerialKey == "" && v.Sticker == ""}
+	d.Act = path.Base(r.URL.Path)
 	d.Loses, d.Ask = losesOf(v)
 	d.Ask = d.Ask || f != nil && (f.Code == job.CodeUnconfirmed || f.Code == job.CodeTyped)
 	for _, x := range v.Drives {
@@ -86,6 +89,14 @@ func (a *API) devicePage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 		d.Failure = wordsOf(d.History.Jobs[0].Fault)
 	}
 	a.show(w, r, "device", page{Title: cmp.Or(v.Label(), v.Serial), Area: "devices", Fault: f, Data: d})
+}
+
+// Sent is what one of its forms sent a moment ago.
+func (d deviceData) Sent(act string) sent {
+	if d.Act != act || len(d.Form) == 0 {
+		return sent{}
+	}
+	return sent{d.Form}
 }
 
 // offered reports whether a version may be put on a device: released or a draft, and a backup only on its own.
@@ -133,11 +144,9 @@ func (a *API) doAdopt(ctx context.Context, operator, id string, f url.Values) (s
 func (a *API) doDeploy(ctx context.Context, operator, id string, f url.Values) (string, string, error) {
 	o := store.Order{Device: id, Name: strings.TrimSpace(f.Get("name")), Drive: f.Get("drive"), After: job.After(f.Get("after")), StaleReason: f.Get("stale"),
 		Trial: ticked(f, "trial"), DespiteHealth: ticked(f, "health"), NoPersonalise: ticked(f, "unnamed"), DataSaved: ticked(f, "saved")}
-	switch kind, what, _ := strings.Cut(f.Get("image"), ":"); kind {
-	case "image":
-		o.Image = what
-	case "role":
-		o.Role = what
+	var err error
+	if o.Image, o.Role, err = wanted(f.Get("image"), ""); err != nil {
+		return "", "", err
 	}
 	if typed := strings.TrimSpace(f.Get("typed")); typed != "" || f.Has("asked") {
 		d, err := a.Bench.Device(ctx, id)
@@ -212,8 +221,8 @@ type entry struct {
 func (d deviceData) Entries() []entry {
 	out := []entry{{"Serial", "serial", "", d.Serial, 64}, {"Asset tag", "asset", "", d.Asset, 100}, {"Owner", "owner", "", d.Owner, 100}, {"Note", "note", "", d.Note, 200}}
 	for i := range out {
-		if out[i].Value = out[i].Was; d.Form.Has("was-" + out[i].Name) {
-			out[i].Value = d.Form.Get(out[i].Name)
+		if out[i].Value = out[i].Was; d.Sent("set").Has("was-" + out[i].Name) {
+			out[i].Value = d.Sent("set").Get(out[i].Name)
 		}
 	}
 	return out

@@ -312,13 +312,8 @@ func (a *API) bulkOne(ctx context.Context, operator string, d bulkRow, f url.Val
 	switch f.Get("do") {
 	case "deploy":
 		o := store.Order{Device: d.ID, StaleReason: f.Get("stale")}
-		switch kind, what, _ := strings.Cut(f.Get("image"), ":"); kind {
-		case "image":
-			o.Image = what
-		case "role":
-			o.Role = what
-		default:
-			o.Role = d.Role
+		if o.Image, o.Role, err = wanted(f.Get("image"), d.Role); err != nil {
+			return "", "", err
 		}
 		if d.InUse {
 			o.DataSaved, o.Confirm = true, serialToType(d.Device) // the person typed the one serial, or how many laptops it hits
@@ -332,7 +327,8 @@ func (a *API) bulkOne(ctx context.Context, operator string, d bulkRow, f url.Val
 		j, err := a.Wiper.Wipe(ctx, operator, ActorOf(ctx).Right, store.WipeOrder{Device: d.ID, Confirm: wipeType(d.Device), Place: strings.TrimSpace(f.Get("place")), Dispose: ticked(f, "dispose")}) // the person typed the one serial, or how many laptops it hits
 		return "ordered: " + j.What(), j.ID, err
 	case "adopt":
-		_, err := a.Bench.Adopt(ctx, operator, store.Adoption{Code: d.Code, Role: f.Get("role")})
+		// the code that the person compared: another agent may show another one by now
+		_, err := a.Bench.Adopt(ctx, operator, store.Adoption{Code: f.Get("code-" + d.ID), Role: f.Get("role")})
 		return "adopted", "", err
 	case "owner":
 		owner := f.Get("owner")

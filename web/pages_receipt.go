@@ -18,7 +18,8 @@ type receiptView struct {
 	Check    report.Finding
 }
 
-// receiptPage shows a receipt and whether the record and the audit trail bear it out at this moment.
+// receiptPage shows what the record says now, and whether the audit trail has the event by which it was recorded. A receipt
+// that was kept elsewhere is for Verify.
 func (a *API) receiptPage(w http.ResponseWriter, r *http.Request) {
 	got, signed, err := a.Reports.Receipt(r.Context(), operatorOf(r), r.PathValue("id"))
 	if err != nil {

@@ -156,7 +156,7 @@ func (p *person) upload(path, field, text string, more ...string) page {
 func TestAReceiptIsShownKeptAndHeldAgainstTheTrail(t *testing.T) {
 	f, p := office(t)
 	id := f.device("PF3AAAAA").Holds.ID
-	p.get("/receipts/"+id).wants(t, "the page", "bear this receipt out", "PF3AAAAA", "read back from the drive itself", "has not called home yet", "<path d=\"M", "/labels/sheet?device=")
+	p.get("/receipts/"+id).wants(t, "the page", "the audit trail has the event by which it was recorded", "PF3AAAAA", "read back from the drive itself", "has not called home yet", "<path d=\"M", "/labels/sheet?device=")
 	pdf := p.get("/api/v1/deployments/" + id + "/receipt.pdf")
 	if pdf.status != 200 || !strings.HasPrefix(pdf.body, "%PDF-1.") {
 		t.Errorf("PDF = %d, %.100s", pdf.status, pdf.body)

@@ -126,6 +126,7 @@ func TestNoDataIsLostWithoutTheSerialTyped(t *testing.T) {
 		"another serial":          {"saved", "1", "typed", "PF3AAAA2"},
 		"nothing typed":           {"saved", "1"},
 		"the name of the image":   {"saved", "1", "typed", "sales"},
+		"its name":                {"saved", "1", "typed", f.device("PF3AAAA1").Name}, // enough at a terminal, where it is typed anyway
 		"the data was not saved":  {"typed", "PF3AAAA1"},
 		"neither typed nor saved": {},
 	} {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -102,3 +103,17 @@ func (d deviceData) CameBack() bool { return d.State == store.Returned || d.Stat
 
 // MayLeave reports whether its page offers to dispose of it.
 func (d deviceData) MayLeave() bool { return d.Cleared() || d.State == store.Ready }
+
+// ThenOptions are what may come after a wipe.
+func (d deviceData) ThenOptions() []option {
+	out := []option{{Text: "into the pool: ready"}, {Value: "dispose", Text: "out of the house: disposed"}}
+	for _, o := range roleOptions(d.Roles) {
+		out = append(out, option{Value: o.Value, Text: "deploy " + o.Text})
+	}
+	for _, v := range d.Images {
+		if v.Current {
+			out = append(out, option{Value: "image:" + v.Image, Text: fmt.Sprintf("deploy %s, current version %d", v.Image, v.Number)})
+		}
+	}
+	return d.Sent("wipe").choose("then", "", out)
+}

@@ -57,8 +57,8 @@ func (a *API) receiptLink(r *http.Request, got report.Receipt) string {
 
 // base is the address of the pages, for what leaves this server on paper.
 func (a *API) base(r *http.Request) string {
-	if a.Base != "" || r.TLS == nil {
-		return a.Base
+	if a.Base != nil {
+		return a.Base()
 	}
 	return "https://" + r.Host
 }

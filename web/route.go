@@ -14,14 +14,20 @@ type Route struct {
 	Path   string // a pattern of http.ServeMux; "/" is that path alone
 	Right  store.Right
 	Open   bool // to everybody, signed in or not; Right is empty
-	Person bool // not to programs: their tokens would make themselves others
+	Person bool // not to programs: every page, and what of the API would let a token make itself another
 }
 
 // JSON reports whether the route is of the JSON API; else it is a page.
 func (r Route) JSON() bool { return strings.HasPrefix(r.Path, "/api/") }
 
-// Area is the part of the API or of the pages to which a route belongs; a token's scope names areas.
+// figures is the one path outside the API that is for programs; strangers get more (see open).
+const figures = "/metrics"
+
+// Area is the part of the API to which a route belongs, empty for a page; a token's scope names areas.
 func (r Route) Area() string {
+	if !r.JSON() && r.Path != figures {
+		return ""
+	}
 	area, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.Path, "/api/v1"), "/"), "/")
 	area, _, _ = strings.Cut(area, ".")
 	return area
@@ -35,7 +41,8 @@ type routes struct {
 	all []Route
 }
 
-// handle registers "METHOD /path" for those who have the right.
+// handle registers "METHOD /path" for those who have the right. A page is for persons: what it does has its path in the
+// API, by which a token's scope is held.
 func (rs *routes) handle(pattern string, need store.Right, h http.HandlerFunc) {
 	rs.register(pattern, Route{Right: need}, h)
 }
@@ -56,6 +63,7 @@ func (rs *routes) register(pattern string, route Route, h http.HandlerFunc) {
 		panic("web: a route names its method: " + pattern)
 	}
 	route.Path = strings.TrimSuffix(route.Path, "{$}")
+	route.Person = !route.Open && (route.Person || !route.JSON() && route.Path != figures)
 	rs.all = append(rs.all, route)
 	rs.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := route.allows(ActorOf(r.Context())); err != nil {
@@ -102,8 +110,13 @@ func (rs *routes) isOpen(r *http.Request) bool {
 	return false
 }
 
-// Routes lists everything that can be asked for.
-func (a *API) Routes() []Route { return a.table().all }
+// Routes lists everything that can be asked for. Nobody changes it.
+func (a *API) Routes() []Route {
+	if known := a.known.Load(); known != nil {
+		return *known
+	}
+	return a.table().all
+}
 
 // table registers everything.
 func (a *API) table() *routes {
@@ -138,7 +151,7 @@ func (a *API) table() *routes {
 	a.pageRoutes(rs)
 	a.documentRoutes(rs)
 	if a.Metrics != nil {
-		rs.handle("GET /metrics", store.Viewer, a.Metrics.Handler().ServeHTTP)
+		rs.handle("GET "+figures, store.Viewer, a.Metrics.Handler().ServeHTTP)
 	}
 	if a.Health != nil {
 		rs.open("GET /healthz", a.Health.ServeHTTP)

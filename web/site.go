@@ -63,7 +63,7 @@ func (s *Site) Handler() http.Handler {
 		}
 		open := rs.isOpen(r)
 		switch {
-		case cross.Check(r) != nil:
+		case cross.Check(r) != nil, r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http:"): // a page that anybody on the wire could have written
 			s.API.fail(w, r, job.Faultf(job.CodeCrossSite, ""))
 			return
 		case err != nil && !open:

@@ -45,8 +45,12 @@ func (a *API) addToken(who Actor, in store.TokenAdd) (store.TokenMade, error) {
 	if slices.Contains(store.Rights, in.Right) && !who.Right.Covers(in.Right) {
 		return store.TokenMade{}, job.Faultf(job.CodePolicy, "%s has the right %q only.", who.Name, who.Right)
 	}
+	areas := a.areas()
+	if len(in.Only) > len(areas) {
+		return store.TokenMade{}, job.Faultf(job.CodeBadRequest, "The API has %d areas, not %d.", len(areas), len(in.Only))
+	}
 	for _, area := range in.Only {
-		if !slices.Contains(a.areas(), area) {
+		if !slices.Contains(areas, area) {
 			return store.TokenMade{}, job.Faultf(job.CodeBadRequest, "%.40q is no area of the API.", area)
 		}
 	}

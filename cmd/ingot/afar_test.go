@@ -37,8 +37,8 @@ func TestATechniciansOwnMachine(t *testing.T) {
 	if print == nil {
 		t.Fatalf("no fingerprint: %s", said)
 	}
-	token := func(name, right string) string {
-		code, out, errs := afar(t, "--data", data, "token", "add", name, "--right", right, "-o", "json")
+	token := func(name, right string, more ...string) string {
+		code, out, errs := afar(t, append([]string{"--data", data, "token", "add", name, "--right", right, "-o", "json"}, more...)...)
 		var made store.TokenMade
 		if err := json.Unmarshal([]byte(out), &made); err != nil || code != 0 {
 			t.Fatalf("token add: %d %s %s %v", code, out, errs, err)
@@ -46,6 +46,7 @@ func TestATechniciansOwnMachine(t *testing.T) {
 		return made.Token
 	}
 	viewer, technician, admin := token("look", "viewer"), token("desk", "technician"), token("vault", "administrator")
+	night := token("night", "administrator", "--only", "backup")
 	base := fmt.Sprintf("https://127.0.0.1:%d", port)
 	with := func(token string, args ...string) (int, string, string) {
 		t.Helper()
@@ -66,6 +67,8 @@ func TestATechniciansOwnMachine(t *testing.T) {
 		{viewer, []string{"bench", "close"}, job.CodePolicy},
 		{technician, []string{"auto-deploy", "off"}, job.CodePolicy},
 		{technician, []string{"backup", filepath.Join(dir, "no.age"), "--passphrase-file", secret(t, dir)}, job.CodePolicy},
+		{admin, []string{"backup", filepath.Join(dir, "no.age"), "--passphrase-file", secret(t, dir)}, job.CodePolicy}, // every key: only by a token made for it
+		{night, []string{"device", "list"}, job.CodePolicy},
 		{viewer + "x", []string{"device", "list"}, job.CodeSignedOut},
 		{"guessed", []string{"device", "list"}, job.CodeSignedOut},
 		{admin, []string{"operator", "add", "eve"}, job.CodePolicy}, // links are a person's
@@ -78,7 +81,7 @@ func TestATechniciansOwnMachine(t *testing.T) {
 		t.Errorf("audit: %d %s %s", code, out, errs)
 	}
 	file := filepath.Join(dir, "whole.age")
-	if code, out, errs := with(admin, "backup", file, "--packs", "--passphrase-file", secret(t, dir)); code != 0 {
+	if code, out, errs := with(night, "backup", file, "--packs", "--passphrase-file", secret(t, dir)); code != 0 {
 		t.Fatalf("backup: %d %s %s", code, out, errs)
 	}
 	os.Unsetenv(serverVar)

@@ -49,7 +49,7 @@ func (b *backups) Backup(ctx context.Context, operator string, o store.ServerBac
 			what += ", and the images' data"
 		}
 		return errors.Join(tx.PutLastServerBackup(store.LastServerBackup{At: out.Made, By: operator, Packs: o.Packs}),
-			tx.Audit(operator, "backup", "server", fmt.Sprintf("Of %s, up to event %d.", what, out.Events)))
+			tx.Audit(operator, "backup", "server", fmt.Sprintf("Sent: %s, up to event %d.", what, out.Events)))
 	})
 }
 

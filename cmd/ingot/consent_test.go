@@ -38,9 +38,9 @@ func seedDevice(tx *store.Tx, name string, state store.DeviceState, ref job.Imag
 	}
 	switch state {
 	case store.Deployed:
-		dep := store.Deployment{ID: "dep-" + d.ID, Device: d.ID, Image: ref, Name: d.Name, Operator: "anna", Finished: time.Now()}
+		dep := store.Deployment{ID: "dep-" + d.ID, Device: d.ID, Image: ref, Name: d.Name, Operator: "anna", Finished: tx.Now()}
 		d.Deployment = dep.ID
-		if err := tx.PutDeployment(dep); err != nil {
+		if err := errors.Join(tx.PutDeployment(dep), tx.Audit("agent", string(job.Done), d.ID, "Done.")); err != nil {
 			return err
 		}
 	case store.Deploying:

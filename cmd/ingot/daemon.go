@@ -186,9 +186,7 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softMemory)
-	}
+	boundMemory()
 	m := findManager()
 	started := m.starting()
 	defer started()
@@ -203,9 +201,7 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	clk.follow(h.service, log, false) // it was set while no daemon ran
 	alive := &life{path: filepath.Join(cfg.Data, lifeName), boot: boot, clk: clk, log: log}
 	alive.write(false)
-	if _, err := h.boot.now(); err != nil {
-		log.Warn().Str("reason", words(err)).Msg("no laptop can boot yet")
-	}
+	h.tellMissing(log)
 	agents, err := h.listener.Listen(net.JoinHostPort("", strconv.Itoa(cfg.Agent.Port)))
 	if err != nil {
 		return errors.Join(err, job.Faultf(job.CodeDaemon, "The port %d of the agent listener is not free.", cfg.Agent.Port))
@@ -236,9 +232,6 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 	if err != nil {
 		return errors.Join(err, socket.Close())
 	}
-	if len(cfg.Boot.Interfaces) == 0 {
-		log.Warn().Str("do", noInterfaceDo()).Msg("no interface is configured: no laptop is answered")
-	}
 	log.Info().Str("data", cfg.Data).Strs("interfaces", cfg.Boot.Interfaces).Int("agent_port", cfg.Agent.Port).Str("pin", string(h.listener.Pin())).Msg("ingot is ready")
 	tellStart(h.service, log, endOf(last, boot))
 	started()
@@ -265,6 +258,23 @@ func (a *app) daemon(ctx context.Context, cfg config) (err error) {
 		h.serveMetrics(log, figures),
 		pages,
 	)
+}
+
+// boundMemory sets the soft limit, unless whoever starts the daemon set another.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
+}
+
+// tellMissing tells why laptops will not boot, when it is known before they try.
+func (h *house) tellMissing(log zerolog.Logger) {
+	if _, err := h.boot.now(); err != nil {
+		log.Warn().Str("reason", words(err)).Msg("no laptop can boot yet")
+	}
+	if len(h.cfg.Boot.Interfaces) == 0 {
+		log.Warn().Str("do", noInterfaceDo()).Msg("no interface is configured: no laptop is answered")
+	}
 }
 
 // tellStart says what a daemon finds when it starts: how the one before ended, and the work that goes on.

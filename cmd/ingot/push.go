@@ -167,7 +167,7 @@ func (a *app) pushRemove() *cobra.Command {
 
 func (a *app) pushCSV() *cobra.Command {
 	return &cobra.Command{Use: "csv", Short: "Print every device as CSV, for registers and spreadsheets", Args: args(cobra.NoArgs), Example: "ingot push csv",
-		Long: "Each value stands in quotes, times are in UTC, and a value that a spreadsheet would run has an apostrophe before it. The columns keep their names.",
+		Long: "Each text stands in quotes, times are in UTC, and a text that a spreadsheet would run has an apostrophe before it. The columns keep their names.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(false, func(cl *client) error {
 				body, err := cl.send(c.Context(), http.MethodGet, "push/devices.csv", nil)

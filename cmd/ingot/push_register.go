@@ -3,14 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"ingot/imaging/job"
 	"ingot/store"
 )
 
@@ -27,7 +24,7 @@ type registerFlags struct {
 func (a *app) pushRegister() *cobra.Command {
 	var f registerFlags
 	c := &cobra.Command{Use: "register NAME", Short: "Tell a Snipe-IT what lies on each device, or change what it is told", Args: args(cobra.ExactArgs(1)),
-		Example: "ingot push register snipe --url https://assets.example --token-file token --label deployed=5 --column uuid=_snipeit_uuid_3\n" +
+		Example: "ingot push register snipe --url https://assets.example --register-token-file token --label deployed=5 --column uuid=_snipeit_uuid_3\n" +
 			"ingot push register snipe --label disposed=3 --assign",
 		Long: "Numbers of labels and models and names of columns are other ones in every Snipe-IT: \"ingot push test NAME\" lists them. What is left out stays as it is; a label 0 or an " +
 			"empty column takes one away. States: " + listed(store.DeviceStates) + ". Fields: " + listed(store.PushFields) + ".\n\nThe register wins for asset tag and owner; Ingot wins for the serial and " +
@@ -47,7 +44,7 @@ func (a *app) pushRegister() *cobra.Command {
 					return err
 				}
 				if f.tokenFile != "" {
-					if n.Secret, err = a.tokenFrom(f.tokenFile); err != nil {
+					if n.Secret, err = firstLineOf(f.tokenFile); err != nil {
 						return err
 					}
 				}
@@ -60,7 +57,7 @@ func (a *app) pushRegister() *cobra.Command {
 		}}
 	fl := c.Flags()
 	fl.StringVar(&f.url, "url", "", "address of the register, such as https://assets.example")
-	fl.StringVar(&f.tokenFile, "token-file", "", "file that holds the token that the register made for Ingot; - for standard input")
+	fl.StringVar(&f.tokenFile, "register-token-file", "", "file whose first line is the token that the register made for Ingot")
 	fl.BoolVar(&f.plain, "plain-http", false, "http without TLS is meant: everybody on the way reads the token")
 	fl.StringToStringVar(&f.labels, "label", nil, "STATE=NUMBER: the status label for a state; may be repeated")
 	fl.StringToStringVar(&f.columns, "column", nil, "FIELD=COLUMN: where a field goes, as uuid=_snipeit_uuid_3 or name=name; may be repeated")
@@ -139,25 +136,4 @@ func setNumber[K ~string](m *map[K]int, name K, value, flag string) error {
 		delete(*m, name)
 	}
 	return nil
-}
-
-// mostToken bounds a token in bytes.
-const mostToken = 8 << 10
-
-// tokenFrom reads a token that stands alone in a file: what stands on a command line, others can read.
-func (a *app) tokenFrom(path string) (string, error) {
-	in := io.Reader(os.Stdin)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", job.Faultf(job.CodeFile, "%s.", job.Reason(err))
-		}
-		defer f.Close() // only read
-		in = f
-	}
-	b, err := io.ReadAll(io.LimitReader(in, mostToken))
-	if err != nil {
-		return "", job.Faultf(job.CodeFile, "%s.", job.Reason(err))
-	}
-	return strings.TrimSpace(string(b)), nil
 }

@@ -94,7 +94,10 @@ func (a *app) restore(ctx context.Context, dir string, in io.Reader, pass string
 	case dir == defaultData:
 		err = claim(dir) // of another folder "ingot setup" makes the service's, when that is wished
 	}
-	return out, err
+	if err != nil {
+		return out, partly{errors.Join(err, job.Faultf(job.CodeFile, "Everything is back in %s, but could not be given to the service's user: %s.", dir, job.Reason(err)))}
+	}
+	return out, nil
 }
 
 // tellRestored says what came back and what is left to do.

@@ -333,7 +333,7 @@ var words = map[Code]Words{
 	CodeNoteFixed: {"The note of a version that was released stays as it is.", "Make a new version, or keep the note."},
 
 	CodeSweep:  {"Nothing was removed: it cannot be told what is still needed.", "Run \"ingot image check\": heal what it names, or withdraw that version; then run \"ingot gc\" again."},
-	CodeLocked: {"A piece of this image was found damaged and is locked away.", "Import or capture the image again: that heals it. \"ingot image check\" names every version that is hit."},
+	CodeLocked: {"A piece of this image was found damaged and is locked away.", "Import its disk again, or capture it: that heals it (an image of an older Ingot only by import). \"ingot image check\" names every version that is hit."},
 
 	CodeImageBundle:  {"The bundle is damaged, or the file is no bundle; nothing was imported.", "Copy it again, or export it again on the server that it comes from: \"ingot image export NAME@N --bundle FILE\"."},
 	CodeBundleShort:  {"The bundle ends too early; nothing was imported.", "A part of the file is missing: copy it again and compare the sizes."},

@@ -30,8 +30,8 @@
 // proven by every handshake. Bodies are JSON, at most MaxBody bytes, except those of want, chunks and manifest. A
 // failure answers with a Refusal.
 //
-// Version 3. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no renames;
+// Version 5. An agent and a daemon of different versions refuse each other in words. 1 knew no sticks and no renames;
 // since 2 the Hello tells power, keys, health and what lies on the drives, a Job carries what its image needs, and
-// what the laptop found before its first write is a part of the record; 3 knows captures. Wipes came
-// without a new version: an agent that does not know them refuses the order before it acts, in words.
+// what the laptop found before its first write is a part of the record; 3 knows captures; 4 cuts chunks as manifest
+// version 2 wants; 5 wipes.
 package job

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the version of this protocol. Hello carries it and a daemon refuses any other.
-const Version = 4
+const Version = 5
 
 // MaxBody is the largest JSON body, in bytes, that either side reads.
 const MaxBody = 1 << 20

@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"ingot/imaging"
@@ -26,8 +27,8 @@ func (l *Library) Check(ctx context.Context, o store.Check, tell func(store.Work
 		return out, err
 	}
 	healed, err := l.Store.Heal(ctx, l)
-	if ctx.Err() != nil {
-		return store.Checked{}, err
+	if ctx.Err() != nil { // nobody knows now what is whole
+		return store.Checked{}, errors.Join(ctx.Err(), err)
 	}
 	if err != nil {
 		out.Unhealed = job.FaultOf(err)

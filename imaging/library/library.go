@@ -49,7 +49,11 @@ func (l *Library) Import(ctx context.Context, operator string, in store.Import, 
 	if err != nil {
 		return store.Imported{}, err
 	}
-	res, stats, err := l.capture(ctx, file, in, tell)
+	cut, err := l.cut(ctx, in.Image)
+	if err != nil {
+		return store.Imported{}, errors.Join(err, file.Close())
+	}
+	res, stats, err := l.capture(ctx, file, in, cut, tell)
 	if err := errors.Join(err, file.Close()); err != nil {
 		return store.Imported{}, err
 	}
@@ -128,9 +132,9 @@ func openDisk(in store.Import) (f *diskfile.File, err error) {
 	return nil, errors.Join(err, job.Faultf(job.CodeImageInvalid, "%s cannot be read.", filepath.Base(path)))
 }
 
-func (l *Library) capture(ctx context.Context, file *diskfile.File, in store.Import, tell func(store.Work)) (capture.Result, chunkstore.Stats, error) {
+func (l *Library) capture(ctx context.Context, file *diskfile.File, in store.Import, cut imaging.Params, tell func(store.Work)) (capture.Result, chunkstore.Stats, error) {
 	batch := l.Store.NewBatch()
-	res, err := capture.Run(ctx, file, capture.Sink{Chunks: batch, Manifests: l.Store}, capture.Options{RootPartition: in.Root, GrowPartition: in.Grow, Progress: func(p capture.Progress) {
+	res, err := capture.Run(ctx, file, capture.Sink{Chunks: batch, Manifests: l.Store}, capture.Options{Params: cut, RootPartition: in.Root, GrowPartition: in.Grow, Progress: func(p capture.Progress) {
 		tell(store.Work{Phase: "importing", DoneBytes: p.Done, TotalBytes: p.Total, BytesPerSec: uint64(p.BytesPerSec), SecondsLeft: p.SecondsLeft})
 	}})
 	return res, batch.Stats(), err

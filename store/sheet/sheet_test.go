@@ -11,7 +11,7 @@ import (
 )
 
 func TestNoTextIsAFormula(t *testing.T) {
-	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "\t=1", "\r=1", "  =1", "\u00a0=1", "\uff1d1", "\ufeff=1", "\u202e=1", "\x00=1"} {
+	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "\t=1", "\r=1", "  =1", "\u00a0=1", "\uff1d1", "\ufeff=1", "\u202e=1", "\x00=1", "|calc", " %0A", "\uff0b1", "\u009b=1"} {
 		got := sheet.Neutral(s)
 		if !strings.HasPrefix(got, "'") {
 			t.Errorf("Neutral(%q) = %q; want an apostrophe in front", s, got)
@@ -110,7 +110,7 @@ func FuzzNeutral(f *testing.F) {
 		if strings.ContainsAny(got, "\r\n\t\x00") {
 			t.Errorf("Neutral(%q) = %q", s, got)
 		}
-		if first := strings.TrimLeft(got, " "); first != "" && strings.IndexAny(first, "=+-@") == 0 {
+		if first := strings.TrimLeft(got, " "); first != "" && strings.IndexAny(first, "=+-@|%") == 0 {
 			t.Errorf("Neutral(%q) = %q: a formula", s, got)
 		}
 	})

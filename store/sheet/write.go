@@ -97,5 +97,6 @@ func Neutral(s string) string {
 	return s
 }
 
-// formula reports whether a spreadsheet takes a text that begins with r for a formula; some take the wide forms too.
-func formula(r rune) bool { return strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", r) }
+// formula reports whether a spreadsheet takes a text that begins with r for a formula or, as with | and %, for a command;
+// some take the wide forms too.
+func formula(r rune) bool { return strings.ContainsRune("=+-@|%\uff1d\uff0b\uff0d\uff20", r) }

@@ -89,7 +89,9 @@ func (s *Service) Session(cookie string) (Grant, error) {
 		if o.Disabled {
 			return store.ErrNotFound
 		}
-		g, seen = Grant{Name: o.Name, Right: o.Right, Session: found.ID, Until: found.Until()}, found.Seen
+		seen = found.Seen
+		found.Seen = s.now() // by this very request, noted or not
+		g = Grant{Name: o.Name, Right: o.Right, Session: found.ID, Until: found.Until()}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {

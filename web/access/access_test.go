@@ -268,6 +268,13 @@ func TestASessionEnds(t *testing.T) {
 			t.Fatalf("used each hour, after %s: %v", d.clk.now().Sub(start), err)
 		}
 	}
+	last, err := d.Session(used)
+	must(t, err)
+	held, release := d.Hold(t.Context(), last)
+	defer release()
+	if end, ok := held.Deadline(); !ok || time.Until(end) > time.Hour+time.Minute {
+		t.Errorf("an hour before the session's end a request is held until %s", time.Until(end))
+	}
 	d.clk.pass(2 * time.Hour)
 	_, err = d.Session(used)
 	wantCode(t, "after its life", err, job.CodeSignedOut)
@@ -438,6 +445,9 @@ func TestRecovering(t *testing.T) {
 		t.Errorf("the board still says %+v", notices)
 	}
 	wantCode(t, "seen twice", d.EndNotice("boss", notices[0].Number), job.CodeNotFound)
+	_, err = d.Recover("root", "anna", true)
+	must(t, err)
+	wantCode(t, "the page of before, pressed again", d.EndNotice("boss", notices[0].Number), job.CodeNotFound)
 	for _, want := range []string{"root operator link operator:anna", "anna password set operator:anna By the link of root.", "boss notice seen server", "anna sign in operator:anna"} {
 		if !strings.Contains(d.acts(), want) {
 			t.Errorf("the record lacks %q in\n%s", want, d.acts())
@@ -493,6 +503,10 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	}
 	_, err := d.SetOperator("boss", "deputy", store.OperatorSet{Disabled: &yes})
 	wantCode(t, "the one that is left", err, job.CodePolicy)
+	_, err = d.AddOperator("deputy", store.OperatorAdd{Name: "never-came", Right: store.Administrator})
+	must(t, err)
+	_, err = d.SetOperator("never-came", "deputy", store.OperatorSet{Disabled: &yes})
+	wantCode(t, "all but one who has no password yet", err, job.CodePolicy)
 	bad := store.Right("root")
 	_, err = d.SetOperator("boss", "boss", store.OperatorSet{Right: &bad})
 	wantCode(t, "no right", err, job.CodeBadRequest)

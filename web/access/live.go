@@ -5,8 +5,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"ingot/store"
 )
 
 // live knows the requests that are open, so that the board's stream of a person who was signed out ends.
@@ -23,12 +21,8 @@ type held struct {
 
 func newLive() *live { return &live{open: map[*held]bool{}} }
 
-// hold follows a request until its grant ends. A session that is in use does not end by being idle, so a request is
-// given as long as a session can last; each new one is judged anew.
+// hold follows a request until its grant ends: for a session, as long as it lasts if nothing else is asked.
 func (l *live) hold(ctx context.Context, g Grant, left time.Duration) (context.Context, func()) {
-	if g.Session != "" {
-		left = max(left, store.SessionIdle)
-	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	h := &held{g, cancel}
 	l.mu.Lock()

@@ -198,7 +198,7 @@ func (p *Provider) conf(ctx context.Context) (*oauth2.Config, *oidc.Provider, er
 		return nil, nil, job.Faultf(job.CodeProvider, "%s cannot be reached.", p.Issuer)
 	}
 	if p.found == nil {
-		late, cancel := context.WithTimeout(p.with(ctx), providerTime)
+		late, cancel := context.WithTimeout(p.with(context.WithoutCancel(ctx)), providerTime) // for all, not for whoever happens to ask first
 		defer cancel()
 		found, err := oidc.NewProvider(late, p.Issuer)
 		if err != nil {

@@ -45,7 +45,10 @@ func (s *Service) AddOperator(by string, a store.OperatorAdd) (l store.OperatorL
 		l, err = s.link(tx, o.Name, secret, by)
 		return err
 	})
-	return l, err
+	if err != nil { // a link that was not kept opens nothing
+		return store.OperatorLink{}, err
+	}
+	return l, nil
 }
 
 // link makes a link in a transaction.
@@ -89,7 +92,10 @@ func (s *Service) Recover(by, name string, outside bool) (l store.OperatorLink, 
 		}
 		return tx.AddNotice(by, by+" made a link at the server that sets the password of "+whom+".")
 	})
-	return l, err
+	if err != nil {
+		return store.OperatorLink{}, err
+	}
+	return l, nil
 }
 
 // FirstLink gives the link of the first administrator, and false when there is an operator already.

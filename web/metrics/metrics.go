@@ -50,7 +50,11 @@ func New(s Source) *Metrics {
 		seconds:  prometheus.NewSummaryVec(prometheus.SummaryOpts{Name: "ingot_http_request_seconds", Help: "How long they took, by route."}, []string{"route"}),
 	}
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.requests, m.seconds, &records{src: s, counts: map[string]float64{}}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	figures := &records{src: s, counts: map[string]float64{}}
+	if s.DB != nil { // a table of the routes alone has none
+		figures.begin()
+	}
+	r.MustRegister(m.requests, m.seconds, figures, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError})
 	return m
 }
@@ -84,6 +88,17 @@ type records struct {
 	seen   uint64 // number of the last event that is counted
 	began  bool
 	counts map[string]float64 // events since the daemon's start, by act
+}
+
+// begin notes what is on record at the daemon's start: what comes after it is counted, whoever asks first and when. When
+// that cannot be read, counting begins with the first answer that can.
+func (r *records) begin() {
+	err := r.src.DB.View(func(tx *store.Tx) error {
+		newest, _, err := tx.AuditHead()
+		r.seen = newest.Number
+		return err
+	})
+	r.began = err == nil
 }
 
 // Describe implements prometheus.Collector: with no description the registry asks for no set known beforehand.

@@ -108,6 +108,31 @@ func TestFiguresAreThoseOfTheRecords(t *testing.T) {
 	want(t, got, map[string]string{`ingot_events_total{act="adopt"}`: "4", `ingot_events_total{act="other"}`: "3"})
 }
 
+// TestEventsCountFromTheDaemonsStart: what happens before anybody asks for the first time is counted, and what an earlier
+// run of the daemon recorded is not.
+func TestEventsCountFromTheDaemonsStart(t *testing.T) {
+	db := open(t)
+	adopt := func(n int) {
+		err := db.Update(func(tx *store.Tx) (err error) {
+			for range n {
+				err = errors.Join(err, tx.Audit("anna", "adopt", "d1", ""))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	adopt(5)
+	m := metrics.New(source(db))
+	adopt(2)
+	got, _ := scrape(t, m)
+	want(t, got, map[string]string{`ingot_events_total{act="adopt"}`: "2", "ingot_audit_events_total": "7"})
+	adopt(1)
+	got, _ = scrape(t, m)
+	want(t, got, map[string]string{`ingot_events_total{act="adopt"}`: "3", "ingot_audit_events_total": "8"})
+}
+
 // rest is every act of the API; calling one ends the test.
 type rest interface{ web.Bench }
 

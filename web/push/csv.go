@@ -1,7 +1,6 @@
 package push
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,21 +8,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/store/sheet"
 )
 
 // csvHead are the columns of devices.csv. Others read them by name: they are added to, and never renamed.
 var csvHead = []string{"id", "serial", "asset_tag", "name", "state", "owner", "manufacturer", "model", "uuid", "macs", "drives", "memory_gb", "role", "image",
 	"imaged_at", "deployed_by", "deployment", "seen_at", "changed_at"}
 
-// WriteCSV writes every device that somebody adopted: RFC 4180, UTF-8, times in UTC. Every value stands in quotes, so
-// that no reader takes a serial for a number by its form; and none begins as a formula does.
+// WriteCSV writes every device that somebody adopted, as store/sheet writes every table: texts in quotes, so that no reader
+// takes a serial for a number by its form, and none of them a formula.
 func (p *Pusher) WriteCSV(_ context.Context, w io.Writer) error {
-	b := bufio.NewWriter(w)
-	csvLine(b, csvHead)
+	var rows [][]any
 	err := p.DB.View(func(tx *store.Tx) error {
 		all, err := tx.Devices()
 		if err != nil {
@@ -37,77 +37,51 @@ func (p *Pusher) WriteCSV(_ context.Context, w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			f := facts{device: d}
-			memory, _, _ := strings.Cut(f.value(store.FieldMemory, ""), " ")
-			csvLine(b, []string{d.ID, d.Serial, d.Asset, d.Name, string(d.State), d.Owner, d.Manufacturer, d.Model, d.UUID, strings.Join(d.BuiltIn, " "),
-				drives(d), memory, d.Role, data.Image, stamp(data.Imaged), data.By, d.Deployment, stamp(d.Seen), stamp(d.Changed)})
+			memory, _, _ := strings.Cut(facts{device: d}.value(store.FieldMemory, ""), " ")
+			rows = append(rows, []any{d.ID, d.Serial, d.Asset, d.Name, string(d.State), d.Owner, d.Manufacturer, d.Model, d.UUID, strings.Join(d.BuiltIn, " "),
+				drives(d), memory, d.Role, data.Image, data.Imaged, data.By, d.Deployment, d.Seen, d.Changed})
 		}
 		return nil
 	})
-	return errors.Join(err, b.Flush())
+	if err != nil {
+		return err
+	}
+	return sheet.Write(w, csvHead, rows)
 }
 
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-func csvLine(w *bufio.Writer, values []string) {
-	for i, v := range values {
-		if i > 0 {
-			w.WriteByte(',')
-		}
-		w.WriteString(`"` + strings.ReplaceAll(neutral(v), `"`, `""`) + `"`)
-	}
-	w.WriteString("\r\n") // errors stay with w until Flush
-}
-
-// neutral is a value that no spreadsheet runs: one that begins as a formula gets an apostrophe before it, and what would
-// break a line or steer a terminal becomes a space.
-func neutral(v string) string {
-	v = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(v, "?"))
-	if t := strings.TrimLeft(v, " "); t != "" && strings.ContainsRune("=+-@|%＝＋－＠", []rune(t)[0]) {
-		return "'" + v
-	}
-	return v
-}
-
-// csvEvery is how often devices.csv is written at most.
-const csvEvery = time.Minute
-
-// dropCSV keeps devices.csv in the folder as the records are. A reader finds the old one or the new one, and never a half.
-func (p *Pusher) dropCSV() {
-	if p.Folder == "" {
-		return
-	}
+// dropCSV starts to write devices.csv when something was recorded since. A worker of its own does it: a folder that hangs,
+// as one on a network may, is in nobody's way.
+func (p *Pusher) dropCSV(workers *sync.WaitGroup) {
 	var head store.Event
 	err := p.DB.View(func(tx *store.Tx) (err error) { head, _, err = tx.AuditHead(); return err })
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
-	due := err == nil && (head.Number != p.csvFor || p.csv.Written.IsZero()) && !now.Before(p.csvNext)
-	if due {
-		p.csvNext = now.Add(csvEvery)
+	switch {
+	case p.csvBusy || now.Before(p.csvNext):
+	case err != nil:
+		p.csv.Fault = unwritten(err)
+	case head.Number != p.csvFor || p.csv.Written.IsZero():
+		p.csvBusy, p.csvNext = true, now.Add(p.Every)
+		workers.Go(func() { p.keepCSV(head.Number) })
 	}
-	p.mu.Unlock()
-	if !due {
-		return
-	}
-	err = p.writeFile(filepath.Join(p.Folder, "devices.csv"))
+}
+
+// keepCSV writes devices.csv in its folder as the records are now, which is at least up to an event. A reader finds the
+// old one or the new one, and never a half.
+func (p *Pusher) keepCSV(event uint64) {
+	err := p.write(filepath.Join(p.Folder, "devices.csv"))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.csvBusy = false
 	if err != nil {
-		p.csv.Fault = job.Faultf(job.CodeFile, "%s.", job.Reason(err))
+		p.csv.Fault = unwritten(err)
 		return
 	}
-	p.csv.Written, p.csv.Fault, p.csvFor = p.DB.Now(), nil, head.Number
+	p.csv.Written, p.csv.Fault, p.csvFor = p.DB.Now(), nil, event
 }
+
+func unwritten(err error) *job.Fault { return job.Faultf(job.CodeFile, "%s.", job.Reason(err)) }
 
 func (p *Pusher) writeFile(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".devices-*")

@@ -7,14 +7,16 @@
 // Delivery is at least once, and both kinds of target are made for that: a message has the same id at every attempt, and
 // a register is compared before it is written.
 //
-//	tick:     events behind the number -> items          (one short transaction)
+//	tick:     events behind the number -> items          (one short transaction for each target)
 //	worker:   due items -> one attempt each -> sent | again later | dead letter
 //
 // A failure is of one of four kinds. hold: the target as a whole does not answer, refuses or asks to wait; nothing else
-// is sent to it either until then. later: this item, again. never: this item is given up, until a person or a newer event
-// starts it again. gone: the receiver wants no more (410); the target stops until a person starts it. Attempts are 5 s
-// apart, then twice as long up to an hour, less a random part of half, and never sooner than Retry-After says. A message
-// is given up after three days; a device never, as long as the register is what fails.
+// is sent to it either until then. later: this item, again. never: this item is given up, until a person, a newer event
+// or the daily round of a register starts it again. gone: the receiver wants no more (410); the target stops until a
+// person starts it. Attempts are 5 s apart, then twice as long up to an hour, less a random part of half, and never
+// sooner than Retry-After says. A message is given up after three days; a device never, as long as the register is what
+// fails. A record that cannot be read here stops the reading for those targets that need it, and no other; it stands in
+// their stand and on the board.
 //
 // # Webhooks
 //
@@ -30,6 +32,7 @@
 // and for who has the device: both are taken over into the device's record, with an audit event. Ingot wins for the
 // serial, and for the columns that the administrator named. Who has a device is written there only where the
 // administrator allows it, and only when the register has not changed since it was last read: by checking it in, and out.
+// Only one register can be a target: two that know another tag or owner would be taken over in turn, for ever.
 //
 // # Addresses
 //

@@ -27,7 +27,7 @@ type Message struct {
 	Data      Data      `json:"data"`
 }
 
-// Data is one event of the audit chain, with the device that it is about as it was when the message was made.
+// Data is one event of the audit chain, with the device that it is about as it is when the message is made.
 type Data struct {
 	Number   uint64      `json:"number"`
 	Hash     string      `json:"hash"` // of the event in the audit chain
@@ -130,17 +130,18 @@ func checkEvents(events []string) error {
 // messageOf is the item that an event becomes for a webhook; false when it takes none of that kind.
 func messageOf(tx *store.Tx, t store.PushTarget, e store.Event) (store.OutItem, bool, error) {
 	d, err := tx.Device(e.Subject)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return store.OutItem{}, false, err
-	}
-	typ := typeOf(e, err == nil)
+	device := !errors.Is(err, store.ErrNotFound)
+	typ := typeOf(e, device)
 	if !wants(t.Events, typ) {
-		return store.OutItem{}, false, nil
+		return store.OutItem{}, false, nil // also when the device cannot be read
+	}
+	if device && err != nil {
+		return store.OutItem{}, false, err
 	}
 	m := Message{Type: typ, Timestamp: e.Time.UTC(), Data: Data{Number: e.Number, Hash: fmt.Sprintf("%x", e.Hash[:]), Operator: e.Operator, Act: e.Act,
 		Subject: e.Subject, Text: e.Text}}
 	label := e.Subject
-	if err == nil {
+	if device {
 		data, err := deviceData(tx, d)
 		if err != nil {
 			return store.OutItem{}, false, err

@@ -15,6 +15,7 @@ import (
 	"ingot/imaging/deploy"
 	"ingot/imaging/job"
 	"ingot/imaging/sign"
+	"ingot/imaging/wipe/cert"
 	"ingot/store"
 	"ingot/web/push"
 )
@@ -53,9 +54,11 @@ func (s *site) open() {
 	s.t.Helper()
 	signer, err := sign.LoadOrCreate(filepath.Join(filepath.Dir(s.path), "jobs.key"))
 	must(s.t, err)
+	certs, err := cert.Load(filepath.Join(filepath.Dir(s.path), "wipe-certificates.key"))
+	must(s.t, err)
 	s.db, err = store.Open(s.path, store.Options{Now: s.now})
 	must(s.t, err)
-	s.bench, err = deploy.New(deploy.Config{DB: s.db, Signer: signer, Log: zerolog.Nop(), Now: s.now})
+	s.bench, err = deploy.New(deploy.Config{DB: s.db, Signer: signer, Certs: certs, Log: zerolog.Nop(), Now: s.now})
 	must(s.t, err)
 	c := push.Config{DB: s.db, Devices: s.bench, Log: zerolog.Nop(), Version: "test", Tick: 5 * time.Millisecond, First: 10 * time.Millisecond,
 		Pace: time.Microsecond, Guard: push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
@@ -124,6 +127,17 @@ func (s *site) become(id, act string, change func(*store.Device)) {
 		}
 		return tx.Audit("anna", act, id, d.Label()+".")
 	})
+}
+
+// clears closes the one drive of a laptop that came back by a record of its end, as a person does, and sends it on.
+func (s *site) clears(d store.Device, to store.DeviceState) {
+	s.t.Helper()
+	ctx, drive := context.Background(), "S4"+d.Serial
+	_, err := s.bench.DestroyDrive(ctx, "anna", store.Destruction{Device: d.ID, Drive: drive, Confirm: drive, Model: "SSD", Method: "shredded",
+		Why: "it does not start", Place: "Hamburg", By: "Anna", Witness: "Bo", Reference: "V-1"})
+	must(s.t, err)
+	_, err = s.bench.Clear(ctx, "anna", d.ID, to, store.Disposal{Confirm: d.Serial})
+	must(s.t, err)
 }
 
 // deployed lets a laptop hold a version.

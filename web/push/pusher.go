@@ -33,20 +33,23 @@ type Config struct {
 	Tick  time.Duration // between two looks at the audit chain; 0 means a second
 	First time.Duration // between the first attempt and the second; 0 means five seconds
 	Pace  time.Duration // between two requests to a register; 0 means a second, which every Snipe-IT allows
+	Every time.Duration // between two writings of devices.csv; 0 means a minute
 }
 
 // Pusher sends to every target what happened here. Its methods may be called from any goroutine, while Run runs or not.
 type Pusher struct {
 	Config
-	http *http.Client
-	kick chan struct{}
+	http  *http.Client
+	kick  chan struct{}
+	write func(path string) error // writes devices.csv
 
 	mu      sync.Mutex
 	lines   map[string]*line
 	csv     store.PushCSV
 	csvFor  uint64    // the audit event up to which the file tells
 	csvNext time.Time // not before this
-	full    time.Time // when it was last said that nothing can be recorded
+	csvBusy bool      // it is being written
+	full    time.Time // when it was last said that something cannot be recorded or read
 }
 
 // line is what is known about a target while the daemon runs.
@@ -54,6 +57,8 @@ type line struct {
 	busy   bool
 	held   time.Time // nothing before this
 	next   time.Time // nothing is due before this
+	reread time.Time // the chain is not read before this, since something could not be
+	broken string    // what could not be, as the target's stand tells it
 	failed int       // attempts in a row that held the target
 	pace   *pace
 }
@@ -69,7 +74,12 @@ func New(c Config) *Pusher {
 	if c.Pace == 0 {
 		c.Pace = time.Second
 	}
-	return &Pusher{Config: c, http: c.Guard.client(), kick: make(chan struct{}, 1), lines: map[string]*line{}, csv: store.PushCSV{Folder: c.Folder}}
+	if c.Every == 0 {
+		c.Every = time.Minute
+	}
+	p := &Pusher{Config: c, http: c.Guard.client(), kick: make(chan struct{}, 1), lines: map[string]*line{}, csv: store.PushCSV{Folder: c.Folder}}
+	p.write = p.writeFile
+	return p
 }
 
 func (p *Pusher) agent() string { return "Ingot/" + p.Version }
@@ -81,9 +91,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 	tick := time.NewTicker(p.Tick)
 	defer tick.Stop()
 	for {
-		if err := p.look(ctx, &workers); err != nil {
-			p.complain(err)
-		}
+		p.look(ctx, &workers)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -97,7 +105,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 func (p *Pusher) wake(target string) {
 	p.mu.Lock()
 	if l := p.lines[target]; l != nil {
-		l.held, l.next, l.failed = time.Time{}, time.Time{}, 0
+		l.held, l.next, l.reread, l.failed = time.Time{}, time.Time{}, time.Time{}, 0
 	}
 	p.mu.Unlock()
 	select {
@@ -106,23 +114,22 @@ func (p *Pusher) wake(target string) {
 	}
 }
 
-// complain tells of what could not be recorded, not more often than once a minute.
+// complain tells of what could not be recorded or read, not more often than once a minute.
 func (p *Pusher) complain(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); now.Sub(p.full) >= time.Minute {
 		p.full = now
-		p.Log.Error().Err(err).Msg("what is pushed to other systems could not be recorded")
+		p.Log.Error().Err(err).Msg("what is pushed to other systems could not be recorded or read")
 	}
 }
 
 // look reads the chain on, and starts a worker for each target that has something due.
-func (p *Pusher) look(ctx context.Context, workers *sync.WaitGroup) error {
-	targets, err := p.readOn()
-	if err != nil {
-		return err
+func (p *Pusher) look(ctx context.Context, workers *sync.WaitGroup) {
+	targets := p.readOn()
+	if p.Folder != "" {
+		p.dropCSV(workers)
 	}
-	p.dropCSV()
 	now := time.Now()
 	for _, t := range targets {
 		p.mu.Lock()
@@ -136,7 +143,6 @@ func (p *Pusher) look(ctx context.Context, workers *sync.WaitGroup) error {
 			workers.Go(func() { p.work(ctx, t) })
 		}
 	}
-	return nil
 }
 
 // lineOf gives the line of a target; mu is held.
@@ -263,8 +269,11 @@ func (p *Pusher) attempt(ctx context.Context, t store.PushTarget, i store.OutIte
 	return fmt.Errorf("push %s: unknown kind %q", t.Name, t.Kind)
 }
 
-// settle records a failed attempt. held means that nothing else is sent to the target now.
+// settle records an attempt by which nothing arrived. held means that nothing else is sent to the target now.
 func (p *Pusher) settle(t store.PushTarget, i store.OutItem, failed error) (held bool, err error) {
+	if errors.Is(failed, errNothing) {
+		return false, p.DB.Update(func(tx *store.Tx) error { return tx.DropItem(i) })
+	}
 	f := failureOf(failed)
 	if f.fault.Code == job.CodeInternal {
 		p.Log.Error().Err(failed).Str("target", t.Name).Str("item", i.Label).Msg("a push failed")

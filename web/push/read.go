@@ -2,67 +2,95 @@ package push
 
 import (
 	"errors"
+	"slices"
 	"time"
 
+	"ingot/imaging/job"
 	"ingot/store"
 )
 
-// readOn makes items of the events that targets have not read, and gives the targets that are not stopped.
-func (p *Pusher) readOn() (live []store.PushTarget, err error) {
-	behind, err := p.behind(&live)
-	for err == nil && len(behind) > 0 {
-		var again []store.PushTarget
-		err = p.DB.Update(func(tx *store.Tx) error {
-			again = nil
-			for _, t := range behind {
-				more, err := p.readOnFor(tx, t)
-				if err != nil {
-					return err
-				}
-				if more {
-					again = append(again, t)
-				}
-			}
-			return nil
-		})
-		p.mu.Lock()
-		for _, t := range behind {
-			p.lineOf(t.Name).next = time.Time{}
-		}
-		p.mu.Unlock()
-		behind = again
+// readOn makes items of the events that targets have not read, and gives the targets that are not stopped. Each target
+// has transactions of its own: what cannot be read for one is told in its stand, and keeps no other back.
+func (p *Pusher) readOn() (live []store.PushTarget) {
+	live, behind, err := p.behind()
+	if err != nil {
+		p.complain(err)
 	}
-	return live, err
+	for len(behind) > 0 {
+		behind = slices.DeleteFunc(behind, func(t store.PushTarget) bool { return !p.readSome(t) })
+	}
+	return live
 }
 
-// behind lists the targets for which there is something to read, and all that are not stopped.
-func (p *Pusher) behind(live *[]store.PushTarget) (out []store.PushTarget, err error) {
+// behind lists the targets that are not stopped, and of these the ones for which there is something to read. One that
+// cannot be read itself is left out.
+func (p *Pusher) behind() (live, behind []store.PushTarget, err error) {
 	err = p.DB.View(func(tx *store.Tx) error {
 		head, _, err := tx.AuditHead()
-		if err != nil {
-			return err
-		}
-		all, err := tx.PushTargets()
-		if err != nil {
-			return err
-		}
-		for _, t := range all {
-			s, err := tx.PushStand(t.Name)
-			if err != nil {
-				return err
-			}
-			if s.Stopped != nil {
+		for _, name := range tx.PushNames() {
+			t, e := tx.PushTarget(name)
+			if e != nil {
+				err = errors.Join(err, e)
 				continue
 			}
-			*live = append(*live, t)
+			s, e := tx.PushStand(name)
+			if e != nil || s.Stopped != nil {
+				err = errors.Join(err, e)
+				continue
+			}
+			live = append(live, t)
 			room := t.Kind != store.PushHook || tx.Waiting(t.Name) <= store.MaxOutbox*3/4 // else a transaction would be made for a few
 			if s.Read < head.Number && room || roundDue(t, s, tx.Now()) {
-				out = append(out, t)
+				behind = append(behind, t)
 			}
 		}
-		return nil
+		return err
 	})
-	return out, err
+	return live, behind, err
+}
+
+// readSome reads the chain on for one target; more reports that there may be others behind those.
+func (p *Pusher) readSome(t store.PushTarget) (more bool) {
+	p.mu.Lock()
+	later := time.Now().Before(p.lineOf(t.Name).reread)
+	p.mu.Unlock()
+	if later {
+		return false
+	}
+	err := p.DB.Update(func(tx *store.Tx) (err error) {
+		if more, err = p.readOnFor(tx, t); err != nil {
+			return err
+		}
+		return tx.PushBroken(t.Name, nil)
+	})
+	p.mu.Lock()
+	l := p.lineOf(t.Name)
+	l.next = time.Time{}
+	if err == nil {
+		l.broken = ""
+		p.mu.Unlock()
+		return more
+	}
+	f := store.Unreadable(err)
+	l.reread = time.Now().Add(p.First)
+	told := l.broken == f.Error()
+	p.mu.Unlock()
+	if !told {
+		p.tellBroken(t.Name, f, err)
+	}
+	return false
+}
+
+// tellBroken puts what cannot be read into the stand of a target, once.
+func (p *Pusher) tellBroken(target string, f *job.Fault, why error) {
+	p.Log.Error().Err(why).Str("target", target).Msg("what is to be told cannot be read")
+	if err := p.DB.Update(func(tx *store.Tx) error { return tx.PushBroken(target, f) }); err != nil {
+		p.complain(err)
+		return
+	}
+	p.mu.Lock()
+	p.lineOf(target).broken = f.Error()
+	p.mu.Unlock()
 }
 
 // roundDue reports whether it is time to compare every device with a register.

@@ -13,6 +13,9 @@ import (
 	"ingot/store"
 )
 
+// errNothing is that an item is about nothing any more: it goes, and nothing arrived.
+var errNothing = errors.New("it is no matter of registers any more")
+
 // register brings one device and its asset together.
 func (p *Pusher) register(ctx context.Context, t store.PushTarget, i store.OutItem) error {
 	y := &syncing{Pusher: p, ctx: ctx, target: t, api: p.snipe(t)}
@@ -20,8 +23,11 @@ func (p *Pusher) register(ctx context.Context, t store.PushTarget, i store.OutIt
 		y.to = *t.Snipe
 	}
 	here, err := y.load(i.Key)
-	if err != nil || !here {
+	if err != nil {
 		return err
+	}
+	if !here {
+		return errNothing
 	}
 	a, err := y.find()
 	if err != nil {
@@ -30,7 +36,10 @@ func (p *Pusher) register(ctx context.Context, t store.PushTarget, i store.OutIt
 	if a, err = y.write(a); err != nil {
 		return err
 	}
-	return y.takeOver(a)
+	if err := y.takeOver(a); err != nil { // whatever the register cannot keep, its word for tag and owner counts
+		return err
+	}
+	return y.mayKeep(a)
 }
 
 func (p *Pusher) snipe(t store.PushTarget) *snipe {
@@ -176,7 +185,7 @@ func (y *syncing) write(a asset) (asset, error) {
 	for {
 		next := nextStep(y.facts, y.to, a, y.base, y.known)
 		if next.none() {
-			return a, y.mayKeep(a)
+			return a, nil
 		}
 		for _, what := range next.parts() {
 			if written[what] {
@@ -191,7 +200,7 @@ func (y *syncing) write(a asset) (asset, error) {
 	}
 }
 
-// mayKeep ends the writing: what the administrator chose and the register cannot keep is told.
+// mayKeep tells what the administrator chose and the register cannot keep.
 func (y *syncing) mayKeep(a asset) error {
 	lack := lacking(y.facts, y.to, a)
 	if len(lack) == 0 {

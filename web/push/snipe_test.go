@@ -116,6 +116,24 @@ func TestTheRegisterWinsForTagAndOwner(t *testing.T) {
 	}
 }
 
+// TestAMissingColumnKeepsNoWordBack: what the model cannot keep is a dead letter, and tag and owner are taken over all the
+// same, at first contact and when they change.
+func TestAMissingColumnKeepsNoWordBack(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	id := r.add(thing{tag: "00815", serial: "PF3ABCDE", model: 8, to: 22})
+	d := s.laptop("PF3ABCDE", func(d *store.Device) { d.Name = "LT-7" })
+	s.register(r)
+	s.run()
+	wantCode(t, "a model without the column", s.dead("snipe", 1).Items[0].Fault, job.CodePushSaid)
+	if got := s.device(d.ID); got.Asset != "00815" || got.Owner != "Ann O'Neil" || r.get(id).name != "LT-7" {
+		t.Errorf("tag %q, owner %q, the name there %q", got.Asset, got.Owner, r.get(id).name)
+	}
+	r.set(id, func(a *thing) { a.to, a.tag = 21, "00816" })
+	s.become(d.ID, "seen", func(*store.Device) {})
+	until(t, "the change there is taken over", func() bool { got := s.device(d.ID); return got.Asset == "00816" && got.Owner == "Bo Berg" })
+	wantCode(t, "still without the column", s.dead("snipe", 1).Items[0].Fault, job.CodePushSaid)
+}
+
 // TestAnEmptyRegisterTakesNoOwnerAway: a site that does not check out there keeps what the helpdesk wrote here.
 func TestAnEmptyRegisterTakesNoOwnerAway(t *testing.T) {
 	s, r := newSite(t), newStandIn(t)
@@ -245,10 +263,30 @@ func TestAReturnIsNotUndoneByTheRegister(t *testing.T) {
 	if got := s.device(d.ID); got.Owner != "" {
 		t.Errorf("a returned laptop has the owner %q", got.Owner)
 	}
-	s.become(d.ID, "wiped", func(d *store.Device) { d.State = store.Ready })
+	s.clears(d, store.Ready)
 	s.idle("snipe")
 	if got := s.device(d.ID); got.Owner != "Ann O'Neil" {
 		t.Errorf("ready again, the owner is %q", got.Owner)
+	}
+}
+
+// TestTheRegisterIsToldThatALaptopLeft: a device that was disposed of gets the label that the site chose for it.
+func TestTheRegisterIsToldThatALaptopLeft(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	id := r.add(thing{tag: "00815", serial: "PF3ABCDE"})
+	d := s.laptop("PF3ABCDE", func(d *store.Device) { d.State = store.Deployed })
+	s.register(r)
+	s.run()
+	_, err := s.bench.Return(context.Background(), "anna", d.ID, store.Return{From: "Bo"})
+	must(t, err)
+	s.idle("snipe")
+	if got := r.get(id); got.status != 4 {
+		t.Errorf("a returned laptop has label %d; want 4", got.status)
+	}
+	s.clears(d, store.Disposed)
+	s.idle("snipe")
+	if got := r.get(id); got.status != 3 || s.device(d.ID).State != store.Disposed {
+		t.Errorf("a disposed laptop has label %d here %s; want 3", got.status, s.device(d.ID).State)
 	}
 }
 
@@ -558,6 +596,22 @@ func TestStrangersAreNoMatterOfTheRegister(t *testing.T) {
 	}
 }
 
+// TestWhatIsAboutNothingAnyMoreArrivedNowhere: a device that is doubted while it waits leaves the outbox, and no time of
+// success is told for it.
+func TestWhatIsAboutNothingAnyMoreArrivedNowhere(t *testing.T) {
+	s, r := newSite(t), newStandIn(t)
+	d := s.laptop("PF3ABCDE")
+	s.register(r)
+	s.become(d.ID, "quarantine", func(d *store.Device) { d.State = store.Quarantined })
+	if v := s.target("snipe"); v.Waiting != 1 {
+		t.Fatalf("%d waiting; want the one", v.Waiting)
+	}
+	s.run()
+	if v := s.idle("snipe"); !v.Success.IsZero() || v.Fault != nil || v.Dead != 0 || len(r.calls) != 0 {
+		t.Errorf("nothing was sent, and told is a success at %s, the fault %v, %d dead", v.Success, v.Fault, v.Dead)
+	}
+}
+
 func TestATestOfTheRegisterTellsWhatToChooseFrom(t *testing.T) {
 	s, r := newSite(t), newStandIn(t)
 	s.register(r)
@@ -577,6 +631,33 @@ func TestATestOfTheRegisterTellsWhatToChooseFrom(t *testing.T) {
 	must(t, err)
 	_, err = s.p.Test(context.Background(), "anna", "snipe")
 	wantCode(t, "a wrong token", job.FaultOf(err), job.CodePushRefused)
+}
+
+// TestOneRegisterHasTheWord: a second one, which may know another tag and owner, is refused, and said why; webhooks are
+// not. The one that is there can still be changed, and once it is removed another can be set up.
+func TestOneRegisterHasTheWord(t *testing.T) {
+	s, r, other := newSite(t), newStandIn(t), newStandIn(t)
+	r.add(thing{tag: "00815", serial: "PF3ABCDE", to: 21})
+	other.add(thing{tag: "X-1", serial: "PF3ABCDE", to: 22})
+	d := s.laptop("PF3ABCDE")
+	s.register(r)
+	second := store.PushNew{Name: "branch", Kind: store.PushSnipe, URL: other.URL, Plain: true, Secret: snipeToken}
+	_, err := s.p.Put(context.Background(), "anna", second)
+	wantCode(t, "a second register", job.FaultOf(err), job.CodeBadRequest)
+	if f := job.FaultOf(err); f == nil || !strings.Contains(f.Fact, "snipe is an asset register already") {
+		t.Errorf("the second register: %v", err)
+	}
+	s.run()
+	s.idle("snipe")
+	if got := s.device(d.ID); got.Asset != "00815" || got.Owner != "Bo Berg" || len(other.writes()) != 0 {
+		t.Errorf("tag %q, owner %q", got.Asset, got.Owner)
+	}
+	s.register(r, func(m *store.SnipeMap) { m.Hours = 2 })
+	s.hook("itsm", other.URL, "version.*")
+	must(t, s.p.Remove(context.Background(), "anna", "snipe"))
+	_, err = s.p.Put(context.Background(), "anna", second)
+	must(t, err)
+	until(t, "the other one has the word", func() bool { got := s.device(d.ID); return got.Asset == "X-1" && got.Owner == "Ann O'Neil" })
 }
 
 // TestATokenStaysWithItsAddress: whoever changes the address must know the token.

@@ -113,6 +113,7 @@ func (d *Desk) Report(_ context.Context, name string, asked url.Values) (Report,
 	if err != nil {
 		return Report{}, err
 	}
+	s.Time = s.Time.In(q.Zone)
 	r, err := k.make(s, q)
 	r.Name, r.Time = k.Name, s.Time
 	return r, err

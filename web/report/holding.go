@@ -88,6 +88,9 @@ func standing(d store.Device, dep store.Deployment, writers []Run) (Standing, st
 		if !r.Created.After(dep.Approved) {
 			continue
 		}
+		if r.Kind == job.Wipe && r.State != job.Done {
+			return Overwritten, fmt.Sprintf("a wipe of it ended as %s", r.State)
+		}
 		if r.Kind == job.Wipe {
 			return Erased, "wiped " + day(r.Ended)
 		}

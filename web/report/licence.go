@@ -225,9 +225,10 @@ func (c *counter) sort(out *Licences, s *Snapshot) {
 	})
 }
 
-// expired: the last day itself is covered.
+// expired: the last day itself is covered, to its end in the zone in which now is told.
 func expired(e store.Entitlement, now time.Time) bool {
-	return !e.Expires.IsZero() && !now.Before(e.Expires.AddDate(0, 0, 1))
+	y, m, d := now.Date()
+	return !e.Expires.IsZero() && time.Date(y, m, d, 0, 0, 0, 0, time.UTC).After(e.Expires)
 }
 
 // trouble is 0 for what a licence manager must see first.

@@ -199,7 +199,7 @@ func (l *life) look(ref report.Ref) {
 // entitle enters entitlements and rules, now and then in an order that matters.
 func (l *life) entitle() {
 	must(l.t, l.db.Update(func(tx *store.Tx) error {
-		for _, e := range []store.Entitlement{{Product: "Office", Seats: l.r.IntN(4)}, {Product: "Windows", Seats: l.r.IntN(6)}, {Product: "Oracle", Seats: 1, Expires: l.clock.AddDate(0, 0, l.r.IntN(90))}, {Product: "Unused", Seats: 3}} {
+		for _, e := range []store.Entitlement{{Product: "Office", Seats: l.r.IntN(4)}, {Product: "Windows", Seats: l.r.IntN(6)}, {Product: "Oracle", Seats: 1, Expires: l.clock.Truncate(24*time.Hour).AddDate(0, 0, l.r.IntN(90))}, {Product: "Unused", Seats: 3}} {
 			if _, err := tx.PutEntitlement("lin", e); err != nil {
 				return err
 			}

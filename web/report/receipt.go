@@ -173,6 +173,9 @@ func (d *Desk) Verify(_ context.Context, file []byte, key string) (Finding, erro
 		if !bytes.Equal(pub, tx.OwnKey()) && f.Key != key {
 			f.What = append(f.What, fmt.Sprintf("It is signed by the key %s, which is not this server's. If it is that of the server that issued it, name it with --key.", f.Key))
 		}
+		if r.Recorded == (store.Mark{}) {
+			f.What = append(f.What, "The event by which this deployment was recorded was not in the audit trail when the receipt was issued.")
+		}
 		for _, m := range []struct {
 			name string
 			mark store.Mark

@@ -44,7 +44,7 @@ func (r Receipt) PDF(signed SignedReceipt, link string, zone *time.Location) ([]
 	f.Ln(3)
 	f.SetFont("go", "", 8)
 	f.SetTextColor(90, 90, 90)
-	f.MultiCell(0, 4, paper("This page is a picture of the signed receipt. To check it: \"ingot receipt verify FILE\" with the file, or the address in the code."), "", "L", false)
+	f.MultiCell(0, 4, paper("This page is a picture of the signed receipt. \"ingot receipt verify FILE\" with the signed file checks it; the code leads to what the record says now."), "", "L", false)
 	var b bytes.Buffer
 	if err := f.Output(&b); err != nil {
 		return nil, fmt.Errorf("make receipt as PDF: %w", err)

@@ -49,6 +49,7 @@ function follow(on) {
 			if (wait++ > 1) away(true);
 			if (source.readyState === EventSource.CLOSED) { // refused: it does not come back by itself
 				close();
+				signedOut().then((out) => { if (out) signIn(); }, () => {}); // the server does not answer: it is tried again
 				setTimeout(open, Math.min(1000 * wait, 10000));
 			}
 		};
@@ -237,6 +238,10 @@ function beep(good) {
 	} catch { /* a page without sound still flashes */ }
 }
 
+// signedOut asks whether the session has ended; then a page leads to the sign-in, and from there back to itself.
+const signedOut = async () => (await fetch('/api/v1/me', { headers: { Accept: 'application/json' } })).status === 401;
+const signIn = () => location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+
 // plain is a text as a page may show it: without control characters, and without marks that turn the reading direction.
 const plain = (s) => s.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
@@ -288,11 +293,12 @@ function scanner() {
 			for (let tries = 0; ; tries++) {
 				try {
 					const r = await fetch('/scan', { method: 'POST', headers: { Accept: 'application/json' }, body });
+					if (r.status === 401) { signIn(); return; }
 					const o = await r.json();
-					if (o.fault) { seen.delete(what.toLowerCase()); show(li, { colour: 'red', word: 'refused', sentence: o.fault.fact || o.fault.code }); } else {
+					if (o.fault) { seen.delete(what.toLowerCase()); show(li, { colour: 'red', word: 'refused', sentence: o.fault.fact || `The server refused it (${o.fault.code}).` }); } else {
 						if (o.colour === 'red') seen.delete(what.toLowerCase());
 						show(li, o);
-						if (o.open && !waiting.length) { location.assign(`/devices/${encodeURIComponent(o.device)}`); return; }
+						if (o.open && !waiting.length) { working = false; location.assign(`/devices/${encodeURIComponent(o.device)}`); return; }
 					}
 					break;
 				} catch { // the server restarts, or the network is away: the same id is asked again

@@ -123,7 +123,7 @@ func (c *audience) run(ctx context.Context, laptops []*member) error {
 	if err := g.Wait(); err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	if len(c.lags) < c.reports*openBoards*9/10 {
+	if len(c.lags) != c.reports*openBoards { // one that never stood on a board has no lag: the longest would say nothing
 		return fmt.Errorf("%d reports on %d boards, and only %d were shown", c.reports, openBoards, len(c.lags))
 	}
 	return nil

@@ -156,27 +156,7 @@ func putBack(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, v store.Vers
 	if err != nil {
 		return err
 	}
-	j, err := d.waitJob(ctx, jobs[0].ID)
-	if err != nil {
-		return err
-	}
-	if err := same("the deploy", j.State, job.Done); err != nil {
-		return fmt.Errorf("%w: %v", err, j.Fault)
-	}
-	if err := switchesOff(ctx, r); err != nil {
-		return err
-	}
-	if err := rootIsClean(ctx, e, l.Drives[0].Path()); err != nil {
-		return err
-	}
-	if err := filesAreTheSame(ctx, e, kept, l.Drives[0].Path(), j.Result.Proof.Personalised.Files); err != nil {
-		return err
-	}
-	l.DiskFirst = true
-	if r, err = e.PowerOn(ctx, l); err != nil {
-		return err
-	}
-	if err := startsOwnSystem(ctx, e, r, 0, ownerName); err != nil {
+	if r, err = startsFromCopy(ctx, e, d, l, r, jobs[0].ID, kept, ownerName); err != nil {
 		return err
 	}
 	sh, err := r.Login(ctx, golden.Password)

@@ -176,27 +176,7 @@ func ontoAnother(ctx context.Context, e *Env, d *Daemon, v store.Version, source
 	if err != nil {
 		return err
 	}
-	j, err := d.waitJob(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := same("the deploy", j.State, job.Done); err != nil {
-		return fmt.Errorf("%w: %v", err, j.Fault)
-	}
-	if err := switchesOff(ctx, r); err != nil {
-		return err
-	}
-	if err := rootIsClean(ctx, e, l.Drives[0].Path()); err != nil {
-		return err
-	}
-	if err := filesAreTheSame(ctx, e, source, l.Drives[0].Path(), j.Result.Proof.Personalised.Files); err != nil {
-		return err
-	}
-	l.DiskFirst = true
-	if r, err = e.PowerOn(ctx, l); err != nil {
-		return err
-	}
-	if err := startsOwnSystem(ctx, e, r, 0, capturedName); err != nil {
+	if _, err := startsFromCopy(ctx, e, d, l, r, id, source, capturedName); err != nil {
 		return err
 	}
 	dev, err := d.waitObserved(ctx, l)
@@ -204,6 +184,32 @@ func ontoAnother(ctx context.Context, e *Env, d *Daemon, v store.Version, source
 		return err
 	}
 	return recordIs(dev, v, capturedName)
+}
+
+// startsFromCopy waits for a deploy that switches its laptop off, compares every file of the drive with source before
+// the system has ever run, and starts the laptop from it.
+func startsFromCopy(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, r *lab.Run, id job.ID, source, name string) (*lab.Run, error) {
+	j, err := d.waitJob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := same("the deploy", j.State, job.Done); err != nil {
+		return nil, fmt.Errorf("%w: %v", err, j.Fault)
+	}
+	if err := switchesOff(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := rootIsClean(ctx, e, l.Drives[0].Path()); err != nil {
+		return nil, err
+	}
+	if err := filesAreTheSame(ctx, e, source, l.Drives[0].Path(), j.Result.Proof.Personalised.Files); err != nil {
+		return nil, err
+	}
+	l.DiskFirst = true
+	if r, err = e.PowerOn(ctx, l); err != nil {
+		return nil, err
+	}
+	return r, startsOwnSystem(ctx, e, r, 0, name)
 }
 
 // filesAreTheSame compares every file of both roots and both EFI partitions, by kind, mode and content. Only what the

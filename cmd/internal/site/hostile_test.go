@@ -3,6 +3,7 @@ package site_test
 import (
 	"bytes"
 	"context"
+	csvreader "encoding/csv"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ import (
 	"ingot/imaging/agent"
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/web/report"
 )
 
 // liar is the daemon to a laptop that says what it likes: on its way out each field is another hostile string.
@@ -262,6 +265,7 @@ func TestHostileStringsDoNothing(t *testing.T) {
 			look("/devices/" + d.ID)
 		}
 	}
+	exported(t, tab)
 	scanned(t, tab, searchable)
 	pasted(t, tab, searchable)
 	for _, u := range tab.Asked() {
@@ -338,15 +342,53 @@ func fetched(t *testing.T, tab *browser.Tab, paths []string) {
 	t.Logf("%d pages were fetched and looked at", tried)
 }
 
+// exported reads everything that leaves for a spreadsheet: no cell is a formula there.
+func exported(t *testing.T, tab *browser.Tab) {
+	t.Helper()
+	paths := []string{"/api/v1/push/devices.csv"}
+	for _, k := range report.Kinds {
+		if !slices.Contains(k.Asks, "device") {
+			paths = append(paths, "/api/v1/reports/"+k.Name+"?format=csv")
+		}
+	}
+	cells, held := 0, 0
+	for _, p := range paths {
+		text, err := browser.Eval[string](tab, `fetch(`+strconv.Quote(p)+`).then(r => r.ok ? r.text() : "status " + r.status)`)
+		must(t, err)
+		r := csvreader.NewReader(strings.NewReader(text))
+		r.FieldsPerRecord = -1
+		rows, err := r.ReadAll()
+		if err != nil || strings.HasPrefix(text, "status ") {
+			t.Errorf("%s: %v, %.100q", p, err, text)
+			continue
+		}
+		for _, row := range rows {
+			for _, c := range row {
+				if cells++; len(c) > 1 && c[0] == '\'' && strings.ContainsRune("=+-@", rune(c[1])) {
+					held++
+				}
+				if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
+					t.Errorf("%s: a cell begins a formula: %.80q", p, c)
+				}
+			}
+		}
+	}
+	if cells < 500 || held == 0 {
+		t.Errorf("%d cells were exported, of which %d would have been formulas", cells, held)
+	}
+	t.Logf("%d cells of %d exports are neutral, %d would have been formulas", cells, len(paths), held)
+}
+
 // scanned gives every string to the scan box, as a label may hold it.
 func scanned(t *testing.T, tab *browser.Tab, words []string) {
 	t.Helper()
 	must(t, tab.Open("/scan?start=1"))
-	want := 0
+	want, different := 0, map[string]bool{}
 	for _, w := range words {
 		if strings.TrimSpace(w) == "" || !utf8.ValidString(w) {
 			continue
 		}
+		different[strings.ToLower(strings.TrimSpace(w))] = true
 		text, err := json.Marshal(w)
 		must(t, err)
 		_, err = browser.Eval[bool](tab, `(() => { document.querySelector("#scan").value = `+string(text)+`; document.querySelector("#scanform").requestSubmit(); return true })()`)
@@ -354,6 +396,9 @@ func scanned(t *testing.T, tab *browser.Tab, words []string) {
 		want++
 	}
 	answered(t, tab, want)
+	if n, err := browser.Eval[int](tab, `document.querySelectorAll("#scans li").length`); err != nil || n < len(different)*9/10 {
+		t.Errorf("%d different labels made %d lines, %v", len(different), n, err) // some are cut at their line's end by the box
+	}
 	harmless(t, tab, "the scan page")
 	for _, size := range sizes {
 		must(t, tab.Size(size.w, size.h))

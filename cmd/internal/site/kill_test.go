@@ -220,4 +220,9 @@ func (w *world) tell(rounds int, took time.Duration) {
 			w.t.Errorf("never: %s", what)
 		}
 	}
+	for _, what := range []string{captured, imported} { // else what is proven after each kill is nothing
+		if w.tallies[what] == 0 {
+			w.t.Errorf("never: %s", what)
+		}
+	}
 }

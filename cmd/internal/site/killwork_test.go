@@ -28,6 +28,8 @@ import (
 // What the work of the kill test is counted as.
 const (
 	accepted = "versions accepted"
+	captured = "captures accepted"
+	imported = "imports accepted"
 	resumed  = "captures that a kill cut off, and that went on to their end"
 	moved    = "packs that gc wrote anew"
 )
@@ -131,6 +133,7 @@ func (w *world) capture(ctx context.Context, rng *rand.Rand) error {
 	if tap.cut {
 		w.count(resumed, 1)
 	}
+	w.count(captured, 1)
 	w.accept(r.View().Lines[0], label)
 	return nil
 }
@@ -212,6 +215,7 @@ func (w *world) importOne(ctx context.Context, file, image, label string) error 
 	leave(err != nil)
 	switch {
 	case err == nil:
+		w.count(imported, 1)
 		w.accept(got[0].Ref().String(), label)
 	case w.wasCut():
 		return nil

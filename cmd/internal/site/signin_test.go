@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"strconv"
 	"testing"
 
 	"ingot/cmd/internal/browser"
@@ -70,4 +71,27 @@ func TestANameIsLockedAfterWrongPasswords(t *testing.T) {
 	must(t, s.Do(ctx, []string{"operator", "set", "anna", "--unlock"}))
 	signIn(t, tab, "anna", site.Password)
 	must(t, tab.Sees("No laptop is at work"))
+}
+
+// TestAPageWhoseSessionHasEndedLeadsToTheSignIn: the board on the wall and the scan page do not wait for ever, and lead back
+// to themselves.
+func TestAPageWhoseSessionHasEndedLeadsToTheSignIn(t *testing.T) {
+	ctx, s, _, tab := pages(t, simlaptop.Golden{}, store.Technician)
+	for _, c := range []struct{ page, act string }{
+		{"/", ""},
+		{"/scan", `(() => { document.querySelector("#scan").value = "PF3XXXX9"; document.querySelector("#scanform").requestSubmit(); return true })()`},
+	} {
+		must(t, tab.Open(c.page))
+		if c.act == "" {
+			must(t, tab.Wait("the live board", `document.body.dataset.live > 0`))
+		}
+		must(t, s.Do(ctx, []string{"operator", "set", "anna", "--sign-out"}))
+		if c.act != "" {
+			_, err := browser.Eval[bool](tab, c.act)
+			must(t, err)
+		}
+		must(t, tab.Wait("the sign-in, after "+c.page, `location.pathname === "/sign-in" && location.search === "?next=" + encodeURIComponent(`+strconv.Quote(c.page)+`)`))
+		signIn(t, tab, "anna", site.Password)
+		must(t, tab.Wait("the page again", `location.pathname === `+strconv.Quote(c.page)))
+	}
 }

@@ -282,7 +282,7 @@ func judgeImages(f Facts) []Finding {
 	case !i.Known:
 		return nil
 	case i.Locked > 0:
-		return fail("\"ingot check\" names the versions that are hit. Import or capture them again: that heals them.", "%d damaged pieces of images are locked away.", i.Locked)
+		return fail("\"ingot check\" names the versions that are hit. Import or capture them again: that heals them (those of an older Ingot only by import).", "%d damaged pieces of images are locked away.", i.Locked)
 	case i.Last.IsZero() && i.Total == 0:
 		return ok("no image is damaged as far as is known")
 	case i.Last.IsZero():
