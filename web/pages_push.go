@@ -88,7 +88,7 @@ func (a *API) pushPages(rs *routes) {
 	rs.personal("POST /settings/push/remove", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
 		name := r.PostForm.Get("target")
 		if strings.TrimSpace(r.PostForm.Get("confirm")) != name {
-			return job.Faultf(job.CodeUnconfirmed, "Type %s to remove it; what waits for it is forgotten.", name)
+			return job.Faultf(job.CodeTyped, "Type %s to remove it; what waits for it is forgotten.", name)
 		}
 		return a.Push.Remove(ctx, operatorOf(r), name)
 	}))
