@@ -271,17 +271,6 @@ func pushOf(f url.Values) (n store.PushNew, err error) {
 	return n, err
 }
 
-func wholeNumber(s, what string) (int, error) {
-	if s = strings.TrimSpace(s); s == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 || n > 1e9 {
-		return 0, job.Faultf(job.CodeBadRequest, "%s is a whole number, not %.20q.", what, s)
-	}
-	return n, nil
-}
-
 func modelLines(m map[string]int) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(m)) {

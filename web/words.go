@@ -72,8 +72,8 @@ func wordOfVersion(v store.Version) stateWord {
 var pageFuncs = template.FuncMap{
 	"memory": memoryWord, "legsize": legSize, "changes": changesOf, "asset": assetPath, "key": formKey, "when": whenWord, "day": dayWord, "ago": func(t time.Time) string { return agoWord(time.Now(), t) }, "size": sizeWord,
 	"device": wordOfDevice, "jobword": wordOfJob, "version": wordOfVersion, "join": func(s []string) string { return strings.Join(s, ", ") },
-	"deref": func(p *store.JobView) store.JobView { return *p }, "lines": func(s []string) []string { return s }, "rate": job.RateWord, "plural": plural,
-	"severity": func(s store.Severity) string { return string(s) }, "percent": percentOf, "add": func(a, b int) int { return a + b },
+	"rate": job.RateWord, "plural": plural,
+	"percent": percentOf, "add": func(a, b int) int { return a + b },
 }
 
 func plural(n int, one, many string) string {
