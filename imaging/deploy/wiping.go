@@ -66,7 +66,7 @@ func wipable(d store.Device, o store.WipeOrder) error {
 	case d.State == store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
 	case d.State != store.Returned && d.State != store.Wiping:
-		return job.Faultf(job.CodeState, "%s is %s: only a device that came back is wiped. To take it back: ingot device return %s --from WHO.", d.Label(), d.State, d.Label())
+		return job.Faultf(job.CodeState, "%s is %s: only a device that came back is wiped. Take it back first.", d.Label(), d.State)
 	case o.Dispose && o.Then != nil:
 		return job.Faultf(job.CodeBadRequest, "It either leaves the house or gets an image.")
 	}
