@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"ingot/imaging/job"
 	"ingot/imaging/wipe"
@@ -36,6 +37,9 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 	}
 	drives, err := wipeDrives(tx, d, o)
 	if err != nil {
+		return store.Job{}, err
+	}
+	if err := checkPSIDs(o.PSIDs, drives); err != nil {
 		return store.Job{}, err
 	}
 	if o.Then != nil {
@@ -118,6 +122,21 @@ func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDr
 		return nil, job.Faultf(job.CodeBadRequest, "It has %d drives; a wipe takes %d.", len(out), job.MaxWipeDrives)
 	}
 	return out, nil
+}
+
+const psidLength = 32 // of the code on a drive's label
+
+// checkPSIDs refuses a PSID that is none, or is for no drive of the order: a slip would be found only at the drive.
+func checkPSIDs(psids map[string]string, drives []store.WipeDrive) error {
+	for serial, psid := range psids {
+		if !slices.ContainsFunc(drives, func(d store.WipeDrive) bool { return strings.EqualFold(strings.TrimSpace(serial), d.Target.Serial) }) {
+			return job.Faultf(job.CodeBadRequest, "A PSID was given for drive %.40q, which is not to be wiped.", serial)
+		}
+		if len(psid) != psidLength || strings.ContainsFunc(psid, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			return job.Faultf(job.CodeBadRequest, "A PSID is %d letters and digits; what was given for drive %.40s has %d characters.", psidLength, serial, len(psid))
+		}
+	}
+	return nil
 }
 
 // unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of.

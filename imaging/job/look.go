@@ -27,6 +27,7 @@ const (
 	WordFailed    = "failed"
 	WordStopped   = "stopped"
 	WordUnproven  = "unproven: start it again"
+	WordSecond    = "second person" // whose word it waits for
 	WordSilent    = "not heard"
 	WordLost      = "lost"
 	WordWhich     = "which laptop is this?"
