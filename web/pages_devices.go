@@ -189,7 +189,7 @@ func (a *API) bulkOf(ctx context.Context, f url.Values) (d bulkData, err error) 
 	}
 	if d.Type = strconv.Itoa(len(d.Rows)); len(d.Rows) == 1 {
 		if d.Type = serialToType(views[0].Device); d.Do == "wipe" {
-			d.Type = wipeType(views[0].Device)
+			d.Type = views[0].WipeWord()
 		}
 	}
 	if d.Roles, err = a.Bench.Roles(ctx); err == nil && a.Shelf != nil {
@@ -322,7 +322,7 @@ func (a *API) bulkOne(ctx context.Context, operator string, d bulkRow, f url.Val
 		if a.Wiper == nil {
 			return "", "", job.Faultf(job.CodeDaemon, "This server wipes nothing.")
 		}
-		j, err := a.Wiper.Wipe(ctx, operator, ActorOf(ctx).Right, store.WipeOrder{Device: d.ID, Confirm: wipeType(d.Device), Place: strings.TrimSpace(f.Get("place")), Dispose: ticked(f, "dispose")}) // the person typed the one serial, or how many laptops it hits
+		j, err := a.Wiper.Wipe(ctx, operator, ActorOf(ctx).Right, store.WipeOrder{Device: d.ID, Confirm: d.WipeWord(), Place: strings.TrimSpace(f.Get("place")), Dispose: ticked(f, "dispose")}) // the person typed the one serial, or how many laptops it hits
 		return "ordered: " + j.What(), j.ID, err
 	case "adopt":
 		// the code that the person compared: another agent may show another one by now

@@ -75,14 +75,6 @@ func (a *API) doAgree(ctx context.Context, r *http.Request, f url.Values) (strin
 	return saidAt(jobPath(id), "agreed"), err
 }
 
-// wipeType is what is typed before what is on a device is destroyed: its serial, or its id where it has none of its own.
-func wipeType(d store.Device) string {
-	if d.SerialKey == "" && d.Sticker == "" || strings.TrimSpace(d.Serial) == "" {
-		return d.ID
-	}
-	return strings.TrimSpace(d.Serial)
-}
-
 // Owing are the drives that owe a record, and Closed reports that none does and that some are known.
 func (d deviceData) Owing() (out []store.DriveView) {
 	for _, v := range d.Kept {

@@ -82,11 +82,7 @@ func wipable(d store.Device, o store.WipeOrder) error {
 
 // typedSerial refuses a confirmation that is not this device's serial, or its id where it has no serial of its own.
 func typedSerial(d store.Device, typed string) error {
-	want := d.Serial
-	if needsSticker(d) || want == "" {
-		want = d.ID
-	}
-	if !strings.EqualFold(strings.TrimSpace(typed), strings.TrimSpace(want)) {
+	if !strings.EqualFold(strings.TrimSpace(typed), d.WipeWord()) {
 		return job.Faultf(job.CodeWrongSerial, "%.40q was typed for %s.", typed, d.Label())
 	}
 	return nil
@@ -115,9 +111,9 @@ func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDr
 	}
 	switch {
 	case len(present) == 0:
-		return nil, job.Faultf(job.CodeNoDrive, "%s told of none when it was last seen. Start it from the network again, or record each of its drives: ingot device destroyed.", d.Label())
+		return nil, job.Faultf(job.CodeNoDrive, "%s told of none when it was last seen. Start it from the network again, or record the end of each of its drives.", d.Label())
 	case len(out) == 0:
-		return nil, job.Faultf(job.CodeState, "No drive that can be wiped is in %s and owes a record. See: ingot device show %s.", d.Label(), d.Label())
+		return nil, job.Faultf(job.CodeState, "No drive that can be wiped is in %s and owes a record: see what is on record about its drives.", d.Label())
 	case len(out) > job.MaxWipeDrives:
 		return nil, job.Faultf(job.CodeBadRequest, "It has %d drives; a wipe takes %d.", len(out), job.MaxWipeDrives)
 	}
