@@ -51,7 +51,7 @@ var areas = []navItem{{Path: "/", Title: "Bench", Area: "bench"}, {Path: "/scan"
 
 var pagesOf = map[string][]navItem{"settings": {{Path: "/settings", Title: "Bench"}, {Path: "/operators", Title: "Operators"}, {Path: "/tokens", Title: "API tokens"},
 	{Path: "/rights", Title: "Rights"}, {Path: "/settings/wiping", Title: "Wiping"}, {Path: "/settings/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
-	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/certificates", Title: "Wiped drives"}, {Path: "/audit", Title: "Audit trail"}}}
+	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/certificates", Title: "Drive records"}, {Path: "/audit", Title: "Audit trail"}}}
 
 // pageRoutes are the pages, and what belongs to them.
 func (a *API) pageRoutes(rs *routes) {
