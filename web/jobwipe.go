@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"ingot/imaging/job"
@@ -23,6 +25,32 @@ var endLook = map[store.DriveEnd]stateWord{
 	store.DriveRefused:   {Word: "not begun", Colour: job.Red},
 	store.DriveFailed:    {Word: "failed: not wiped", Colour: job.Red},
 	store.DriveUnsettled: {Word: "unproven: nobody knows how it ended", Colour: job.Red},
+}
+
+// wipedOf says what a wipe destroys on a device, and whether it would be wiped at all.
+func (a *API) wipedOf(ctx context.Context, v store.DeviceView) (string, bool, error) {
+	switch {
+	case a.Wiper == nil:
+		return "", false, nil
+	case v.State != store.Returned && v.State != store.Wiping:
+		return "nothing: it did not come back", false, nil
+	}
+	kept, err := a.Wiper.DrivesOf(ctx, v.ID)
+	if err != nil {
+		return "", false, err
+	}
+	d := deviceData{DeviceView: v, Kept: kept}
+	var words []string
+	for _, x := range d.Wiped() {
+		words = append(words, strings.TrimSpace(x.Model+" "+x.Serial))
+	}
+	for _, x := range d.Absent() {
+		words = append(words, "not "+strings.TrimSpace(x.Model+" "+x.Serial)+", which was not in it")
+	}
+	if len(d.Wiped()) == 0 {
+		words = append([]string{"nothing: no drive in it owes a record"}, words...)
+	}
+	return strings.Join(words, "; "), len(d.Wiped()) > 0, nil
 }
 
 // WipeDrives are the drives of a wipe.

@@ -176,11 +176,11 @@ func TestSeveralReturnedLaptopsAreWipedByTheirNumberTyped(t *testing.T) {
 	shown := p.get(ask)
 	wantPage(t, "the confirmation", shown, http.StatusOK, "3 laptops", "destroyed for good", "PF3AAAA2")
 	before := len(f.jobs())
-	wantPage(t, "another number", p.post("/devices/act", p.form(shown, "/devices/act", "saved", "1", "typed", "2")), http.StatusConflict, string(job.CodeTyped))
+	wantPage(t, "another number", p.post("/devices/act", p.form(shown, "/devices/act", "typed", "3")), http.StatusConflict, string(job.CodeTyped))
 	if len(f.jobs()) != before {
 		t.Fatal("jobs were made")
 	}
-	got := p.post("/devices/act", p.form(shown, "/devices/act", "saved", "1", "typed", "3"))
+	got := p.post("/devices/act", p.form(shown, "/devices/act", "typed", "2"))
 	wantPage(t, "their number", got, http.StatusOK, "2 done, 1 refused", "only a device that came back is wiped")
 	if n := len(f.jobs()) - before; n != 2 || f.device("PF3AAAA3").State != store.Deployed {
 		t.Errorf("%d jobs", n)
@@ -232,5 +232,37 @@ func TestThePageOfARunningWipeTellsTheTruth(t *testing.T) {
 		if strings.Contains(mainOf(ended), lie) {
 			t.Errorf("the page of a wipe that failed says %q", lie)
 		}
+	}
+}
+
+// TestADriveThatIsNotInTheLaptopIsNotSaidToBeWiped, neither on its page nor where several are wiped: what is there is
+// wiped, what is not has to be accounted for, and a laptop that did not come back is not counted.
+func TestADriveThatIsNotInTheLaptopIsNotSaidToBeWiped(t *testing.T) {
+	f := newFloor(t)
+	id := f.cameBack("PF3AAAA1")
+	f.update(func(tx *store.Tx) error {
+		d, err := tx.Device(id)
+		if err != nil {
+			return err
+		}
+		second := d.Drives[0]
+		second.Serial, second.WWN = "GONE00001", "eui.gone"
+		d.Drives = append(d.Drives, second)
+		if err := tx.PutDevice(d); err != nil {
+			return err
+		}
+		d.Drives = d.Drives[:1]
+		return tx.PutDevice(d)
+	})
+	f.deployed("PF3AAAA3")
+	p := f.person("berta", store.Technician)
+	form := section(p.get("/devices/"+id).body, `id="wipe"`, "</form>")
+	if !strings.Contains(form, "Everything on 1 drive is destroyed for good:") || !strings.Contains(form, "GONE00001") || !strings.Contains(form, "not in it") {
+		t.Errorf("the form says: %s", form)
+	}
+	ask := p.get("/devices/act?" + url.Values{"do": {"wipe"}, "device": {id, f.device("PF3AAAA3").ID}}.Encode())
+	wantPage(t, "several", ask, http.StatusOK, "1 laptop is wiped", f.driveOf("PF3AAAA1"), "GONE00001", "not in it", "did not come back", "Type the number of laptops that are wiped to go on: <strong>1</strong>", "Wipe: 1 laptop<")
+	if strings.Contains(mainOf(ask), "was saved") {
+		t.Error("it asks whether the data was saved of what is to be destroyed")
 	}
 }

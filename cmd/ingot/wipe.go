@@ -118,7 +118,7 @@ func (a *app) wipeOne(c *cobra.Command, cl *client, o store.WipeOrder, device st
 func wipeLoss(drives []store.DriveView) string {
 	var words []string
 	for _, d := range drives {
-		if d.Here && d.Owes() {
+		if d.Here && d.Present && d.Owes() {
 			words = append(words, d.Word()+" ("+strings.TrimPrefix(d.Model+", ", ", ")+size(d.SizeBytes)+")")
 		}
 	}

@@ -261,6 +261,11 @@ func ended(t *store.Tile, f tileFacts, j store.Job) {
 			t.SafeTo = job.UnplugAllowed
 		}
 	}
+	if j.Wipe != nil && j.Wipe.ThenFault != nil {
+		w := j.Wipe.ThenFault.Code.OnPage()
+		t.Colour, t.Act, t.Fault, t.Next = job.Yellow, store.ActHelp, j.Wipe.ThenFault.Code, w.Next
+		t.Say = strings.TrimSpace("It is clean, and no image followed: " + w.Sentence + " " + j.Wipe.ThenFault.Fact)
+	}
 	if j.Fault == nil {
 		return
 	}

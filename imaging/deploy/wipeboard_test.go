@@ -49,15 +49,46 @@ func TestTheBoardOfAWipe(t *testing.T) {
 	if got := b.device("SALES-017"); got.State != store.Returned {
 		t.Fatalf("it is %s", got.State)
 	}
-	wantTile(t, "nobody knows how it ended", b.tile(id), job.WordUnproven, job.Red, store.ActAgain)
+	wantTile(t, "nobody knows how it ended", b.tile(id), job.WordUnsettled, job.Red, store.ActAgain)
 	b.clk.pass(time.Hour)
-	wantTile(t, "an hour later", b.tile(id), job.WordUnproven, job.Red, store.ActAgain)
+	wantTile(t, "an hour later", b.tile(id), job.WordUnsettled, job.Red, store.ActAgain)
 	if n := b.counts().Failed; n != 1 {
 		t.Errorf("%d laptops are counted as failed; want 1", n)
 	}
 	_, err = b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12"})
 	must(t, err)
 	wantTile(t, "ordered again", b.tile(id), job.WordSecond, job.Yellow, store.ActHelp)
+}
+
+// TestACleanLaptopWithoutTheImageThatWasToFollowWantsAPerson: it is not simply done.
+func TestACleanLaptopWithoutTheImageThatWasToFollowWantsAPerson(t *testing.T) {
+	ctx := context.Background()
+	b := wipeBench(t)
+	hdd := disk("WD-ONE00001")
+	l := b.returned("PF3ABC12", "SALES-017", hdd)
+	b.clk.pass(time.Minute)
+	_, err := b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12", Then: &store.Order{Image: "sales"}})
+	must(t, err)
+	b.update(func(tx *store.Tx) error {
+		_, err := tx.Withdraw("ida", store.VersionOrder{Version: "sales@1", Reason: "a hole"})
+		return err
+	})
+	l.boot()
+	l.sayHello()
+	j := l.work()
+	l.begin(j)
+	wipeAll(t, l, j, hdd)
+	must(t, l.ended(j, job.Done))
+	got, err := b.s.Job(ctx, j.ID)
+	must(t, err)
+	if got.State != job.Done || got.Wipe.ThenFault == nil {
+		t.Fatalf("the wipe is %s, %v followed", got.State, got.Wipe.ThenFault)
+	}
+	tile := b.tile(got.Device)
+	wantTile(t, "clean, and nothing followed", tile, job.WordDone, job.Yellow, store.ActHelp)
+	if tile == nil || !strings.Contains(tile.Say, "no image followed") {
+		t.Errorf("it says %+v", tile)
+	}
 }
 
 // TestAJobShowsNoSecretOfItsDrives: whoever may look at jobs is told neither the password that a drive was given, nor where
