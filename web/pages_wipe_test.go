@@ -5,6 +5,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -264,5 +267,26 @@ func TestADriveThatIsNotInTheLaptopIsNotSaidToBeWiped(t *testing.T) {
 	wantPage(t, "several", ask, http.StatusOK, "1 laptop is wiped", f.driveOf("PF3AAAA1"), "GONE00001", "not in it", "did not come back", "Type the number of laptops that are wiped to go on: <strong>1</strong>", "Wipe: 1 laptop<")
 	if strings.Contains(mainOf(ask), "was saved") {
 		t.Error("it asks whether the data was saved of what is to be destroyed")
+	}
+}
+
+// TestEveryIconOfATemplateIsDrawn: a state is told by icon, word and colour.
+func TestEveryIconOfATemplateIsDrawn(t *testing.T) {
+	drawn, err := os.ReadFile("static/icons.svg")
+	must(t, err)
+	files, err := filepath.Glob("template/*.html")
+	must(t, err)
+	found := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`template "icon" "([^"]*)"`).FindAllSubmatch(text, -1) {
+			if found++; !bytes.Contains(drawn, []byte(`id="`+string(m[1])+`"`)) {
+				t.Errorf("%s shows the icon %q, which is not drawn", file, m[1])
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d icons were found", found)
 	}
 }
