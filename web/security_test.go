@@ -183,7 +183,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 		"another host of this domain":   {"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://other.example"}},
 		"an old browser":                {"Origin": {"https://evil.example"}},
 		"a sandboxed frame":             {"Origin": {"null"}},
-		"the same name, without TLS":    {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://") + ".evil.example"}},
+		"a name that begins as this":    {"Origin": {p.url + ".evil.example"}},
 		"this very server, without TLS": {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://")}},
 		"another port":                  {"Origin": {"https://127.0.0.1:1"}},
 	} {
