@@ -77,7 +77,7 @@ func (tx *Tx) Rollback(by string, o VersionOrder) (Version, error) {
 // stepBack finds the Version that was current before.
 func (tx *Tx) stepBack(img Image) (int, error) {
 	if a, ok := img.wentBack(); ok {
-		return 0, job.Faultf(job.CodeVersionState, "%s went back to version %d already (by %s, %s: %s). To go further back, name the version with --to.",
+		return 0, job.Faultf(job.CodeVersionState, "%s went back to version %d already (by %s, %s: %s). To go further back, name the version.",
 			img.Name, a.Number, a.By, a.Time.Format("2006-01-02 15:04"), a.Reason)
 	}
 	all, err := tx.Versions(img.Name)

@@ -59,7 +59,7 @@ func checkReason(what, s string, needed bool) error {
 	case len(s) > MaxReason || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
 		return job.Faultf(job.CodeBadRequest, "%s is one line of at most %d characters.", what, MaxReason)
 	case needed && strings.TrimSpace(s) == "":
-		return job.Faultf(job.CodeBadRequest, "Say why, with --reason.")
+		return job.Faultf(job.CodeBadRequest, "Say why.")
 	}
 	return nil
 }

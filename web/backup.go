@@ -69,7 +69,7 @@ func (a *API) backupRoutes(rs *routes) {
 // mayBackup lets a program take a backup, which holds every key, only where its token was made for that.
 func mayBackup(who Actor) error {
 	if who.Token != "" && !slices.Contains(who.Only, "backup") {
-		return job.Faultf(job.CodePolicy, "The token %s was not made for backups, which hold all keys: make one with \"ingot token add NAME --only backup\".", who.Token)
+		return job.Faultf(job.CodePolicy, "The token %s was not made for backups, which hold all keys: an administrator makes one that may do nothing else.", who.Token)
 	}
 	return nil
 }

@@ -282,7 +282,7 @@ func (a *API) readBoard(ctx context.Context) (boardView, error) {
 // noticed are the sentences about what somebody did to the way in; each stays until it was seen.
 func noticed(all []store.Notice, now time.Time) (out []needView) {
 	for _, n := range all {
-		out = append(out, needView{Sentence: fmt.Sprintf("%s It was %s.", n.Text, agoWord(now, n.Time)), Colour: string(job.Red), Button: "I have seen it", To: fmt.Sprintf("/notices/%d/seen", n.Number), Form: true})
+		out = append(out, needView{Sentence: fmt.Sprintf("%s It was at %s.", n.Text, clockWord(n.Time, now)), Colour: string(job.Red), Button: "I have seen it", To: fmt.Sprintf("/notices/%d/seen", n.Number), Form: true})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,10 +65,38 @@ func (a *API) pageAct(do func(ctx context.Context, r *http.Request, f url.Values
 	}
 }
 
+// listBytes is a list that a form sent: a file, or what was pasted.
+func listBytes(r *http.Request, pasted string) ([]byte, error) {
+	chosen := r.MultipartForm != nil && len(r.MultipartForm.File["file"]) > 0
+	switch text := strings.TrimSpace(pasted); {
+	case text != "" && chosen:
+		return nil, job.Faultf(job.CodeBadRequest, "Send a file or pasted lines, not both.")
+	case text != "":
+		return []byte(pasted), nil
+	case !chosen:
+		return nil, job.Faultf(job.CodeBadRequest, "Choose a file, or paste its lines.")
+	}
+	unread := func(err error) error {
+		return job.Faultf(job.CodeBadRequest, "The file cannot be read: %s.", job.Reason(err))
+	}
+	file, err := r.MultipartForm.File["file"][0].Open()
+	if err != nil {
+		return nil, unread(err)
+	}
+	defer file.Close() // only read
+	b, err := io.ReadAll(file) // the whole form is bounded
+	if err != nil {
+		return nil, unread(err)
+	}
+	return b, nil
+}
+
 // number reads a whole number of a form; an empty field is 0.
-func number(f url.Values, name, what string) (int, error) {
-	s := strings.TrimSpace(f.Get(name))
-	if s == "" {
+func number(f url.Values, name, what string) (int, error) { return wholeNumber(f.Get(name), what) }
+
+// wholeNumber reads one that a person typed; nothing is 0.
+func wholeNumber(s, what string) (int, error) {
+	if s = strings.TrimSpace(s); s == "" {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(s)

@@ -2,9 +2,9 @@ package web
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
+	"ingot/imaging/job"
 	"ingot/store"
 	"ingot/web/report"
 )
@@ -27,7 +27,11 @@ func (a *API) labelRoutes(rs *routes) {
 		a.reply(w, out, err)
 	})
 	rs.handle("GET /api/v1/labels.zpl", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
-		b, _, err := d.ZPL(r.Context(), labelOrderOf(r), a.base(r))
+		o, err := labelOrderOf(r)
+		var b []byte
+		if err == nil {
+			b, _, err = d.ZPL(r.Context(), o, a.base(r))
+		}
 		if err != nil {
 			a.reply(w, nil, err)
 			return
@@ -38,8 +42,10 @@ func (a *API) labelRoutes(rs *routes) {
 }
 
 // labelOrderOf reads device=REF, repeated or with commas, and copies=N from a URL or a form.
-func labelOrderOf(r *http.Request) (o report.LabelOrder) {
-	r.ParseForm() // what cannot be read is missing, and said so
+func labelOrderOf(r *http.Request) (o report.LabelOrder, err error) {
+	if err := r.ParseForm(); err != nil {
+		return o, job.Faultf(job.CodeBadRequest, "The form cannot be read: %s.", job.Reason(err))
+	}
 	for _, v := range r.Form["device"] {
 		for _, ref := range strings.FieldsFunc(v, func(c rune) bool { return c == ',' || c == '\n' || c == '\r' }) {
 			if ref = strings.TrimSpace(ref); ref != "" {
@@ -47,6 +53,6 @@ func labelOrderOf(r *http.Request) (o report.LabelOrder) {
 			}
 		}
 	}
-	o.Copies, _ = strconv.Atoi(r.Form.Get("copies"))
-	return o
+	o.Copies, err = number(r.Form, "copies", "The number of copies")
+	return o, err
 }

@@ -53,8 +53,8 @@ func (v boardView) Density() string {
 func (t tileView) Long() bool { return len(t.Label) > 11 }
 
 func (a *API) adoptForm(ctx context.Context, r *http.Request, f url.Values) (string, error) {
-	_, err := a.Bench.Adopt(ctx, operatorOf(r), store.Adoption{Code: f.Get("code"), Sticker: f.Get("sticker"), Name: f.Get("name"), Role: f.Get("role"), Asset: f.Get("asset")})
-	return saidAt("/", "adopted"), err
+	_, word, err := a.doAdopt(ctx, operatorOf(r), "", f)
+	return saidAt("/", word), err
 }
 
 // startForm starts laptops that wait for one press, each for its own role. The first that is refused stops it: the page

@@ -36,7 +36,7 @@ type devicesData struct {
 	Before string // addresses of the pages around this one
 	After  string
 	Fields string
-	Follow string // ids of the devices that are at work
+	Follow string // ids of the devices that it shows: the page looks again when one of them changes
 }
 
 // chip is one filter with how many it finds.
@@ -73,13 +73,11 @@ func (a *API) devicesPage(w http.ResponseWriter, r *http.Request) {
 	if d.Page*maxRows < d.Found {
 		d.After = listPath(raw, d.Page+1)
 	}
-	var live []string
+	shown := make([]string, 0, len(d.Rows))
 	for _, v := range d.Rows {
-		if v.Live || v.Job != nil {
-			live = append(live, v.ID)
-		}
+		shown = append(shown, v.ID)
 	}
-	d.Follow = strings.Join(live, " ")
+	d.Follow = strings.Join(shown, " ")
 	a.show(w, r, "devices", page{Title: "Devices", Area: "devices", Data: d})
 }
 

@@ -34,9 +34,13 @@ func (a *API) labelPages(rs *routes) {
 	rs.handle("GET /labels/sheet", store.Viewer, a.labelSheet)
 	rs.handle("POST /labels/print", store.Technician, func(w http.ResponseWriter, r *http.Request) {
 		ctx, _, err := readForm(r)
+		var o report.LabelOrder
+		if err == nil {
+			o, err = labelOrderOf(r)
+		}
 		var out report.Sent
 		if err == nil {
-			out, err = a.printLabels(ctx, r, labelOrderOf(r))
+			out, err = a.printLabels(ctx, r, o)
 		}
 		if err != nil {
 			a.showFault(w, r, err)
@@ -113,13 +117,20 @@ type drawn struct {
 
 // labelSheet shows labels as they are printed; skip=N leaves the first N places of the sheet empty.
 func (a *API) labelSheet(w http.ResponseWriter, r *http.Request) {
-	o := labelOrderOf(r)
-	labels, l, err := a.Reports.Labels(r.Context(), o.Devices, a.base(r))
+	o, err := labelOrderOf(r)
+	skip := 0
+	if err == nil {
+		skip, err = number(r.Form, "skip", "The number of used places")
+	}
+	var labels []report.Label
+	var l store.Labels
+	if err == nil {
+		labels, l, err = a.Reports.Labels(r.Context(), o.Devices, a.base(r))
+	}
 	if err != nil {
 		a.showFault(w, r, err)
 		return
 	}
-	skip, _ := strconv.Atoi(r.Form.Get("skip"))
 	if s := r.Form.Get("sheet"); s != "" {
 		l.Sheet = s
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -73,15 +72,11 @@ func (a *API) importLicences(w http.ResponseWriter, r *http.Request) {
 		a.showLicences(w, r, a.fault(err), nil)
 		return
 	}
-	list := []byte(f.Get("list"))
-	if file, _, err := r.FormFile("file"); err == nil {
-		b, err := io.ReadAll(file)
-		file.Close()
-		if err == nil && len(b) > 0 {
-			list = b
-		}
+	list, err := listBytes(r, f.Get("list"))
+	var out store.Listed
+	if err == nil {
+		out, err = a.Reports.ImportEntitlements(ctx, operatorOf(r), store.List{CSV: list})
 	}
-	out, err := a.Reports.ImportEntitlements(ctx, operatorOf(r), store.List{CSV: list})
 	if err != nil {
 		a.showLicences(w, r, a.fault(err), nil)
 		return

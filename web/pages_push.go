@@ -88,7 +88,7 @@ func (a *API) pushPages(rs *routes) {
 	rs.personal("POST /settings/push/remove", store.Administrator, a.pushAct(func(ctx context.Context, r *http.Request, p *pushPage) error {
 		name := r.PostForm.Get("target")
 		if strings.TrimSpace(r.PostForm.Get("confirm")) != name {
-			return job.Faultf(job.CodeUnconfirmed, "Type %s to remove it; what waits for it is forgotten.", name)
+			return job.Faultf(job.CodeTyped, "Type %s to remove it; what waits for it is forgotten.", name)
 		}
 		return a.Push.Remove(ctx, operatorOf(r), name)
 	}))
@@ -269,17 +269,6 @@ func pushOf(f url.Values) (n store.PushNew, err error) {
 	m.Models, err = modelsOf(f.Get("models"))
 	n.Snipe = m
 	return n, err
-}
-
-func wholeNumber(s, what string) (int, error) {
-	if s = strings.TrimSpace(s); s == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 || n > 1e9 {
-		return 0, job.Faultf(job.CodeBadRequest, "%s is a whole number, not %.20q.", what, s)
-	}
-	return n, nil
 }
 
 func modelLines(m map[string]int) string {

@@ -89,7 +89,7 @@ func TestARegisterIsEnteredChangedAndRemovedOnThePage(t *testing.T) {
 	if b := w.Body.String(); w.Code != http.StatusBadRequest || !strings.Contains(b, "the token must be given again") || !strings.Contains(b, `value="_snipeit_serial_9"`) {
 		t.Errorf("another address without the token: status %d, what was typed is kept %v", w.Code, strings.Contains(b, "_snipeit_serial_9"))
 	}
-	if w := as(a, store.Administrator, "POST", "/settings/push/remove", url.Values{"target": {"snipe"}, "confirm": {"snip"}}); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), string(job.CodeUnconfirmed)) {
+	if w := as(a, store.Administrator, "POST", "/settings/push/remove", url.Values{"target": {"snipe"}, "confirm": {"snip"}}); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), string(job.CodeTyped)) {
 		t.Errorf("a wrong word removes: status %d", w.Code)
 	}
 	if w := as(a, store.Administrator, "POST", "/settings/push/remove", url.Values{"target": {"snipe"}, "confirm": {"snipe"}}); w.Code != http.StatusSeeOther {

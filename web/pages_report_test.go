@@ -127,6 +127,9 @@ func TestSoftwareIsMappedFromThePage(t *testing.T) {
 		}
 	}
 	p.post("/licences/import", url.Values{"list": {"product;seats\nA;1\nB;2\n"}}).wants(t, "a pasted list", "2 new")
+	if out := p.post("/licences/import", url.Values{"list": {" \n"}}); out.status != 400 || !strings.Contains(out.body, "Choose a file") {
+		t.Errorf("no list at all: status %d\n%s", out.status, out.body)
+	}
 	if out := p.upload("/licences/import", "file", "product,seats\nC,none\n"); out.status != 400 || !strings.Contains(out.body, "is no number of seats") {
 		t.Errorf("a bad file = %d, %.300s", out.status, out.body)
 	}
@@ -188,6 +191,11 @@ func TestAReceiptIsShownKeptAndHeldAgainstTheTrail(t *testing.T) {
 func TestLabelsFromThePage(t *testing.T) {
 	f, p := office(t)
 	p.get("/labels/sheet?device=PF3AAAAA,PF3BBBBB&skip=2").wants(t, "the sheet", `width="210mm" height="297mm"`, ">LT-F3AAAAA</text>", ">PF3BBBBB</text>", `<path d="M`, `x="139.3" y="15.15"`, "2 labels")
+	for _, path := range []string{"/labels/sheet?device=PF3AAAAA&skip=some", "/api/v1/labels.zpl?device=PF3AAAAA&copies=x"} {
+		if out := p.get(path); out.status != 400 || !strings.Contains(out.body, "whole number") {
+			t.Errorf("%s: status %d, %.300s", path, out.status, out.body)
+		}
+	}
 	if out := p.get("/api/v1/labels.zpl?device=PF3AAAAA"); out.status != 200 || !strings.Contains(out.body, "^FDLT-F3AAAAA^FS") {
 		t.Errorf("ZPL = %d, %s", out.status, out.body)
 	}

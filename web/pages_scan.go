@@ -26,7 +26,6 @@ type scanData struct {
 	Bench string
 	Open  bool
 	Last  *Scanned
-	What  string
 }
 
 // scanPage shows the box. What a scan does is chosen once, and stands in the address: so that it lasts, and can be kept.
@@ -41,7 +40,7 @@ func (a *API) scanPage(w http.ResponseWriter, r *http.Request, last *Scanned, f 
 		a.showFault(w, r, err)
 		return
 	}
-	d := scanData{Roles: roles, Role: r.FormValue("role"), Start: r.FormValue("start") != "", Last: last, What: r.FormValue("what")}
+	d := scanData{Roles: roles, Role: r.FormValue("role"), Start: r.FormValue("start") != "", Last: last}
 	d.Bench, d.Open = benchWord(b, timeNow())
 	a.show(w, r, "scan", page{Title: "Scan", Area: "scan", Fault: f, Data: d})
 }

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -57,7 +55,6 @@ func (a *API) doRole(ctx context.Context, r *http.Request, f url.Values) (string
 type settingsData struct {
 	Bench  string
 	Open   bool
-	Until  time.Time
 	By     string
 	Auto   store.AutoDeploy
 	AutoOn bool
@@ -73,7 +70,7 @@ func (a *API) settingsPage(w http.ResponseWriter, r *http.Request, f *job.Fault,
 		a.showFault(w, r, err)
 		return
 	}
-	d := settingsData{Until: b.OpenUntil, By: b.By, Status: a.Status, Listed: listed}
+	d := settingsData{By: b.By, Status: a.Status, Listed: listed}
 	d.Status.Version = a.Version
 	d.Bench, d.Open = benchWord(b, now)
 	if d.Auto, err = a.Bench.AutoDeploy(ctx); err == nil {
@@ -116,7 +113,7 @@ func (a *API) listForm(w http.ResponseWriter, r *http.Request) {
 	var listed store.Listed
 	if err == nil {
 		var csv []byte
-		if csv, err = listBytes(r, f); err == nil {
+		if csv, err = listBytes(r, f.Get("lines")); err == nil {
 			listed, err = a.Bench.ImportDevices(ctx, operatorOf(r), store.List{CSV: csv})
 		}
 	}
@@ -129,23 +126,4 @@ func (a *API) listForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.settingsPage(w, r, nil, &listed)
-}
-
-func listBytes(r *http.Request, f url.Values) ([]byte, error) {
-	if text := f.Get("lines"); text != "" {
-		return []byte(text), nil
-	}
-	if r.MultipartForm == nil || len(r.MultipartForm.File["file"]) == 0 {
-		return nil, job.Faultf(job.CodeBadRequest, "Choose a file, or paste its lines.")
-	}
-	file, err := r.MultipartForm.File["file"][0].Open()
-	if err != nil {
-		return nil, job.Faultf(job.CodeBadRequest, "The file cannot be read: %s.", job.Reason(err))
-	}
-	defer file.Close() // only read
-	var b bytes.Buffer
-	if _, err := io.Copy(&b, io.LimitReader(file, maxRequest)); err != nil {
-		return nil, job.Faultf(job.CodeBadRequest, "The file cannot be read: %s.", job.Reason(err))
-	}
-	return b.Bytes(), nil
 }

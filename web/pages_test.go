@@ -316,7 +316,14 @@ func TestADeviceIsCorrectedAndKeepsItsOldEntries(t *testing.T) {
 	wantPage(t, "replaced without a reason", noWhy, http.StatusBadRequest, "say why", `value="00999"`)
 	wantLed(t, "replaced", p.post(set, p.form(p.get("/devices/"+id), set, "serial", "PF3AAAA1", "asset", "00999", "owner", "Anna", "note", "", "reason", "a new sticker")), "/devices/"+id)
 	wantPage(t, "what was", p.get("/devices/"+id), http.StatusOK, "00815", "00999", "a new sticker")
-	wantPage(t, "a tag that is taken", p.post("/devices/nobody/set", url.Values{"asset": {"1"}}), http.StatusNotFound, string(job.CodeNotFound))
+	f.adopted("PF3BBBB2")
+	other := "/devices/" + f.device("PF3BBBB2").ID
+	taken := p.post(other+"/set", p.form(p.get(other), other+"/set", "serial", "PF3BBBB2", "asset", "00999", "owner", "", "note", ""))
+	wantPage(t, "a tag that is taken", taken, http.StatusConflict, string(job.CodeTaken))
+	if d := f.device("PF3BBBB2"); d.Asset != "" {
+		t.Errorf("the other device has the tag %q too", d.Asset)
+	}
+	wantPage(t, "a device that is none", p.post("/devices/nobody/set", url.Values{"asset": {"1"}}), http.StatusNotFound, string(job.CodeNotFound))
 	lost := "/devices/" + id + "/lost"
 	wantLed(t, "lost", p.post(lost, p.form(p.get("/devices/"+id), lost, "tell", "the porter")), "/devices/"+id)
 	back := "/devices/" + id + "/return"

@@ -11,26 +11,6 @@ import (
 	"ingot/store"
 )
 
-// pageNext is what to do now, where a person at a page does something else than one at a terminal.
-var pageNext = map[job.Code]string{
-	job.CodeUnconfirmed:  "Read what is lost. To go on, tick that its data was saved and type the serial. To keep a copy first, order a backup.",
-	job.CodeNotReleased:  "Release a version of the image, or name a draft and tick \"try a draft\".",
-	job.CodeRed:          "Put it right on the reference machine and capture it again; or release it with a reason why that does not matter.",
-	job.CodeNoNote:       "Write the change note first.",
-	job.CodeOutdated:     "Make a new version; or give the reason why this one is used, which goes on record.",
-	job.CodeNoSerial:     "Scan the serial on its sticker into the field \"serial on its sticker\".",
-	job.CodeSticker:      "Check which laptop this is. If a part was replaced, settle it on its page.",
-	job.CodeTaken:        "Open that device; correct whichever of the two is wrong.",
-	job.CodeSettle:       "Say which of the three it is, and name the other record.",
-	job.CodeHeld:         "Wait, or image again the devices that carry it; to give up its content all the same, tick that and give a reason.",
-	job.CodeVersionState: "Look at its history on this page and decide again.",
-	job.CodeBenchClosed:  "Open the bench, then start the laptop again.",
-	job.CodeReturned:     "Keep it: whole drives must be cleared first, since an image alone leaves old data behind.",
-	job.CodeNotLooked:    "Press \"look inside\" on the page of the version.",
-	job.CodeListRefused:  "Mend the lines that are named and send the list again.",
-	job.CodePolicy:       "Ask whoever gives out rights here.",
-}
-
 // faultWords is a fault as a page says it.
 type faultWords struct {
 	Sentence, Fact, Next string
@@ -41,19 +21,8 @@ func wordsOf(f *job.Fault) *faultWords {
 	if f == nil {
 		return nil
 	}
-	w := f.Code.Words()
-	return &faultWords{Sentence: w.Sentence, Fact: factOf(f), Next: cmp.Or(pageNext[f.Code], w.Next), Code: f.Code}
-}
-
-// factOf leaves out what only helps at a terminal.
-func factOf(f *job.Fault) string {
-	s := f.Fact
-	for _, cut := range []string{" To keep a copy first: ingot ", " Say --data-saved ", " To change it: ingot ", " To take it back: ingot ", " --reason", "(--reason)", "with --name, or a role"} {
-		if before, _, found := strings.Cut(s, cut); found {
-			s = strings.TrimRight(before, " ,:(") + "."
-		}
-	}
-	return strings.ReplaceAll(s, "..", ".")
+	w := f.Code.OnPage()
+	return &faultWords{Sentence: w.Sentence, Fact: f.Fact, Next: w.Next, Code: f.Code}
 }
 
 // stateLook gives a device's state its icon and colour.
@@ -103,8 +72,8 @@ func wordOfVersion(v store.Version) stateWord {
 var pageFuncs = template.FuncMap{
 	"memory": memoryWord, "legsize": legSize, "changes": changesOf, "asset": assetPath, "key": formKey, "when": whenWord, "day": dayWord, "ago": func(t time.Time) string { return agoWord(time.Now(), t) }, "size": sizeWord,
 	"device": wordOfDevice, "jobword": wordOfJob, "version": wordOfVersion, "join": func(s []string) string { return strings.Join(s, ", ") },
-	"deref": func(p *store.JobView) store.JobView { return *p }, "lines": func(s []string) []string { return s }, "rate": job.RateWord, "plural": plural,
-	"severity": func(s store.Severity) string { return string(s) }, "percent": percentOf, "add": func(a, b int) int { return a + b },
+	"rate": job.RateWord, "plural": plural,
+	"percent": percentOf, "add": func(a, b int) int { return a + b },
 }
 
 func plural(n int, one, many string) string {

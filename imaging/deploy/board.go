@@ -252,7 +252,7 @@ func ended(t *store.Tile, f tileFacts, j store.Job) {
 	if j.Fault == nil {
 		return
 	}
-	w := j.Fault.Code.Words()
+	w := j.Fault.Code.OnPage()
 	t.Fault, t.Say, t.Next = j.Fault.Code, strings.TrimSpace(w.Sentence+" "+j.Fault.Fact), w.Next
 	if look.Colour == job.Red {
 		t.Act = store.ActAgain

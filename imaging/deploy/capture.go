@@ -58,7 +58,7 @@ func capturable(d store.Device) error {
 func completed(d store.Device, o store.Capture) (store.Capture, error) {
 	if o.Backup {
 		if o.Image != "" || o.Release || o.Days < 0 || o.Days > store.MaxBackupDays {
-			return o, job.Faultf(job.CodeNotCapturable, "A backup has no --image and is not released; it is kept for 1 to %d days.", store.MaxBackupDays)
+			return o, job.Faultf(job.CodeNotCapturable, "A backup belongs to no image and is not released; it is kept for 1 to %d days.", store.MaxBackupDays)
 		}
 		o.Image, o.Days = backupImage(d), cmp.Or(o.Days, store.BackupDays)
 	} else if o.Days != 0 {

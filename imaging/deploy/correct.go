@@ -79,7 +79,7 @@ func replace(tx *store.Tx, operator string, d *store.Device, what, old, to, why 
 		return nil
 	}
 	if old != "" && why == "" {
-		return job.Faultf(job.CodeBadRequest, "The %s is %q: say why it is replaced (--reason).", what, old)
+		return job.Faultf(job.CodeBadRequest, "The %s is %q: say why it is replaced.", what, old)
 	}
 	d.Remember(store.Change{Time: tx.Now(), By: operator, What: what, Old: old, New: to, Why: why})
 	text := fmt.Sprintf("The %s of %s is %q now, before %q.", what, d.Label(), to, old)

@@ -127,7 +127,7 @@ func giveName(tx *store.Tx, d *store.Device, name, role string, needed bool) err
 		}
 	}
 	if needed {
-		return job.Faultf(job.CodeNameInvalid, "%s has no name: give one with --name, or a role with a pattern.", d.Label())
+		return job.Faultf(job.CodeNameInvalid, "%s has no name: give it one, or a role with a pattern.", d.Label())
 	}
 	return nil
 }
@@ -278,10 +278,10 @@ func allowed(d store.Device, o store.Order, used bool) error {
 	switch d.State {
 	case store.Ready, store.Failed, store.Deployed:
 		if used && o.Name != "" && !strings.EqualFold(o.Name, d.Name) {
-			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. To change it: ingot device rename.", d.Label())
+			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. Renaming it changes that.", d.Label())
 		}
 		if used && !confirmed(d, o) {
-			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. To keep a copy first: ingot capture %s --backup. To go on: --data-saved --confirm %s.", d.Label(), d.Label(), d.Name)
+			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. To keep a copy first, capture a backup. To go on, say that it was saved and confirm with %s.", d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)

@@ -21,7 +21,7 @@ func saved(tx *store.Tx, d store.Device, t job.Target, o store.Order) error {
 			return err
 		}
 		if data && !confirmed(other, o) {
-			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is %s: its data is lost. Say --data-saved --confirm %s.",
+			return job.Faultf(job.CodeUnconfirmed, "Drive %s was last seen in %s, which is %s: its data is lost. To go on, say that it was saved and confirm with %s.",
 				t.Serial, other.Label(), other.State, cmp.Or(other.Name, other.Serial))
 		}
 	}

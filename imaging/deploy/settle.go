@@ -112,7 +112,7 @@ func (s *Service) notBoth(tx *store.Tx, d, into store.Device) error {
 func settledInto(tx *store.Tx, d store.Device, in store.Settlement, told []store.Claim, rivals []store.Device) (*store.Device, error) {
 	if in.As == store.AsTwo {
 		if in.With != "" {
-			return nil, job.Faultf(job.CodeSettle, "A laptop of its own is not settled --with another record.")
+			return nil, job.Faultf(job.CodeSettle, "A laptop of its own is not settled with another record.")
 		}
 		return nil, nil
 	}
@@ -125,7 +125,7 @@ func settledInto(tx *store.Tx, d store.Device, in store.Settlement, told []store
 		}
 		into = &o
 	case in.As == store.AsSame && len(rivals) > 1:
-		return nil, job.Faultf(job.CodeSettle, "It claims the facts of %s: say --with one of them.", labels(rivals))
+		return nil, job.Faultf(job.CodeSettle, "It claims the facts of %s: name one of them.", labels(rivals))
 	case in.As == store.AsSame && len(rivals) == 1:
 		into = &rivals[0]
 	case in.As == store.AsMoved: // whom its serial names, a board's or a drive's facts may have moved to
@@ -188,7 +188,7 @@ func joinRivals(tx *store.Tx, operator string, into *store.Device, rivals []stor
 			continue
 		}
 		if free, err := empty(tx, o); err != nil || !free {
-			return cmp.Or(err, error(job.Faultf(job.CodeSettle, "%s has a record of its own that is kept. If a part of it is in this laptop now, say --as moved.", o.Label())))
+			return cmp.Or(err, error(job.Faultf(job.CodeSettle, "%s has a record of its own that is kept. If a part of it is in this laptop now, it is settled as moved.", o.Label())))
 		}
 		t, err := tx.Device(into.ID)
 		if err != nil {

@@ -88,7 +88,7 @@ func mayReturn(d store.Device, found bool) error {
 		if !found {
 			return nil
 		}
-		return job.Faultf(job.CodeState, "%s is %s, not lost. To take it back: ingot device return.", d.Label(), d.State)
+		return job.Faultf(job.CodeState, "%s is %s, not lost.", d.Label(), d.State)
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
 	}

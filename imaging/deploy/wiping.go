@@ -47,7 +47,7 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 	if err != nil {
 		return store.Job{}, err
 	}
-	w := &store.WipeWork{Order: o, Policy: policy, Drives: drives, Right: right, NeedsSecond: access.SecondPerson}
+	w := &store.WipeWork{Order: o, Policy: policy.Policy, Drives: drives, Right: right, NeedsSecond: access.SecondPerson}
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Wipe, Device: d.ID, Operator: operator, Wipe: w, Created: tx.Now(), Serial: d.Serial, Told: d.Told,
 		UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: drives[0].Target, Rule: job.DriveNamed, DeviceName: d.Name, After: job.PowerOff,
@@ -66,7 +66,7 @@ func wipable(d store.Device, o store.WipeOrder) error {
 	case d.State == store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)
 	case d.State != store.Returned && d.State != store.Wiping:
-		return job.Faultf(job.CodeState, "%s is %s: only a device that came back is wiped. To take it back: ingot device return %s --from WHO.", d.Label(), d.State, d.Label())
+		return job.Faultf(job.CodeState, "%s is %s: only a device that came back is wiped. Take it back first.", d.Label(), d.State)
 	case o.Dispose && o.Then != nil:
 		return job.Faultf(job.CodeBadRequest, "It either leaves the house or gets an image.")
 	}

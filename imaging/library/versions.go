@@ -32,7 +32,7 @@ func record(tx *store.Tx, act string, v store.Version, seen store.Content, relea
 		return out, nil
 	}
 	if added.State == store.Retired {
-		out.Unreleased = job.Faultf(job.CodeVersionState, "%s holds exactly this and was retired. \"ingot image release %s --reason\" brings it back.", added.Ref(), added.Ref())
+		out.Unreleased = job.Faultf(job.CodeVersionState, "%s holds exactly this and was retired. Releasing it again, with a reason, brings it back.", added.Ref())
 		return out, nil
 	}
 	released, err := tx.Release(v.By, store.VersionOrder{Version: added.Ref().String()})

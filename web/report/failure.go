@@ -59,7 +59,7 @@ func (s *Snapshot) Failures(span Span) []Failure {
 		k.code = cmp.Or(r.Code, job.CodeIndeterminate)
 		f := groups[k]
 		if f == nil {
-			w := k.code.Words()
+			w := k.code.OnPage()
 			f = &Failure{Manufacturer: k.maker, Model: k.model, Kind: k.kind, Code: k.code, Cause: w.Sentence, Next: w.Next}
 			groups[k], devices[k] = f, map[string]bool{}
 		}

@@ -171,7 +171,7 @@ func (d *Desk) Verify(_ context.Context, file []byte, key string) (Finding, erro
 	f := Finding{Deployment: r.Deployment.ID, Device: r.Device.Serial, Issued: r.Issued, Key: bundle.Fingerprint(pub), Chain: r.Chain.Number}
 	err = d.DB.View(func(tx *store.Tx) error {
 		if !bytes.Equal(pub, tx.OwnKey()) && f.Key != key {
-			f.What = append(f.What, fmt.Sprintf("It is signed by the key %s, which is not this server's. If it is that of the server that issued it, name it with --key.", f.Key))
+			f.What = append(f.What, fmt.Sprintf("It is signed by the key %s, which is not this server's. If it is that of the server that issued it, give that fingerprint.", f.Key))
 		}
 		if r.Recorded == (store.Mark{}) {
 			f.What = append(f.What, "The event by which this deployment was recorded was not in the audit trail when the receipt was issued.")

@@ -112,13 +112,39 @@ function needItem(n, may) {
 	return li;
 }
 
+/** Puts what people are needed for in place, and says whether there is another button now. Of a sentence that was there
+ * already only the words change: who stands on its button stays there, and hears nothing again. */
+function renewNeeds(list, needs) {
+	const shape = (li) => {
+		const form = li.querySelector('form');
+		const act = li.querySelector('button, a');
+		return JSON.stringify([act?.textContent, act?.getAttribute('href'), form?.getAttribute('action'), form && [...form.elements].filter((e) => e.name && e.name !== 'key').map((e) => [e.name, e.value])]);
+	};
+	const had = list.contains(document.activeElement) ? document.activeElement : null;
+	const at = [...list.children].findIndex((li) => li.contains(had));
+	const old = [...list.children].map((li) => [shape(li), li]);
+	const next = needs.map((n) => {
+		const made = needItem(n, list.dataset.may === 'true');
+		const i = old.findIndex(([s]) => s === shape(made));
+		if (i < 0) return made;
+		const [[, li]] = old.splice(i, 1);
+		if (li.className !== n.colour) li.className = n.colour;
+		text(li.querySelector('span'), n.sentence);
+		return li;
+	});
+	const changed = old.length > 0 || next.some((li) => !li.parentElement);
+	for (const [, li] of old) li.remove();
+	next.forEach((li, i) => { if (list.children[i] !== li) list.insertBefore(li, list.children[i] ?? null); });
+	if (had && document.activeElement !== had) (had.isConnected ? had : next[Math.min(at, next.length - 1)]?.querySelector('button, a'))?.focus();
+	return changed;
+}
+
 function board() {
 	const tiles = $('tiles');
 	const blank = $('tile-form').content.firstElementChild;
 	const needs = $('needs');
 	const words = new Map(); // of each tile, to tell changes aloud
 	for (const el of tiles.children) words.set(el.id.slice(2), el.querySelector('[data-f=word]').textContent);
-	let told = JSON.stringify(null);
 
 	const dense = () => {
 		const n = tiles.childElementCount;
@@ -148,13 +174,7 @@ function board() {
 			bench.action = h.open ? '/bench/close' : '/bench/open';
 			text(bench.querySelector('button'), h.open ? 'Close it' : 'Open for 4 hours');
 		}
-		const now = JSON.stringify(h.needs);
-		if (now === told) return;
-		told = now;
-		const had = needs.contains(document.activeElement);
-		needs.replaceChildren(...(h.needs ?? []).map((n) => needItem(n, needs.dataset.may === 'true')));
-		if (had) needs.querySelector('button, a')?.focus();
-		short();
+		if (renewNeeds(needs, h.needs ?? [])) short();
 	};
 	let toggle = null;
 	const short = () => {
@@ -193,6 +213,32 @@ function board() {
 
 // ---- other pages that follow a laptop or a list: they fetch themselves anew when something changed
 
+/** Puts new rows in place of old ones. A row that was there already changes only in the cells that differ, and never in the
+ * one with its box: what is ticked stays ticked, and who stands in the list stays where he is. */
+function renewRows(body, next) {
+	const had = body.contains(document.activeElement) ? document.activeElement : null;
+	const old = new Map([...body.rows].map((tr) => [tr.dataset.id, tr]));
+	const rows = [...next.rows].map((made) => {
+		const tr = made.dataset.id ? old.get(made.dataset.id) : null;
+		if (!tr) return made;
+		old.delete(made.dataset.id);
+		[...made.cells].forEach((cell, i) => {
+			const is = tr.cells[i];
+			const box = is.querySelector('input');
+			if (box) { box.setAttribute('aria-label', cell.querySelector('input').getAttribute('aria-label')); return; }
+			if (is.innerHTML === cell.innerHTML) return;
+			const focused = is.contains(had);
+			is.replaceChildren(...cell.childNodes);
+			if (focused) is.querySelector('a')?.focus();
+		});
+		return tr;
+	});
+	for (const tr of old.values()) tr.remove();
+	rows.forEach((tr, i) => { if (body.rows[i] !== tr) body.insertBefore(tr, body.rows[i] ?? null); });
+	if (had?.isConnected && document.activeElement !== had) had.focus();
+	body.dispatchEvent(new Event('change', { bubbles: true })); // how many are ticked
+}
+
 function refresh(ids) {
 	let busy = false;
 	let again = false;
@@ -205,7 +251,9 @@ function refresh(ids) {
 			const doc = new DOMParser().parseFromString(await r.text(), 'text/html');
 			for (const el of document.querySelectorAll('[data-live-part]')) {
 				const next = doc.querySelector(`[data-live-part="${CSS.escape(el.dataset.livePart)}"]`);
-				if (next && next.innerHTML !== el.innerHTML && !el.contains(document.activeElement)) el.replaceChildren(...next.childNodes);
+				if (!next) continue;
+				if (el.tagName === 'TBODY') renewRows(el, next);
+				else if (next.innerHTML !== el.innerHTML && !el.contains(document.activeElement)) el.replaceChildren(...next.childNodes);
 			}
 		} catch { /* the next change tries again */ } finally {
 			busy = false;
@@ -381,7 +429,7 @@ function ticks() {
 	const count = () => {
 		const n = boxes().filter((b) => b.checked).length;
 		text($('ticked'), n === 0 ? 'Tick laptops, then' : n === 1 ? '1 ticked' : `${n} ticked`);
-		$('acts').classList.toggle('idle', n === 0);
+		$('acts')?.classList.toggle('idle', n === 0);
 		if (all) { all.checked = n > 0 && n === boxes().length; all.indeterminate = n > 0 && n < boxes().length; }
 	};
 	let last = null;
@@ -420,5 +468,5 @@ ticks();
 if (area === 'bench' && $('tiles')) board();
 if ($('scanform')) scanner();
 const parts = document.querySelector('[data-follow]');
-if (parts) refresh(parts.dataset.follow === '' ? null : parts.dataset.follow.split(' '));
+if (parts) refresh(parts.dataset.follow === '*' ? null : parts.dataset.follow.split(' '));
 document.querySelector('[role=alert]')?.scrollIntoView({ block: 'nearest' });
