@@ -34,7 +34,7 @@
 //	├── leases                         IP address -> Lease
 //	├── sequences                      name pattern -> last number given
 //	├── requests                       request id -> Request: acts that were done, for a day
-//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "wipe-policy" -> wipe.Policy, "server-backup" -> LastServerBackup, "signed-since" -> time from which each Version is signed,
+//	├── settings                       "bench" -> Bench, "auto-deploy" -> AutoDeploy, "scrub" -> Scrub, "wipe-policy" -> KeptPolicy, "server-backup" -> LastServerBackup, "signed-since" -> time from which each Version is signed,
 //	│                                  "access" -> AccessPolicy, "licence-rules" -> the LicenceRules in their order, "labels" -> Labels
 //	├── tallies                        bucket -> how many records it holds, and the exclusive or of their sums
 //	├── statements                     image name NUL 4-byte big-endian number -> Signed: what this server signed about the Version

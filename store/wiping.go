@@ -104,26 +104,46 @@ type EvidenceView struct {
 
 const keyWipePolicy = "wipe-policy"
 
+// KeptPolicy is the site's policy, with who decided it.
+type KeptPolicy struct {
+	wipe.Policy
+	By      string    `json:"by,omitempty"` // empty while it is the one of package wipe, which nobody decided
+	Changed time.Time `json:"changed,omitzero"`
+}
+
+// Decided says who decided it, and when.
+func (p KeptPolicy) Decided() string {
+	if p.By == "" {
+		return "the one that Ingot comes with"
+	}
+	return "decided by " + p.By + " on " + p.Changed.Local().Format("2006-01-02 15:04")
+}
+
 // WipePolicy reads the site's policy; the default of package wipe where nobody has set one.
-func (tx *Tx) WipePolicy() (wipe.Policy, error) {
-	p, err := setting[wipe.Policy](tx, keyWipePolicy)
+func (tx *Tx) WipePolicy() (KeptPolicy, error) {
+	p, err := setting[KeptPolicy](tx, keyWipePolicy)
 	if err == nil && p.Name == "" {
-		p = wipe.DefaultPolicy()
+		p.Policy = wipe.DefaultPolicy()
 	}
 	return p, err
 }
 
-// PutWipePolicy writes the policy, with the next number: what stands in a certificate leads to one policy only.
-func (tx *Tx) PutWipePolicy(p wipe.Policy) (wipe.Policy, error) {
+// PutWipePolicy writes the policy, with the next number: what stands in a certificate leads to one policy only. Its own
+// number is that of the policy which whoever decided has seen; another one by now is a refusal. 0 has seen none.
+func (tx *Tx) PutWipePolicy(p wipe.Policy, by string) (KeptPolicy, error) {
 	old, err := tx.WipePolicy()
 	if err != nil {
-		return p, err
+		return old, err
+	}
+	if p.Version != 0 && p.Version != old.Version {
+		return old, job.Faultf(job.CodeStale, "The policy is %s, version %d, %s.", old.Name, old.Version, old.Decided())
 	}
 	p.Version = old.Version + 1
 	if err := p.Validate(); err != nil {
-		return p, job.Faultf(job.CodeBadRequest, "%s.", capital(job.Reason(err)))
+		return old, job.Faultf(job.CodeBadRequest, "%s.", capital(job.Reason(err)))
 	}
-	return p, put(tx, bSettings, []byte(keyWipePolicy), p)
+	out := KeptPolicy{Policy: p, By: by, Changed: tx.Now()}
+	return out, put(tx, bSettings, []byte(keyWipePolicy), out)
 }
 
 // DriveView is a drive of a device, for people.
@@ -148,5 +168,5 @@ func (v DriveView) Standing() string {
 	case v.Closed != 0:
 		return "wiped"
 	}
-	return "in use"
+	return "in it"
 }

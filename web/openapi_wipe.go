@@ -10,8 +10,8 @@ import (
 var ofWipes = map[string]operation{
 	"POST /api/v1/wipes":                  {what: "Orders the drives of a device that came back to be wiped. Its serial is typed in confirm.", in: store.WipeOrder{}, out: store.JobView{}, act: true},
 	"POST /api/v1/wipes/{id}/agree":       {what: "A second person's word to a wipe, where the site wants one.", in: Agreement{}, out: store.JobView{}, act: true},
-	"GET /api/v1/wipe-policy":             {what: "What this site wants of wipes.", out: wipe.Policy{}},
-	"POST /api/v1/wipe-policy":            {what: "Changes that, under the next version.", in: wipe.Policy{}, out: wipe.Policy{}},
+	"GET /api/v1/wipe-policy":             {what: "What this site wants of wipes, and who decided it.", out: store.KeptPolicy{}},
+	"POST /api/v1/wipe-policy":            {what: "Changes that, under the next version. Its own version is the one that was read: another by now is refused; 0 is not compared.", in: wipe.Policy{}, out: store.KeptPolicy{}, act: true},
 	"GET /api/v1/devices/{ref}/drives":    {what: "The drives that are, or were, in a device, with what is on record about each.", out: []store.DriveView{}},
 	"POST /api/v1/drives/destroyed":       {what: "Records the end of a drive that was not wiped.", in: store.Destruction{}, out: store.EvidenceView{}, act: true},
 	"POST /api/v1/devices/{ref}/ready":    {what: "Sends a device into the pool, all of whose drives have their records.", in: store.Disposal{}, out: store.DeviceView{}, act: true},

@@ -17,8 +17,8 @@ import (
 type Wiper interface {
 	Wipe(ctx context.Context, operator string, right store.Right, o store.WipeOrder) (store.JobView, error)
 	AgreeWipe(ctx context.Context, operator string, right store.Right, id job.ID, confirm string) (store.JobView, error)
-	WipePolicy(ctx context.Context) (wipe.Policy, error)
-	SetWipePolicy(ctx context.Context, operator string, p wipe.Policy) (wipe.Policy, error)
+	WipePolicy(ctx context.Context) (store.KeptPolicy, error)
+	SetWipePolicy(ctx context.Context, operator string, p wipe.Policy) (store.KeptPolicy, error)
 	DrivesOf(ctx context.Context, ref string) ([]store.DriveView, error)
 	DestroyDrive(ctx context.Context, operator string, d store.Destruction) (store.EvidenceView, error)
 	Clear(ctx context.Context, operator, ref string, to store.DeviceState, c store.Disposal) (store.DeviceView, error)
@@ -66,6 +66,7 @@ func (a *API) wipeRoutes(rs *routes) {
 	}
 	a.certificateRoutes(rs)
 	a.certificatePages(rs)
+	a.wipePolicyPages(rs)
 }
 
 func (a *API) certificateRoutes(rs *routes) {

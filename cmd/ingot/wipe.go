@@ -156,7 +156,7 @@ stand in for the first choice; --raise says of which this site claims a purge wh
 		Example: "ingot wipe policy\ningot wipe policy --name \"IT 7\" --want sata-hdd=purge --fallback overwrite,nvme-format-user",
 		Args:    args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(false, func(cl *client) error {
-				p, err := get[wipe.Policy](c.Context(), cl, "wipe-policy")
+				p, err := get[store.KeptPolicy](c.Context(), cl, "wipe-policy")
 				if err != nil {
 					return err
 				}
@@ -168,12 +168,12 @@ stand in for the first choice; --raise says of which this site claims a purge wh
 				}
 				set("name", func() error { p.Name = name; return nil })
 				set("depth", func() error { p.Depth = wipe.Depth(depth); return nil })
-				set("want", func() error { return wanted(&p, want) })
+				set("want", func() error { return wanted(&p.Policy, want) })
 				set("fallback", func() error { p.Fallbacks = techniques(fallbacks); return nil })
 				set("raise", func() error { p.Raise = techniques(raise); return nil })
 				set("unknown", func() error { p.Unknown = unknown; return nil })
 				if err == nil && changed {
-					p, err = actAt[wipe.Policy](c.Context(), cl, 0, "wipe-policy", p)
+					p, err = actAt[store.KeptPolicy](c.Context(), cl, 0, "wipe-policy", p.Policy) // of the version that was read: another's change meanwhile is not undone
 				}
 				if err != nil {
 					return err
@@ -215,14 +215,10 @@ func techniques(given []string) (out []wipe.Technique) {
 	return out
 }
 
-func (a *app) showPolicy(p wipe.Policy) error {
-	fmt.Fprintf(a.out, "Policy %s, version %d, depth of reading back: %s\n", printable(p.Name), p.Version, p.Depth)
+func (a *app) showPolicy(p store.KeptPolicy) error {
+	fmt.Fprintf(a.out, "Policy %s, version %d, %s; depth of reading back: %s\n", printable(p.Name), p.Version, printable(p.Decided()), p.Depth)
 	for _, c := range wipe.Classes {
-		level := p.Want[c]
-		if level == "" {
-			level = wipe.Purge
-		}
-		fmt.Fprintf(a.out, "  %-9s wants %s\n", c, level)
+		fmt.Fprintf(a.out, "  %-9s wants %s\n", c, p.Wants(c))
 	}
 	for _, t := range p.Fallbacks {
 		fmt.Fprintf(a.out, "  may stand in: %s (%s)\n", t, t.Does())

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"ingot/imaging/job"
-	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/cert"
 	"ingot/store"
 )
@@ -232,21 +231,4 @@ func (s *Service) DrivesOf(_ context.Context, ref string) (out []store.DriveView
 		return nil
 	})
 	return out, err
-}
-
-// WipePolicy gives the site's policy.
-func (s *Service) WipePolicy(context.Context) (p wipe.Policy, err error) {
-	err = s.db.View(func(tx *store.Tx) error { p, err = tx.WipePolicy(); return err })
-	return p, err
-}
-
-// SetWipePolicy writes it, under the next version. Wipes that were ordered before follow the one before.
-func (s *Service) SetWipePolicy(_ context.Context, operator string, p wipe.Policy) (wipe.Policy, error) {
-	err := s.update(func(tx *store.Tx) (err error) {
-		if p, err = tx.PutWipePolicy(p); err != nil {
-			return err
-		}
-		return tx.Audit(operator, "wipe policy", "server", fmt.Sprintf("Policy %s, version %d.", p.Name, p.Version))
-	})
-	return p, err
 }

@@ -47,7 +47,7 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 	if err != nil {
 		return store.Job{}, err
 	}
-	w := &store.WipeWork{Order: o, Policy: policy, Drives: drives, Right: right, NeedsSecond: access.SecondPerson}
+	w := &store.WipeWork{Order: o, Policy: policy.Policy, Drives: drives, Right: right, NeedsSecond: access.SecondPerson}
 	j := store.Job{
 		ID: job.ID(newID(16)), Kind: job.Wipe, Device: d.ID, Operator: operator, Wipe: w, Created: tx.Now(), Serial: d.Serial, Told: d.Told,
 		UUIDKey: store.UUIDKey(d.UUID), BuiltIn: d.BuiltIn, Target: drives[0].Target, Rule: job.DriveNamed, DeviceName: d.Name, After: job.PowerOff,

@@ -307,7 +307,7 @@ var words = map[Code]Words{
 	CodeStickData:   {"The stick could not be written and proven.", "Use another stick."},
 	CodeBundleOlder: {"The packages are older than those of the boot bundle in use.", "To go back on purpose, run \"ingot firmware build\"."},
 
-	CodeStale:    {"The device has changed since you looked.", "Look at it again, then decide."},
+	CodeStale:    {"It has changed since you looked.", "Look at it again, then decide."},
 	CodeReturned: {"The device was returned, and what its owner had on it is still there.", "Wipe it first: \"ingot wipe DEVICE\". To give it an image in the same go: \"ingot wipe DEVICE --then-image NAME\"."},
 
 	CodeAsleep:    {"The disk holds a system that is asleep, not shut down.", "Start the reference machine. Windows: run \"powercfg /h off\", then \"shutdown /s /t 0\", as administrator. Linux: power it off. Then capture it, or make the file, again."},

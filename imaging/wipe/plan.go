@@ -39,7 +39,7 @@ type Means struct {
 // NewPlan is the decision table: pure, and the only place that chooses. The first choices of a class come first, the
 // stronger before the weaker; then what the policy lets stand in for them.
 func NewPlan(a Ability, p Policy, m Means) Plan {
-	b := planner{a: a, p: p, m: m, plan: Plan{Class: a.Class, Wanted: p.wants(a.Class)}}
+	b := planner{a: a, p: p, m: m, plan: Plan{Class: a.Class, Wanted: p.Wants(a.Class)}}
 	if b.refuses() {
 		return b.plan
 	}

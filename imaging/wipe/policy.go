@@ -44,8 +44,8 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// wants gives the level that is wanted of a class.
-func (p Policy) wants(c Class) Level {
+// Wants gives the level that is wanted of a class.
+func (p Policy) Wants(c Class) Level {
 	if l, ok := p.Want[c]; ok {
 		return l
 	}
@@ -61,6 +61,11 @@ func (p Policy) claim(t Technique) Level {
 		return tr.most
 	}
 	return tr.claim
+}
+
+// Raisable reports whether an organisation may claim Purge of t, where this package claims Clear.
+func (t Technique) Raisable() bool {
+	return techniques[t].most == Purge && techniques[t].claim != Purge
 }
 
 // Validate refuses what no run could keep.
@@ -85,7 +90,7 @@ func (p Policy) Validate() error {
 		}
 	}
 	for _, t := range p.Raise {
-		if techniques[t].most != Purge || techniques[t].claim == Purge {
+		if !t.Raisable() {
 			return fmt.Errorf("policy %s: %q cannot be raised to a purge", p.Name, t)
 		}
 	}

@@ -188,7 +188,7 @@ func (r *run) meet() *end {
 		return ended(Refused, CauseNoAnswer, "%v", err)
 	}
 	r.rep.Drive, r.rep.Ability = r.ability.Drive, r.ability
-	r.rep.Policy.Wanted = r.order.Policy.wants(r.ability.Class)
+	r.rep.Policy.Wanted = r.order.Policy.Wants(r.ability.Class)
 	if d := r.order.Drive.matches(f, r.ability.Drive); d != "" {
 		return ended(Refused, CauseWrongDrive, "%s", d)
 	}

@@ -32,3 +32,9 @@ func asExit(err error, exit **ExitError) bool { return errors.As(err, exit) }
 
 // containsCode looks for a code in a person's words.
 func containsCode(words string, c job.Code) bool { return strings.Contains(words, string(c)) }
+
+// refusedWith reports whether a command ended with this code.
+func refusedWith(err error, c job.Code) bool {
+	var exit *ExitError
+	return asExit(err, &exit) && containsCode(exit.Error(), c)
+}

@@ -7,12 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"ingot/cmd/internal/lab"
 	"ingot/imaging/job"
 	"ingot/imaging/wipe"
-	"ingot/imaging/wipe/cert"
 	"ingot/store"
 )
 
@@ -31,7 +29,7 @@ func wipeCases() []Case {
 		{"wipe-two-drives", "both drives of a laptop are wiped at the same time, each with a certificate of its own", nil, wipesTwo},
 		{"wipe-then-deploy", "one order wipes a laptop and puts the next owner's image on it, without another start", nil, wipesThenDeploys},
 		{"wipe-power-loss", "power lost in mid-wipe, and the daemon killed: no certificate, the next start says so, a second order wipes it", nil, wipeLosesPower},
-		{"wipe-gate", "nothing gives a returned laptop away before its certificates: not the command line, not a deploy; a dead one leaves by a destruction record", nil, wipeGate},
+		{"wipe-gate", "nothing gives a returned laptop away before its certificates: not the command line, the API, the page, the zero-touch policy, nor a deploy; a wrong serial in the browser orders nothing, the right one a wipe; a dead one leaves by the page alone", nil, wipeGate},
 	}
 }
 
@@ -65,12 +63,8 @@ func cameBack(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) (*wiping, e
 	if err := e.Bench.Fit(ctx, l); err != nil {
 		return nil, err
 	}
-	for i, drive := range l.Drives {
-		s, err := fillSecret(drive.Path(), e.Seed+uint64(i)+1)
-		if err != nil {
-			return nil, err
-		}
-		x.data = append(x.data, s)
+	if err := x.used(e); err != nil {
+		return nil, err
 	}
 	r, code, err := showsCode(ctx, e, l)
 	if err != nil {
@@ -82,26 +76,51 @@ func cameBack(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) (*wiping, e
 	if err := r.Kill(); err != nil {
 		return nil, err
 	}
-	for i, s := range x.data {
-		left, err := s.left(l.Drives[i].Path())
-		if err != nil {
-			return nil, err
-		}
-		if left != s.sectors() {
-			return nil, fmt.Errorf("before the wipe drive %d holds %d of its %d sectors: the case would prove nothing", i, left, s.sectors())
-		}
+	if err := x.isFull(); err != nil {
+		return nil, err
 	}
 	if err := d.Do(ctx, []string{"device", "lost", l.Serial, "--note", "left in a train"}, []string{"device", "found", l.Serial, "--from", "the porter"}); err != nil {
 		return nil, err
 	}
-	key, err := d.CLI(ctx, "cert", "key", "-o", "json")
+	return x, x.learnKey(ctx)
+}
+
+// used fills the drives with what its owner has on them.
+func (x *wiping) used(e *Env) error {
+	for i, drive := range x.laptop.Drives {
+		s, err := fillSecret(drive.Path(), e.Seed+uint64(i)+1)
+		if err != nil {
+			return err
+		}
+		x.data = append(x.data, s)
+	}
+	return nil
+}
+
+// isFull holds that all of it is there still.
+func (x *wiping) isFull() error {
+	for i, s := range x.data {
+		left, err := s.left(x.laptop.Drives[i].Path())
+		if err != nil {
+			return err
+		}
+		if left != s.sectors() {
+			return fmt.Errorf("before the wipe drive %d holds %d of its %d sectors: the case would prove nothing", i, left, s.sectors())
+		}
+	}
+	return nil
+}
+
+// learnKey asks the server for the key by which its certificates are verified.
+func (x *wiping) learnKey(ctx context.Context) error {
+	key, err := x.d.CLI(ctx, "cert", "key", "-o", "json")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if m := keyForm.FindStringSubmatch(key); m != nil {
 		x.key = m[1]
 	}
-	return x, that(x.key != "", "the server prints no key: %q", key)
+	return that(x.key != "", "the server prints no key: %q", key)
 }
 
 var keyForm = regexp.MustCompile(`"key": "([0-9a-f]{64})"`)
@@ -155,7 +174,7 @@ func wipesClean(ctx context.Context, e *Env, l *lab.Laptop, technique wipe.Techn
 	if err := x.isWiped(ctx, e, j); err != nil {
 		return err
 	}
-	return x.certified(ctx, e, technique)
+	return x.certified(ctx, e, map[string]wipe.Technique{l.Drives[0].Serial: technique})
 }
 
 // isWiped holds job and device, and reads every drive's file whole once the laptop is off.
@@ -199,51 +218,6 @@ func (x *wiping) nothingLeft(e *Env) error {
 	return nil
 }
 
-// certified takes the certificates out and verifies them without the server; then changes every byte of each.
-func (x *wiping) certified(ctx context.Context, e *Env, techniques ...wipe.Technique) error {
-	files, err := x.exported(ctx, e)
-	if err != nil {
-		return err
-	}
-	key, err := cert.KeyOf(x.key)
-	if err != nil {
-		return err
-	}
-	if len(files) != len(x.laptop.Drives) {
-		return fmt.Errorf("%d certificates for %d drives", len(files), len(x.laptop.Drives))
-	}
-	args := []string{"cert", "verify", "--key", x.key}
-	for i, path := range files {
-		file, err := readFile(path)
-		if err != nil {
-			return err
-		}
-		r, err := cert.Verify(file, key)
-		if err != nil {
-			return err
-		}
-		tried, err := tamperedWith(file, key)
-		if err != nil {
-			return err
-		}
-		e.Say("%s: drive %s by %s, claim %s; it verifies, and none of %d files with one byte changed does", r.ID, r.Drive.Serial, r.Sanitised.Technique, r.Sanitised.Claim, tried)
-		if err := checks(same("technique of "+r.Drive.Serial, wipe.Technique(r.Sanitised.Technique), techniques[i%len(techniques)]), same("device", r.Device.Serial, x.laptop.Serial)); err != nil {
-			return err
-		}
-		args = append(args, path)
-	}
-	if _, err := x.d.CLI(ctx, args...); err != nil {
-		return err
-	}
-	bad, err := changedCopy(files[0])
-	if err != nil {
-		return err
-	}
-	_, err = x.d.CLI(ctx, "cert", "verify", "--key", x.key, bad)
-	var exit *ExitError
-	return that(asExit(err, &exit) && containsCode(exit.Error(), job.CodeTampered), "a changed certificate: %v; want %s", err, job.CodeTampered)
-}
-
 func wipesTwo(ctx context.Context, e *Env) error {
 	l := wipeLaptop(lab.BIOS, &lab.Drive{Bus: lab.NVMe, Serial: "S4LAB0002", Size: wipeSize}, platter("WDLAB0002"))
 	d, err := wipeBench(ctx, e)
@@ -264,32 +238,7 @@ func wipesTwo(ctx context.Context, e *Env) error {
 	if err := x.isWiped(ctx, e, j); err != nil {
 		return err
 	}
-	return x.eachBy(ctx, e, map[string]wipe.Technique{"S4LAB0002": wipe.FormatUser, "WDLAB0002": wipe.Overwrite})
-}
-
-// eachBy holds which technique was used on which drive, in whatever order they ended.
-func (x *wiping) eachBy(ctx context.Context, e *Env, want map[string]wipe.Technique) error {
-	files, err := x.exported(ctx, e)
-	if err != nil {
-		return err
-	}
-	key, err := cert.KeyOf(x.key)
-	if err != nil {
-		return err
-	}
-	got := map[string]wipe.Technique{}
-	for _, path := range files {
-		file, err := readFile(path)
-		if err != nil {
-			return err
-		}
-		r, err := cert.Verify(file, key)
-		if err != nil {
-			return err
-		}
-		got[r.Drive.Serial] = wipe.Technique(r.Sanitised.Technique)
-	}
-	return checks(same("techniques by drive", fmt.Sprint(got), fmt.Sprint(want)))
+	return x.certified(ctx, e, map[string]wipe.Technique{"S4LAB0002": wipe.FormatUser, "WDLAB0002": wipe.Overwrite})
 }
 
 func wipesThenDeploys(ctx context.Context, e *Env) error {
@@ -330,7 +279,7 @@ func wipesThenDeploys(ctx context.Context, e *Env) error {
 	if err := checks(same("the deploy", next.State, job.Done), same("the device", dev.State, store.Deployed), x.run.Kill()); err != nil {
 		return fmt.Errorf("%w: %v", err, next.Fault)
 	}
-	return checks(x.nothingLeft(e), x.eachBy(ctx, e, map[string]wipe.Technique{"WDLAB0003": wipe.Overwrite}))
+	return checks(x.nothingLeft(e), x.certified(ctx, e, map[string]wipe.Technique{"WDLAB0003": wipe.Overwrite}))
 }
 
 // importHalting imports an image with boot code that does nothing: the firmware starts it, and there it stays.
@@ -392,7 +341,7 @@ func wipeLosesPower(ctx context.Context, e *Env) error {
 	if err := x.isWiped(ctx, e, j); err != nil {
 		return err
 	}
-	return x.certified(ctx, e, wipe.Overwrite)
+	return x.certified(ctx, e, map[string]wipe.Technique{"WDLAB0004": wipe.Overwrite})
 }
 
 // losesPower cuts the laptop off in mid-wipe, pulls the cable before, and kills the daemon too.
@@ -421,50 +370,4 @@ func (x *wiping) losesPower(ctx context.Context, e *Env) (err error) {
 		return errors.New("the power was not lost in mid-wipe: the case would prove nothing")
 	}
 	return x.d.Start(ctx)
-}
-
-func wipeGate(ctx context.Context, e *Env) error {
-	small, err := smallBench(ctx, e, 32)
-	if err != nil {
-		return err
-	}
-	l := wipeLaptop(lab.BIOS, platter("WDLAB0005"))
-	x, err := cameBack(ctx, e, small.d, l)
-	if err != nil {
-		return err
-	}
-	for _, try := range []struct {
-		args []string
-		code job.Code
-	}{
-		{[]string{"deploy", l.Serial, "--image", "small", "--no-personalise", "--data-saved", "--confirm", wipeName}, job.CodeReturned},
-		{[]string{"device", "ready", l.Serial, "--yes"}, job.CodeOwed},
-		{[]string{"device", "dispose", l.Serial, "--yes"}, job.CodeOwed},
-		{[]string{"wipe", wipeName, "--yes"}, job.CodeUnconfirmed}, // by its name: nobody read the serial
-		{[]string{"device", "destroyed", l.Serial, "--drive", "WDLAB0005", "--method", "shredded", "--why", "dead", "--place", "here", "--by", "K. Ott", "--witness", "k. ott", "--reference", "R-1", "--yes"}, job.CodeDestruction},
-	} {
-		if _, err := x.d.CLI(ctx, try.args...); !refusedWith(err, try.code) {
-			return fmt.Errorf("%s: %v; want %s", strings.Join(try.args, " "), err, try.code)
-		}
-	}
-	e.Say("deploy, ready, dispose, a wipe by name and one person's word were refused")
-	if err := x.d.Do(ctx, []string{"device", "destroyed", l.Serial, "--drive", "WDLAB0005", "--method", "shredded", "--why", "the laptop is dead", "--place", "the lab", "--by", "K. Ott", "--witness", "E. Lang", "--reference", "R-1", "--yes"},
-		[]string{"device", "dispose", l.Serial, "--yes"}); err != nil {
-		return err
-	}
-	dev, err := x.d.device(ctx, l.Serial)
-	if err != nil {
-		return err
-	}
-	var list []store.EvidenceView
-	if err := x.d.Read(ctx, &list, "cert", "list", l.Serial); err != nil {
-		return err
-	}
-	return checks(same("the device", dev.State, store.Disposed), same("records", len(list), 1), that(len(list) == 1 && list[0].Kind == store.Destroyed, "the list shows it as %+v; want destroyed", list))
-}
-
-// refusedWith reports whether a command ended with this code.
-func refusedWith(err error, c job.Code) bool {
-	var exit *ExitError
-	return asExit(err, &exit) && containsCode(exit.Error(), c)
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"ingot/imaging/job"
+	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/cert"
 )
 
@@ -117,7 +119,63 @@ func (x *wiping) exported(ctx context.Context, e *Env) ([]string, error) {
 	return files, nil
 }
 
-func readFile(path string) ([]byte, error) { return os.ReadFile(path) }
+// certified takes the certificates out, in whatever order they were made, and verifies them without the server; then
+// changes every byte of each. by names the technique that each drive wants.
+func (x *wiping) certified(ctx context.Context, e *Env, by map[string]wipe.Technique) error {
+	files, err := x.exported(ctx, e)
+	if err != nil {
+		return err
+	}
+	key, err := cert.KeyOf(x.key)
+	if err != nil {
+		return err
+	}
+	got, args := map[string]wipe.Technique{}, []string{"cert", "verify", "--key", x.key}
+	for _, path := range files {
+		r, err := x.holds(e, path, key)
+		if err != nil {
+			return err
+		}
+		got[r.Drive.Serial] = wipe.Technique(r.Sanitised.Technique)
+		args = append(args, path)
+	}
+	if err := checks(same("certificates", len(files), len(by)), same("techniques by drive", fmt.Sprint(got), fmt.Sprint(by))); err != nil {
+		return err
+	}
+	if _, err := x.d.CLI(ctx, args...); err != nil {
+		return err
+	}
+	for _, path := range files {
+		bad, err := changedCopy(path)
+		if err != nil {
+			return err
+		}
+		if _, err = x.d.CLI(ctx, "cert", "verify", "--key", x.key, bad); !refusedWith(err, job.CodeTampered) {
+			return fmt.Errorf("a changed certificate: %v; want %s", err, job.CodeTampered)
+		}
+	}
+	return nil
+}
+
+// holds verifies one certificate as it is, and with each of its bytes changed.
+func (x *wiping) holds(e *Env, path string, key ed25519.PublicKey) (r cert.Record, err error) {
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return r, err
+	}
+	if r, err = cert.Verify(file, key); err != nil {
+		return r, err
+	}
+	tried, err := tamperedWith(file, key)
+	if err != nil {
+		return r, err
+	}
+	if r.Sanitised == nil {
+		return r, fmt.Errorf("%s is no certificate of a wipe", r.ID)
+	}
+	e.Say("%s: drive %s by %s, claim %s; it verifies, and none of %d files with one byte changed does", r.ID, r.Drive.Serial, r.Sanitised.Technique, r.Sanitised.Claim, tried)
+	return r, same("device", r.Device.Serial, x.laptop.Serial)
+}
 
 // tamperedWith changes every byte of a certificate, one at a time, and wants none of the files to verify.
 func tamperedWith(file []byte, key ed25519.PublicKey) (tried int, err error) {
