@@ -63,7 +63,7 @@ unit: browser build
 	go vet ./...
 	INGOT_TOOLS=installed go test -timeout 40m ./...
 
-e2e: $(if $(filter page all,$(CASE)),browser,tools) build
+e2e: $(if $(filter page wipe-gate all,$(CASE)),browser,tools) build
 	$(LAB) e2e $(CASE)
 
 cases: build

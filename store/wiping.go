@@ -210,5 +210,5 @@ func (v DriveView) Standing() string {
 	case v.Closed != 0:
 		return "wiped"
 	}
-	return "in use"
+	return "in it"
 }

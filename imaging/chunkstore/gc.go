@@ -64,9 +64,6 @@ func (s *Store) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	if err != nil {
 		return Swept{}, err
 	}
-	for d := range wanted {
-		s.keep.named(d)
-	}
 	w := &sweep{s: s, o: o, ctx: ctx}
 	if err := w.run(listed, fresh, wanted); err != nil {
 		return w.out, fmt.Errorf("clear image store: %w", full(err))

@@ -46,6 +46,31 @@ func named(t testing.TB, s *chunkstore.Store, disks ...[]byte) (out []imaging.Di
 	return out
 }
 
+// TestTwoWhoPutOneManifest holds that what one of them has ended with is spared for the other: two captures of laptops
+// that are alike put the same manifest, and the one that is cancelled gives nothing of the other's away.
+func TestTwoWhoPutOneManifest(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	disk := noise(1, 40)
+	first, _ := importDisk(t, s, disk)
+	second, _ := importDisk(t, s, disk)
+	if first != second {
+		t.Fatal("one disk gives two manifests")
+	}
+	s.Named(first) // cancelled: no record names it
+	for range 2 {
+		if got := sweep(t, s, chunkstore.SweepOptions{Wanted: want()}); got.Manifests+got.Packs != 0 {
+			t.Fatalf("a sweep removed %d manifests and %d packs that the other one is about to record", got.Manifests, got.Packs)
+		}
+	}
+	if !bytes.Equal(rebuild(t, s, second), disk) {
+		t.Fatal("the disk differs")
+	}
+	s.Named(second)
+	if got := sweep(t, s, chunkstore.SweepOptions{Wanted: want()}); got.Manifests != 1 {
+		t.Errorf("after both have ended without a record, %d manifests went; want 1", got.Manifests)
+	}
+}
+
 // whole proves a store, now and after it was opened anew, and gives it open.
 func whole(t testing.TB, s *chunkstore.Store, dir string, disks map[imaging.Digest][]byte) *chunkstore.Store {
 	t.Helper()

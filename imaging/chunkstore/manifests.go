@@ -27,15 +27,17 @@ func (s *Store) DropManifest(f *os.File) error {
 
 // PutManifest takes a finished file of CreateManifest into the store, once every record of it is proven and
 // every chunk that it names is held with the length that it says. The file is closed in any case, and removed
-// when it is refused. A manifest that the store has already is accepted again. It is safe from gc until Named tells
-// that a record names it.
+// when it is refused. A manifest that the store has already is accepted again. It is safe from gc until everyone who put it
+// has told by Named that a record names it, or none will.
 func (s *Store) PutManifest(f *os.File) (imaging.Digest, error) {
 	p := s.keep.begin()
 	defer s.keep.drop(p)
 	d, err := s.acceptable(f, p)
 	if err == nil {
 		s.keep.put(d)
-		err = full(publish(f, s.manifestPath(d)))
+		if err = full(publish(f, s.manifestPath(d))); err != nil {
+			s.keep.named(d)
+		}
 	}
 	if err != nil {
 		return imaging.Digest{}, fmt.Errorf("put manifest: %w", errors.Join(err, s.DropManifest(f)))
@@ -71,7 +73,8 @@ func (s *Store) acceptable(f *os.File, p *pins) (imaging.Digest, error) {
 	return m.Digest(), nil
 }
 
-// Named tells that a record names a manifest, or that none ever will: from the next gc on the records decide about it.
+// Named follows each PutManifest, once a record names the manifest, or this caller will record none. When all have told,
+// the records decide about it from the next gc on.
 func (s *Store) Named(d imaging.Digest) { s.keep.named(d) }
 
 // holds checks that some copy of an extent's chunk has the extent's length and will stay. While a sweep decides about

@@ -74,7 +74,7 @@ const afterCommit = time.Hour
 type keep struct {
 	mu       sync.Mutex
 	sets     map[*pins]struct{}
-	fresh    map[imaging.Digest]bool // manifests put since Open; true once a record names them, or none ever will
+	fresh    map[imaging.Digest]int // manifests put since Open, with how many who put them have not told what came of it
 	sweeping bool
 }
 
@@ -122,17 +122,17 @@ func (k *keep) put(d imaging.Digest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.fresh == nil {
-		k.fresh = map[imaging.Digest]bool{}
+		k.fresh = map[imaging.Digest]int{}
 	}
-	k.fresh[d] = false
+	k.fresh[d]++
 }
 
-// named lets the records decide about a manifest from the next sweep on.
+// named ends one put. After the last one the records decide about the manifest, from the next sweep on.
 func (k *keep) named(d imaging.Digest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, fresh := k.fresh[d]; fresh {
-		k.fresh[d] = true
+	if k.fresh[d] > 0 {
+		k.fresh[d]--
 	}
 }
 
@@ -146,8 +146,8 @@ func (k *keep) beginSweep() (fresh []imaging.Digest) {
 			delete(k.sets, p)
 		}
 	}
-	for d, named := range k.fresh {
-		if named {
+	for d, open := range k.fresh {
+		if open == 0 {
 			delete(k.fresh, d)
 		} else {
 			fresh = append(fresh, d)

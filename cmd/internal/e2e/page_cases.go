@@ -138,7 +138,7 @@ func pageReceipt(tab *browser.Tab, dev store.DeviceView) error {
 	if err != nil {
 		return err
 	}
-	for _, want := range []string{"bear this receipt out", dev.Name, dev.Serial, dev.Holds.Image.String(), "anna", dev.Holds.ID} {
+	for _, want := range []string{"the audit trail has the event by which it was recorded", dev.Name, dev.Serial, dev.Holds.Image.String(), "anna", dev.Holds.ID} {
 		if !strings.Contains(text, want) {
 			return fmt.Errorf("the receipt of %s does not say %q: %.800q", dev.Serial, want, text)
 		}
