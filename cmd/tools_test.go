@@ -19,8 +19,8 @@ func TestNothingIsSkippedForWantOfAProgram(t *testing.T) {
 	for _, program := range []string{
 		"chromium", "cpio", "cryptsetup", "curl", "debugfs", "dpkg-deb", "dumpe2fs", "e2fsck", "fsck.vfat", "hivexget", "hivexregedit", "man", "mcopy", "mdel",
 		"mdeltree", "mkfs.ext4", "mkfs.ntfs", "mkfs.vfat", "mkswap", "mmd", "mtype", "ntfs-3g", "ntfscat", "ntfscluster", "ntfscp", "ntfsfix", "ntfsinfo",
-		"partclone.extfs", "partclone.fat", "partclone.ntfs", "python3", "qemu-img", "qemu-io", "rpm", "rpmbuild", "sfdisk", "sgdisk", "sqlite3",
-		"ssh-keygen", "tftp", "zstd",
+		"partclone.extfs", "partclone.fat", "partclone.ntfs", "pdftoppm", "pdftotext", "python3", "qemu-img", "qemu-io", "rpm", "rpmbuild", "sfdisk", "sgdisk", "sqlite3",
+		"ssh-keygen", "tftp", "zbarimg", "zstd",
 	} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Errorf("%v: name its package in scripts/install", err)

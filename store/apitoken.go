@@ -125,9 +125,9 @@ func (tx *Tx) AddAPIToken(a TokenAdd, secret, owner string, standing bool) (APIT
 // APITokens lists every token.
 func (tx *Tx) APITokens() ([]APIToken, error) { return all[APIToken](tx, bAPITokens) }
 
-// UseAPIToken gives the token that a program shows, with the right that it has at this moment: never more than its
+// ShownAPIToken gives the token that a program shows, with the right that it has at this moment: never more than its
 // owner has. It is ErrNotFound when there is none, its time is over, or its owner may not sign in any more.
-func (tx *Tx) UseAPIToken(text string) (APIToken, error) {
+func (tx *Tx) ShownAPIToken(text string) (APIToken, error) {
 	name, secret, ok := CutAPIToken(text)
 	if !ok {
 		return APIToken{}, ErrNotFound
@@ -161,8 +161,8 @@ func least(a, b Right) Right {
 	return b
 }
 
-// SeenAPIToken notes that a token is in use; it is due when SeenStep has passed.
-func (tx *Tx) SeenAPIToken(name string) error {
+// UseAPIToken notes that a token is in use; it is due when SeenStep has passed.
+func (tx *Tx) UseAPIToken(name string) error {
 	t, err := get[APIToken](tx, bAPITokens, []byte(name))
 	if err != nil {
 		return err

@@ -10,7 +10,8 @@
 //
 //	ingot.db
 //	├── meta
-//	│   └── schema                     decimal number of the schema (Schema)
+//	│   ├── schema                     decimal number of the schema (Schema)
+//	│   └── stranger                   when somebody last tried to sign in by a name that is not known
 //	├── audit                          8-byte big-endian number -> Event; append-only, each holds the hash of the one before
 //	├── devices                        device id -> Device
 //	├── device-by-fact                 kind NUL value NUL device id -> device id: by what a laptop is known again (FactKind);

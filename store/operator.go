@@ -256,6 +256,12 @@ func (tx *Tx) TryOperator(name string) (Operator, error) {
 	return o, put(tx, bOperators, []byte(o.Name), o)
 }
 
+// TryStranger writes as TryOperator does, for a name that is not known: an attempt then takes as long, and fails with a
+// full disk, whether there is such an operator or not.
+func (tx *Tx) TryStranger() error {
+	return tx.b.Bucket([]byte(bMeta)).Put([]byte("stranger"), tx.now.AppendFormat(nil, time.RFC3339Nano))
+}
+
 // LockedOut is what somebody reads whose name is locked for some more time.
 func LockedOut(left time.Duration) *job.Fault {
 	return job.Faultf(job.CodeLockedOut, "It opens again in %s.", max(left.Round(time.Minute), time.Minute))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"net/url"
 	"slices"
 	"time"
 
@@ -131,7 +132,7 @@ func (tx *Tx) PutPushTarget(t PushTarget, operator string) error {
 	default:
 		t.Since, t.By = old.Since, old.By
 	}
-	err = errors.Join(put(tx, bTargets, []byte(t.Name), t), tx.Audit(operator, "push target", t.Name, string(t.Kind)+" at "+t.URL+"."))
+	err = errors.Join(put(tx, bTargets, []byte(t.Name), t), tx.Audit(operator, "push target", t.Name, string(t.Kind)+" at "+HostOf(t.URL)+"."))
 	if err == nil && t.Kind == PushSnipe {
 		err = tx.PushAll(t.Name)
 	}
@@ -250,4 +251,13 @@ func (tx *Tx) Registered(target, device string) (Registered, bool, error) {
 // PutRegistered writes it.
 func (tx *Tx) PutRegistered(target, device string, r Registered) error {
 	return put(tx, bRegistered, pushKey(target, device), r)
+}
+
+// HostOf is as much of a target's address as everybody may see: its path and query may be a secret.
+func HostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "an address that is none"
+	}
+	return u.Scheme + "://" + u.Host
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"ingot/imaging/job"
@@ -71,6 +72,15 @@ func (w WipeWork) AllClosed() bool {
 		}
 	}
 	return len(w.Drives) > 0
+}
+
+// WipeWord is what a person types before what is on a device is destroyed for good: its serial, or its id where no serial
+// leads to it alone.
+func (d Device) WipeWord() string {
+	if s := strings.TrimSpace(d.Serial); s != "" && (d.SerialKey != "" || d.Sticker != "") {
+		return s
+	}
+	return d.ID
 }
 
 // Destruction asks for the end of a drive to be recorded that was not, or could not be, wiped.

@@ -26,9 +26,11 @@ import (
 // Certificate is what the pages show to browsers: the site's own, or one that was made here. It is safe for use by
 // several goroutines.
 type Certificate struct {
-	Public bool // the site's own: browsers may know who made it
+	Public  bool                                // the site's own: browsers may know who made it
+	Renewed func(fingerprint string, err error) // is told when one was made anew while it is served, or could not be; may be nil
 
 	certFile, keyFile string
+	names             []string // for which it is made here; nil for the site's own
 	now               func() time.Time
 
 	mu     sync.Mutex
@@ -55,7 +57,7 @@ func OwnCertificate(certFile, keyFile string) (*Certificate, error) {
 // MadeCertificate loads pages.crt and pages.key of a folder, and makes them where they are not there, near their end, or
 // not for these names and addresses. The key stays.
 func MadeCertificate(dir string, names []string) (*Certificate, error) {
-	c := &Certificate{certFile: filepath.Join(dir, "pages.crt"), keyFile: filepath.Join(dir, "pages.key"), now: time.Now}
+	c := &Certificate{certFile: filepath.Join(dir, "pages.crt"), keyFile: filepath.Join(dir, "pages.key"), names: names, now: time.Now}
 	if err := c.load(); err == nil && c.fits(names) {
 		return c, nil
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -173,27 +175,46 @@ func writePEM(path, kind string, der []byte) error {
 }
 
 // TLS is the configuration of a listener. Files that have changed are served from the next minute on; while they cannot
-// be read, what was loaded stays.
+// be read, what was loaded stays. A certificate that is made here is made anew before it ends, with the same key.
 func (c *Certificate) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if c.now().Sub(c.looked) > lookEvery {
-				c.looked = c.now()
-				if stamp, err := c.stampNow(); err == nil && stamp != c.stamp {
-					c.load() // half of a renewal may be there: the next look finds the whole
-				}
+				c.look()
 			}
 			cert := c.loaded
 			return &cert, nil
 		}}
 }
 
+// look sees whether another certificate is to be served.
+func (c *Certificate) look() {
+	c.looked = c.now()
+	if stamp, err := c.stampNow(); err == nil && stamp != c.stamp {
+		c.load() // half of a renewal may be there: the next look finds the whole
+	}
+	if c.Public || c.fits(c.names) {
+		return
+	}
+	err := c.create(c.names)
+	if err == nil {
+		err = c.load()
+	}
+	if c.Renewed != nil {
+		c.Renewed(c.fingerprint(), err)
+	}
+}
+
 // Fingerprint is the SHA-256 of the certificate as browsers show it.
 func (c *Certificate) Fingerprint() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.fingerprint()
+}
+
+func (c *Certificate) fingerprint() string {
 	sum := sha256.Sum256(c.loaded.Certificate[0])
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
 }

@@ -1,7 +1,10 @@
 package web_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -78,6 +81,46 @@ func TestARenewedCertificateIsServed(t *testing.T) {
 	}
 	if _, err := web.OwnCertificate(crt, key); job.FaultOf(err).Code != job.CodeDaemon || !strings.Contains(err.Error(), "pages.crt") {
 		t.Errorf("a certificate that is not there: %v", err)
+	}
+}
+
+// TestAMadeCertificateIsRenewedWhileItIsServed: a daemon that runs for years shows none that has ended.
+func TestAMadeCertificateIsRenewedWhileItIsServed(t *testing.T) {
+	dir := t.TempDir()
+	c, err := web.MadeCertificate(dir, []string{"localhost"})
+	must(t, err)
+	at := time.Now()
+	c.SetNow(func() time.Time { return at })
+	var told []string
+	c.Renewed = func(fingerprint string, err error) { told = append(told, fmt.Sprint(fingerprint, " ", err == nil)) }
+	shown := func() *x509.Certificate {
+		here, there := net.Pipe()
+		defer here.Close()
+		go tls.Server(there, c.TLS()).Handshake() // ends with the pipe
+		client := tls.Client(here, &tls.Config{InsecureSkipVerify: true})
+		must(t, client.Handshake())
+		return client.ConnectionState().PeerCertificates[0]
+	}
+	first := shown()
+	at = first.NotAfter.Add(-31 * 24 * time.Hour)
+	if again := shown(); !again.Equal(first) || len(told) > 0 {
+		t.Errorf("made anew a month before its end: %v", told)
+	}
+	at = first.NotAfter.Add(-29 * 24 * time.Hour)
+	second := shown()
+	if second.Equal(first) || !second.NotAfter.After(first.NotAfter.Add(700*24*time.Hour)) || !second.PublicKey.(*ecdsa.PublicKey).Equal(first.PublicKey) || second.VerifyHostname("localhost") != nil {
+		t.Errorf("29 days before its end it shows one until %s, of another key or name", second.NotAfter)
+	}
+	if len(told) != 1 || told[0] != c.Fingerprint()+" true" {
+		t.Errorf("told: %q", told)
+	}
+	if kept, err := web.MadeCertificate(dir, []string{"localhost"}); err != nil || kept.Fingerprint() != c.Fingerprint() {
+		t.Errorf("after a restart it would be another: %v", err)
+	}
+	must(t, os.RemoveAll(dir)) // as a disk that takes no writes
+	at = second.NotAfter.Add(-time.Hour)
+	if still := shown(); !still.Equal(second) || len(told) != 2 || !strings.HasSuffix(told[1], " false") {
+		t.Errorf("when none can be made: %q", told)
 	}
 }
 

@@ -70,6 +70,7 @@
 //	GET  /api/v1/licences/rules             POST report.NewRule, DELETE .../{id}   which software belongs to which product
 //	POST /api/v1/licences/import            store.List -> store.Listed
 //	GET  /api/v1/deployments/{id}/receipt   report.SignedReceipt; receipt.json and receipt.pdf are files
+//	POST /api/v1/receipts/pdf               a receipt's file, as this server issued it -> its PDF
 //	POST /api/v1/receipts/verify?key=       a receipt's file -> report.Finding
 //	GET  /api/v1/labels                     POST /api/v1/labels          store.Labels
 //	POST /api/v1/labels/print               report.LabelOrder -> report.Sent; GET /api/v1/labels.zpl?device=&copies= as a file

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"testing"
 	"time"
 
 	"ingot/imaging/job"
@@ -18,6 +19,13 @@ func Described() map[string]any {
 		out[pattern] = op.out
 	}
 	return out
+}
+
+// BoundExport lets a test meet the bound of an export.
+func BoundExport(t testing.TB, n int) {
+	records, papers := maxRecords, maxPapers
+	maxRecords, maxPapers = n, n
+	t.Cleanup(func() { maxRecords, maxPapers = records, papers })
 }
 
 // SetNow gives a certificate another clock.

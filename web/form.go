@@ -83,7 +83,7 @@ func listBytes(r *http.Request, pasted string) ([]byte, error) {
 	if err != nil {
 		return nil, unread(err)
 	}
-	defer file.Close() // only read
+	defer file.Close()         // only read
 	b, err := io.ReadAll(file) // the whole form is bounded
 	if err != nil {
 		return nil, unread(err)

@@ -22,6 +22,7 @@ var ofReports = map[string]operation{
 	"GET /api/v1/deployments/{id}/receipt":           {what: "The signed receipt of a deployment.", out: report.SignedReceipt{}},
 	"GET /api/v1/deployments/{id}/receipt.json":      {what: "The same as the file to keep.", out: report.SignedReceipt{}},
 	"GET /api/v1/deployments/{id}/receipt.pdf":       {what: "A picture of it with a QR code.", kind: "application/pdf"},
+	"POST /api/v1/receipts/pdf":                      {what: "A picture of a receipt that this server has issued.", in: report.SignedReceipt{}, kind: "application/pdf"},
 	"POST /api/v1/receipts/verify":                   {what: "Holds a receipt against the record and the audit trail.", in: report.SignedReceipt{}, out: report.Finding{}, query: []parameter{{"key", "Fingerprint of the key that may have signed it besides this server's."}}},
 	"GET /api/v1/labels":                             {what: "What stands on a label, and which printer makes them.", out: store.Labels{}},
 	"POST /api/v1/labels":                            {what: "Changes that.", in: store.Labels{}, out: store.Labels{}},

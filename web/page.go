@@ -51,7 +51,7 @@ var areas = []navItem{{Path: "/", Title: "Bench", Area: "bench"}, {Path: "/scan"
 
 var pagesOf = map[string][]navItem{"settings": {{Path: "/settings", Title: "Bench"}, {Path: "/operators", Title: "Operators"}, {Path: "/tokens", Title: "API tokens"},
 	{Path: "/rights", Title: "Rights"}, {Path: "/settings/wiping", Title: "Wiping"}, {Path: "/settings/push", Title: "Asset register"}, {Path: "/labels", Title: "Labels"}},
-	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/certificates", Title: "Wiped drives"}, {Path: "/audit", Title: "Audit trail"}}}
+	"reports": {{Path: "/reports", Title: "Reports"}, {Path: "/licences", Title: "Entitlements and rules"}, {Path: "/certificates", Title: "Drive records"}, {Path: "/audit", Title: "Audit trail"}}}
 
 // pageRoutes are the pages, and what belongs to them.
 func (a *API) pageRoutes(rs *routes) {
@@ -145,7 +145,7 @@ func (a *API) showFault(w http.ResponseWriter, r *http.Request, err error) {
 var said = map[string]string{
 	"adopted": "The laptop is adopted.", "ordered": "The order is given. The laptop begins as soon as it is here.", "saved": "It is written down.",
 	"lost": "It is reported lost. It gets no job, and its next start alarms.", "returned": "It is taken back.", "wipe-policy": "The policy holds, under its next version. Wipes that were ordered before follow the one before.", "settled": "It is settled.",
-	"destroyed": "The end of the drive is on record.", "agreed": "You have agreed to the wipe.", "ready": "It is clean and back in the pool.", "disposed": "It has left: it counts no more.",
+	"destroyed": "The end of the drive is on record.", "agreed": "You have agreed to the wipe.", "ready": "Every drive of it has its record: it is back in the pool.", "disposed": "It has left: it counts no more.",
 	"stopped": "The job is being stopped.", "opened": "The bench is open: unknown laptops are answered.", "closed": "The bench is closed.",
 	"auto": "The policy is on.", "auto-off": "The policy is off.", "released": "It is released: laptops receive it from now on.", "retired": "It is retired: no new laptop gets it.",
 	"withdrawn": "It is withdrawn: nobody may deploy it any more.", "rolledback": "An earlier version is current again.", "deleted": "Its content was given up; the record stays.",

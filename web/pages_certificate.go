@@ -1,7 +1,6 @@
 package web
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,22 +25,25 @@ func (a *API) certificatePages(rs *routes) {
 // certificatesData is the list of records.
 type certificatesData struct {
 	Of            string
+	Since, Until  string // days
 	Rows          []store.EvidenceView
 	Page, Total   int
 	Before, After string
 	Key           string
 	Chain         cert.Chain
+	Checked       bool // the chain was walked
 }
 
 func (a *API) certificatesPage(w http.ResponseWriter, r *http.Request) {
-	d := certificatesData{Of: strings.TrimSpace(r.URL.Query().Get("of"))}
-	all, err := a.Wiper.Certificates(r.Context(), d.Of)
-	if err == nil {
+	d := certificatesData{Of: strings.TrimSpace(r.URL.Query().Get("of")), Since: r.URL.Query().Get("since"), Until: r.URL.Query().Get("until")}
+	p := page{Title: "Wiped and destroyed drives", Area: "reports"}
+	all, err := a.records(r)
+	if err == nil && len(d.query()) == 0 && r.URL.Query().Get("page") == "" { // it reads every record that there is
+		d.Checked = true
 		d.Chain, err = a.Wiper.CheckCertificates(r.Context())
 	}
 	if err != nil {
-		a.showFault(w, r, err)
-		return
+		p.Fault = a.fault(err)
 	}
 	if key, err := cert.KeyOf(a.Wiper.CertificateKey()); err == nil {
 		d.Key = cert.Fingerprint(key)
@@ -49,10 +51,8 @@ func (a *API) certificatesPage(w http.ResponseWriter, r *http.Request) {
 	d.Total = len(all)
 	d.Page, d.Rows = pageOf(all, r.URL.Query().Get("page"))
 	at := func(n int) string {
-		v := url.Values{"page": {strconv.Itoa(n)}}
-		if d.Of != "" {
-			v.Set("of", d.Of)
-		}
+		v := d.query()
+		v.Set("page", strconv.Itoa(n))
 		return "/certificates?" + v.Encode()
 	}
 	if d.Page > 1 {
@@ -61,7 +61,34 @@ func (a *API) certificatesPage(w http.ResponseWriter, r *http.Request) {
 	if d.Page*maxRows < d.Total {
 		d.After = at(d.Page + 1)
 	}
-	a.show(w, r, "certificates", page{Title: "Wiped and destroyed drives", Area: "reports", Data: d})
+	p.Data = d
+	a.show(w, r, "certificates", p)
+}
+
+// Holds says that the chain was walked, and held.
+func (d certificatesData) Holds() string {
+	if !d.Checked || d.Chain.Broken != 0 || d.Chain.Records == 0 {
+		return ""
+	}
+	return "The chain of " + plural(int(d.Chain.Records), "record", "records") + " holds: none was changed, taken out or put between."
+}
+
+// query is what was asked for.
+func (d certificatesData) query() url.Values {
+	v := url.Values{}
+	for name, text := range map[string]string{"of": d.Of, "since": d.Since, "until": d.Until} {
+		if text != "" {
+			v.Set(name, text)
+		}
+	}
+	return v
+}
+
+// Export is where the records that are listed are handed out.
+func (d certificatesData) Export(format string) string {
+	v := d.query()
+	v.Set("format", format)
+	return "/api/v1/certificates/export?" + v.Encode()
 }
 
 // certificateData is one record, as the signed file says it.
@@ -118,16 +145,12 @@ func (a *API) verified(r *http.Request) (d verifyData, err error) {
 	if err != nil {
 		return d, err
 	}
-	file := []byte(strings.TrimSpace(f.Get("record")))
-	if up, _, err := r.FormFile("file"); err == nil {
-		b, err := io.ReadAll(up)
-		up.Close()
-		if err == nil && len(b) > 0 {
-			file = b
-		}
+	file, err := listBytes(r, strings.TrimSpace(f.Get("record")))
+	if err != nil {
+		return d, err
 	}
 	if len(file) == 0 {
-		return d, job.Faultf(job.CodeBadRequest, "No file was given.")
+		return d, job.Faultf(job.CodeBadRequest, "The file is empty.")
 	}
 	hex := strings.TrimSpace(f.Get("key"))
 	if hex == "" {
@@ -142,7 +165,11 @@ func (a *API) verified(r *http.Request) (d verifyData, err error) {
 		return d, err
 	}
 	d = verifyData{Sections: rec.Sections(file, key), Title: rec.Title() + " " + rec.ID}
-	if e, err := a.Wiper.Certificate(r.Context(), rec.ID); err == nil && e.Hash == cert.Hash(file) {
+	e, err := a.Wiper.Certificate(r.Context(), rec.ID)
+	if err != nil && job.FaultOf(err).Code != job.CodeNotFound {
+		return d, err
+	}
+	if err == nil && e.Hash == cert.Hash(file) {
 		d.ID, d.Known = e.ID, true
 	}
 	return d, nil

@@ -79,7 +79,7 @@ func (a *API) devicePage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 	}
 	d.Start = lastLegs(d.DeviceView.Start)
 	if a.Wiper != nil {
-		d.Wipes, d.WipeType = true, wipeType(v.Device)
+		d.Wipes, d.WipeType = true, v.WipeWord()
 		if d.Kept, err = a.Wiper.DrivesOf(ctx, v.ID); err != nil {
 			a.showFault(w, r, err)
 			return

@@ -179,7 +179,9 @@ func (a *API) bulkOf(ctx context.Context, f url.Values) (d bulkData, err error) 
 			row.Loses, row.InUse = losesOf(v)
 		}
 		if d.Do == "wipe" {
-			row.Loses, row.InUse = "every drive of it", true
+			if row.Loses, row.InUse, err = a.wipedOf(ctx, v); err != nil {
+				return d, err
+			}
 		}
 		if row.InUse {
 			d.InUse++
@@ -187,9 +189,13 @@ func (a *API) bulkOf(ctx context.Context, f url.Values) (d bulkData, err error) 
 		d.OwnRoles = d.OwnRoles && v.Role != ""
 		d.Rows = append(d.Rows, row)
 	}
-	if d.Type = strconv.Itoa(len(d.Rows)); len(d.Rows) == 1 {
+	d.Type = strconv.Itoa(len(d.Rows))
+	if d.Do == "wipe" {
+		d.Type = strconv.Itoa(d.InUse)
+	}
+	if len(d.Rows) == 1 {
 		if d.Type = serialToType(views[0].Device); d.Do == "wipe" {
-			d.Type = wipeType(views[0].Device)
+			d.Type = views[0].WipeWord()
 		}
 	}
 	if d.Roles, err = a.Bench.Roles(ctx); err == nil && a.Shelf != nil {
@@ -275,9 +281,12 @@ func (a *API) bulkDo(w http.ResponseWriter, r *http.Request) {
 		a.showFault(w, r, err)
 		return
 	}
-	if d.InUse > 0 && (!sameTyped(f.Get("typed"), d.Type) || !ticked(f, "saved")) {
-		a.show(w, r, "bulk", page{Title: d.title(), Area: "devices", Data: d,
-			Fault: job.Faultf(job.CodeTyped, "Data on %s would be lost: tick that it was saved and type %s.", plural(d.InUse, "laptop", "laptops"), d.Type)})
+	if d.InUse > 0 && (!sameTyped(f.Get("typed"), d.Type) || d.Do != "wipe" && !ticked(f, "saved")) {
+		ask := "Data on %s would be lost: tick that it was saved and type %s."
+		if d.Do == "wipe" {
+			ask = "Everything on %s would be destroyed for good: type %s."
+		}
+		a.show(w, r, "bulk", page{Title: d.title(), Area: "devices", Data: d, Fault: job.Faultf(job.CodeTyped, ask, plural(d.InUse, "laptop", "laptops"), d.Type)})
 		return
 	}
 	for i := range d.Rows {
@@ -322,7 +331,7 @@ func (a *API) bulkOne(ctx context.Context, operator string, d bulkRow, f url.Val
 		if a.Wiper == nil {
 			return "", "", job.Faultf(job.CodeDaemon, "This server wipes nothing.")
 		}
-		j, err := a.Wiper.Wipe(ctx, operator, ActorOf(ctx).Right, store.WipeOrder{Device: d.ID, Confirm: wipeType(d.Device), Place: strings.TrimSpace(f.Get("place")), Dispose: ticked(f, "dispose")}) // the person typed the one serial, or how many laptops it hits
+		j, err := a.Wiper.Wipe(ctx, operator, ActorOf(ctx).Right, store.WipeOrder{Device: d.ID, Confirm: d.WipeWord(), Place: strings.TrimSpace(f.Get("place")), Dispose: ticked(f, "dispose")}) // the person typed the one serial, or how many laptops it hits
 		return "ordered: " + j.What(), j.ID, err
 	case "adopt":
 		// the code that the person compared: another agent may show another one by now

@@ -62,6 +62,8 @@ type jobData struct {
 	Type    string // what is typed then
 	Form    url.Values
 	Agree   bool // it waits for a second person
+
+	WipeWord string // what that person types
 }
 
 func (a *API) jobPage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
@@ -72,7 +74,14 @@ func (a *API) jobPage(w http.ResponseWriter, r *http.Request, f *job.Fault) {
 	}
 	d := jobData{JobView: v, Look: wordOfJob(v), Safe: v.Kind.Look(v.State).SafeTo, Started: v.Kind.Started(v.Reached), Form: r.PostForm,
 		MayStop: v.Kind.MayFollow(v.State, job.Cancelled) && v.CancelBy == "", Type: serialOfJob(v)}
-	d.Agree = v.Wipe != nil && !v.State.Final() && v.Wipe.NeedsSecond && v.Wipe.Second == ""
+	if d.Agree = v.Wipe != nil && !v.State.Final() && v.Wipe.NeedsSecond && v.Wipe.Second == ""; d.Agree {
+		dev, err := a.Bench.Device(r.Context(), v.Device)
+		if err != nil {
+			a.showFault(w, r, err)
+			return
+		}
+		d.WipeWord = dev.WipeWord()
+	}
 	a.show(w, r, "job", page{Title: v.DeviceLabel + ": " + v.What(), Area: "jobs", Fault: f, Data: d})
 }
 

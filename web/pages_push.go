@@ -132,7 +132,7 @@ func (a *API) pushAct(do func(context.Context, *http.Request, *pushPage) error) 
 
 // pushPage shows the page as everything is now.
 func (a *API) pushPage(w http.ResponseWriter, r *http.Request, p pushPage, f *job.Fault) {
-	s, err := a.Push.Status(r.Context())
+	s, err := a.pushStatus(r.Context())
 	if err != nil {
 		a.showFault(w, r, err)
 		return
@@ -174,7 +174,7 @@ func pushTargetOf(v store.PushView) pushTarget {
 	for _, i := range v.Items[:min(len(v.Items), rowsShown)] {
 		row := pushRow{PushItem: i, Since: pushTime(i.Created), Next: pushTime(i.Next)}
 		if i.Fault != nil {
-			row.Why = i.Fault.Error()
+			row.Why = wordsOf(i.Fault).String()
 		}
 		t.Rows = append(t.Rows, row)
 	}

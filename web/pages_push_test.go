@@ -135,7 +135,7 @@ func TestThePageShowsWhatWaitsAndWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := as(a, store.Technician, "GET", "/settings/push", nil).Body.String()
-	for _, want := range []string{"✖ given up", "Serial &lt;b&gt;PF3&lt;/b&gt;.", string(job.CodePushAbsent), `name="key" value="dev"`, "snipe: 1 devices could not be sent."} {
+	for _, want := range []string{"✖ given up", "Serial &lt;b&gt;PF3&lt;/b&gt;.", string(job.CodePushAbsent), "or let Ingot do it, by its settings", `name="key" value="dev"`, "snipe: 1 devices could not be sent."} {
 		if !strings.Contains(b, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -153,6 +153,39 @@ func TestThePageShowsWhatWaitsAndWhy(t *testing.T) {
 	}
 	if s, err := a.Push.Status(context.Background()); err != nil || s.Targets[0].Dead != 0 || s.Targets[0].Waiting != 1 {
 		t.Errorf("after the retry: %+v, %v", s.Targets, err)
+	}
+}
+
+// TestOnlyAnAdministratorSeesAWholeAddress: what stands behind its host may be the receiver's secret, on the page, for a
+// program and in the audit trail.
+func TestOnlyAnAdministratorSeesAWholeAddress(t *testing.T) {
+	a, db := pushing(t)
+	hook := url.Values{"kind": {"webhook"}, "new": {"1"}, "name": {"chat"}, "url": {"https://chat.example:8443/hooks/T0123/s3cret?token=abc"}, "events": {"*"}}
+	if w := as(a, store.Administrator, "POST", "/settings/push/target", hook); w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	for _, right := range store.Rights {
+		for _, path := range []string{"/settings/push", "/api/v1/push", "/settings/push?target=chat"} {
+			b := as(a, right, "GET", path, nil).Body.String()
+			if whole := strings.Contains(b, "s3cret"); !strings.Contains(b, "https://chat.example:8443") || whole != (right == store.Administrator) || !whole && strings.Contains(b, "token=abc") {
+				t.Errorf("%s to %s: the whole address %v", path, right, whole)
+			}
+		}
+	}
+	if s, err := a.Push.Status(context.Background()); err != nil || !strings.Contains(s.Targets[0].URL, "s3cret") {
+		t.Errorf("what is kept: %+v, %v", s.Targets, err)
+	}
+	err := db.View(func(tx *store.Tx) error {
+		all, err := tx.AuditTrail("", 100)
+		for _, e := range all {
+			if strings.Contains(e.Text, "s3cret") {
+				t.Errorf("the audit trail says %q", e.Text)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -176,6 +176,24 @@ func TestAReceiptIsShownKeptAndHeldAgainstTheTrail(t *testing.T) {
 		t.Errorf("the trail against the receipt = %d, %.800s", out.status, out.body)
 	}
 	forged := strings.Replace(file, `"payload": "ey`, `"payload": "eY`, 1)
+	for what, c := range map[string]struct {
+		file string
+		says string
+	}{"its PDF": {file, "%PDF-1."}, "the PDF of a forged one": {forged, string(job.CodeReceipt)}, "the PDF of nothing": {"{}", string(job.CodeReceipt)}} {
+		r, err := http.NewRequest("POST", f.base+"/api/v1/receipts/pdf", strings.NewReader(c.file))
+		must(t, err)
+		if got := p.do(r); !strings.Contains(got.body[:min(len(got.body), 300)], c.says) {
+			t.Errorf("%s: %d, %.300s", what, got.status, got.body)
+		}
+	}
+	largest := report.Against{Receipts: [][]byte{bytes.Repeat([]byte(" "), report.MaxReceipt)}}
+	b, err := json.Marshal(largest)
+	must(t, err)
+	r, err = http.NewRequest("POST", f.base+"/api/v1/audit/verify", bytes.NewReader(b))
+	must(t, err)
+	if got := p.do(r); got.status != 200 || !strings.Contains(got.body, "The file is no receipt.") {
+		t.Errorf("the largest receipt: %d, %.300s", got.status, got.body)
+	}
 	if out := p.upload("/audit/verify", "receipt", forged); forged == file || !strings.Contains(out.body, "is not what it was") {
 		t.Errorf("a forged receipt = %d, %.800s", out.status, out.body)
 	}

@@ -55,8 +55,7 @@ func (a *API) scanForm(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
 		if err != nil {
 			fault := a.fault(err)
-			words := wordsOf(fault)
-			out.Word, out.Colour, out.Sentence = "refused", job.Red, strings.Join(strings.Fields(words.Sentence+" "+words.Fact+" "+words.Next+" ("+string(words.Code)+")"), " ")
+			out.Word, out.Colour, out.Sentence = "refused", job.Red, wordsOf(fault).String()
 		}
 		neutralText(&out)
 		a.reply(w, out, nil)

@@ -75,15 +75,21 @@ func (a *API) doAgree(ctx context.Context, r *http.Request, f url.Values) (strin
 	return saidAt(jobPath(id), "agreed"), err
 }
 
-// wipeType is what is typed before what is on a device is destroyed: its serial, or its id where it has none of its own.
-func wipeType(d store.Device) string {
-	if d.SerialKey == "" && d.Sticker == "" || strings.TrimSpace(d.Serial) == "" {
-		return d.ID
+// Wiped are the drives that a wipe would be of, and Absent those that owe a record too and were not in it when it was
+// last seen.
+func (d deviceData) Wiped() []store.DriveView  { return present(d.Owing(), true) }
+func (d deviceData) Absent() []store.DriveView { return present(d.Owing(), false) }
+
+func present(all []store.DriveView, want bool) (out []store.DriveView) {
+	for _, v := range all {
+		if v.Present == want {
+			out = append(out, v)
+		}
 	}
-	return strings.TrimSpace(d.Serial)
+	return out
 }
 
-// Owing are the drives that owe a record, and Closed reports that none does and that some are known.
+// Owing are the drives that owe a record.
 func (d deviceData) Owing() (out []store.DriveView) {
 	for _, v := range d.Kept {
 		if v.Here && v.Owes() {

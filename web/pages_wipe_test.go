@@ -141,6 +141,31 @@ func TestASecondPersonAgreesOnTheJobsPage(t *testing.T) {
 	}
 }
 
+// TestALaptopWithoutASerialOfItsOwnIsNamedByItsId wherever its wipe is confirmed: two laptops told its serial, so that the
+// serial leads to neither.
+func TestALaptopWithoutASerialOfItsOwnIsNamedByItsId(t *testing.T) {
+	f := newFloor(t)
+	f.update(func(tx *store.Tx) error { return tx.SetAccessPolicy(store.AccessPolicy{SecondPerson: true}, "boss") })
+	id := f.cameBack("PF3AAAA1")
+	f.update(func(tx *store.Tx) error {
+		d, err := tx.Device(id)
+		if err != nil {
+			return err
+		}
+		d.SerialKey = ""
+		return tx.PutDevice(d)
+	})
+	berta, carl := f.person("berta", store.Technician), f.person("carl", store.Technician)
+	at := "/devices/" + id + "/wipe"
+	wantLed(t, "the order", berta.post(at, berta.form(berta.get("/devices/"+id), at, "typed", id)), "/jobs/")
+	job := "/jobs/" + string(f.jobs()[0].ID)
+	shown := carl.get(job)
+	if asked := section(shown.body, `action="`+job+`/agree"`, "</form>"); !strings.Contains(asked, id) || strings.Contains(asked, "PF3AAAA1") {
+		t.Errorf("the page asks for what it does not take: %s", asked)
+	}
+	wantLed(t, "agreed", carl.post(job+"/agree", carl.form(shown, job+"/agree", "typed", id)), job+"?said=agreed")
+}
+
 // TestSeveralReturnedLaptopsAreWipedByTheirNumberTyped.
 func TestSeveralReturnedLaptopsAreWipedByTheirNumberTyped(t *testing.T) {
 	f := newFloor(t)
@@ -151,13 +176,93 @@ func TestSeveralReturnedLaptopsAreWipedByTheirNumberTyped(t *testing.T) {
 	shown := p.get(ask)
 	wantPage(t, "the confirmation", shown, http.StatusOK, "3 laptops", "destroyed for good", "PF3AAAA2")
 	before := len(f.jobs())
-	wantPage(t, "another number", p.post("/devices/act", p.form(shown, "/devices/act", "saved", "1", "typed", "2")), http.StatusConflict, string(job.CodeTyped))
+	wantPage(t, "another number", p.post("/devices/act", p.form(shown, "/devices/act", "typed", "3")), http.StatusConflict, string(job.CodeTyped))
 	if len(f.jobs()) != before {
 		t.Fatal("jobs were made")
 	}
-	got := p.post("/devices/act", p.form(shown, "/devices/act", "saved", "1", "typed", "3"))
+	got := p.post("/devices/act", p.form(shown, "/devices/act", "typed", "2"))
 	wantPage(t, "their number", got, http.StatusOK, "2 done, 1 refused", "only a device that came back is wiped")
 	if n := len(f.jobs()) - before; n != 2 || f.device("PF3AAAA3").State != store.Deployed {
 		t.Errorf("%d jobs", n)
+	}
+}
+
+// TestThePageOfARunningWipeTellsTheTruth: each drive's way and time in people's words, and nothing that is true of an
+// image alone. What a page that is open shows changes with it: no "nothing has been written yet" beside a drive that is
+// being overwritten.
+func TestThePageOfARunningWipeTellsTheTruth(t *testing.T) {
+	f := newFloor(t)
+	id, p := f.cameBack("PF3AAAA1"), f.person("berta", store.Technician)
+	drive, at := f.driveOf("PF3AAAA1"), "/devices/"+id+"/wipe"
+	wantLed(t, "the order", p.post(at, p.form(p.get("/devices/"+id), at, "typed", "PF3AAAA1", "place", "the bench", "then", "dispose")), "/jobs/")
+	page := "/jobs/" + string(f.jobs()[0].ID)
+	wantPage(t, "ordered", p.get(page), http.StatusOK, "Nothing has been written yet.", "disposed", "the bench")
+	l := f.laptop("PF3AAAA1")
+	l.take()
+	for i, s := range []job.State{job.Claimed, job.WipeBegun} {
+		_, err := f.s.State(context.Background(), l.key, l.job.ID, job.StateEvent{Seq: uint64(i + 1), State: s})
+		must(t, err)
+	}
+	l.tell(job.Progress{Phase: "wiping", DoneBytes: 420, TotalBytes: 1000, SecondsLeft: 5400, Drives: []job.DriveProgress{{Serial: drive, Phase: "wiping", DoneBytes: 42, TotalBytes: 100, SecondsLeft: 5400, Say: "one overwrite"}}})
+	running := p.get(page)
+	wantPage(t, "at work", running, http.StatusOK, "42 %", "1 h 30 min left", drive, "being wiped")
+	for _, lie := range []string{"Nothing has been written", "half written", "travelled", "420 B", "0.0 MB/s", "5400 s", "Fetched"} {
+		if strings.Contains(mainOf(running), lie) {
+			t.Errorf("the page of a running wipe says %q", lie)
+		}
+	}
+	for part, want := range map[string]string{"now": "42 %", "drives": "being wiped", "way": "wiping"} {
+		if !strings.Contains(section(running.body, `data-live-part="`+part+`"`, "</section>"), want) {
+			t.Errorf("what an open page shows as %s does not change with it", part)
+		}
+	}
+	if !strings.Contains(running.body, `data-live-part="acts"`) {
+		t.Error("an open page goes on to offer what cannot be done any more")
+	}
+	for _, where := range []string{"/jobs", "/devices/" + id} {
+		if got := mainOf(p.get(where)); !strings.Contains(got, "42 %") || strings.Contains(got, "MB/s") {
+			t.Errorf("%s: %s", where, got)
+		}
+	}
+	_, err := f.s.Result(context.Background(), l.key, l.job.ID, job.Result{Job: l.job.ID, State: job.Failed, Seconds: 3, DiskTouched: true, Fault: &job.Fault{Code: job.CodeWipeInterrupted}})
+	must(t, err)
+	ended := p.get(page)
+	wantPage(t, "ended", ended, http.StatusOK, string(f.jobs()[0].Fault.Code))
+	for _, lie := range []string{"Fetched", "Wrote", ">wiped<", "ingot "} {
+		if strings.Contains(mainOf(ended), lie) {
+			t.Errorf("the page of a wipe that failed says %q", lie)
+		}
+	}
+}
+
+// TestADriveThatIsNotInTheLaptopIsNotSaidToBeWiped, neither on its page nor where several are wiped: what is there is
+// wiped, what is not has to be accounted for, and a laptop that did not come back is not counted.
+func TestADriveThatIsNotInTheLaptopIsNotSaidToBeWiped(t *testing.T) {
+	f := newFloor(t)
+	id := f.cameBack("PF3AAAA1")
+	f.update(func(tx *store.Tx) error {
+		d, err := tx.Device(id)
+		if err != nil {
+			return err
+		}
+		second := d.Drives[0]
+		second.Serial, second.WWN = "GONE00001", "eui.gone"
+		d.Drives = append(d.Drives, second)
+		if err := tx.PutDevice(d); err != nil {
+			return err
+		}
+		d.Drives = d.Drives[:1]
+		return tx.PutDevice(d)
+	})
+	f.deployed("PF3AAAA3")
+	p := f.person("berta", store.Technician)
+	form := section(p.get("/devices/"+id).body, `id="wipe"`, "</form>")
+	if !strings.Contains(form, "Everything on 1 drive is destroyed for good:") || !strings.Contains(form, "GONE00001") || !strings.Contains(form, "not in it") {
+		t.Errorf("the form says: %s", form)
+	}
+	ask := p.get("/devices/act?" + url.Values{"do": {"wipe"}, "device": {id, f.device("PF3AAAA3").ID}}.Encode())
+	wantPage(t, "several", ask, http.StatusOK, "1 laptop is wiped", f.driveOf("PF3AAAA1"), "GONE00001", "not in it", "did not come back", "Type the number of laptops that are wiped to go on: <strong>1</strong>", "Wipe: 1 laptop<")
+	if strings.Contains(mainOf(ask), "was saved") {
+		t.Error("it asks whether the data was saved of what is to be destroyed")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 
 	"ingot/store"
 )
@@ -27,7 +28,7 @@ type Pushing interface {
 func (a *API) pushRoutes(rs *routes) {
 	p := a.Push
 	rs.handle("GET /api/v1/push", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
-		out, err := p.Status(r.Context())
+		out, err := a.pushStatus(r.Context())
 		a.reply(w, out, err)
 	})
 	rs.handle("POST /api/v1/push/retry", store.Technician, act(a, p.Retry))
@@ -45,6 +46,20 @@ func (a *API) pushRoutes(rs *routes) {
 	})
 	rs.handle("GET /api/v1/push/devices.csv", store.Viewer, a.devicesCSV)
 	a.pushPages(rs)
+}
+
+// pushStatus is how everything stands, for who asks: of an address, whose path may be a secret, only an administrator sees
+// more than the host.
+func (a *API) pushStatus(ctx context.Context) (store.PushStatus, error) {
+	s, err := a.Push.Status(ctx)
+	if err != nil || ActorOf(ctx).Right.Covers(store.Administrator) {
+		return s, err
+	}
+	s.Targets = slices.Clone(s.Targets)
+	for i := range s.Targets {
+		s.Targets[i].URL = store.HostOf(s.Targets[i].URL)
+	}
+	return s, nil
 }
 
 // devicesCSV sends the file of all devices. It is made whole before the first byte leaves: half a list would pass for one,

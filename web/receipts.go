@@ -25,6 +25,15 @@ func (a *API) receiptRoutes(rs *routes) {
 		got, signed, err := a.Reports.Receipt(r.Context(), operatorOf(r), r.PathValue("id"))
 		a.receiptFile(w, "application/pdf", got, err, "pdf", func() ([]byte, error) { return got.PDF(signed, a.receiptLink(r, got), time.Local) })
 	})
+	rs.handle("POST /api/v1/receipts/pdf", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			a.reply(w, nil, job.Faultf(job.CodeBadRequest, "The receipt is larger than any receipt."))
+			return
+		}
+		got, signed, err := a.Reports.Own(r.Context(), b)
+		a.receiptFile(w, "application/pdf", got, err, "pdf", func() ([]byte, error) { return got.PDF(signed, a.receiptLink(r, got), time.Local) })
+	})
 	rs.handle("POST /api/v1/receipts/verify", store.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {

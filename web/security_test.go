@@ -152,7 +152,7 @@ func TestRights(t *testing.T) {
 // about others, keys and servers is an administrator's.
 func TestNoRouteAsksForTooLittle(t *testing.T) {
 	own := []string{"/sign-out", "/account/password", "/account/sessions/{id}/end", "/tokens", "/tokens/{name}/remove", "/api/v1/tokens", "/api/v1/tokens/{name}",
-		"/api/v1/audit/verify", "/audit/verify", "/api/v1/receipts/verify", "/certificates/verify"} // these four look only, at what they are given
+		"/api/v1/audit/verify", "/audit/verify", "/api/v1/receipts/verify", "/api/v1/receipts/pdf", "/certificates/verify"} // these five look only, at what they are given
 	admin := regexp.MustCompile(`^(/api/v1)?/(operators|operator-link|access-policy|rights|peers|image-keys|push/targets|settings/push/(target|secret|remove)|backup|auto-deploy)\b`)
 	person := regexp.MustCompile(`^(/api/v1)?/(operators|operator-link|access-policy|rights|tokens|account|sign-out|peers|image-keys|push/targets|settings/push/(target|secret|remove))\b`)
 	for _, r := range newPages(t, nil).api.Routes() {
@@ -183,7 +183,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 		"another host of this domain":   {"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://other.example"}},
 		"an old browser":                {"Origin": {"https://evil.example"}},
 		"a sandboxed frame":             {"Origin": {"null"}},
-		"the same name, without TLS":    {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://") + ".evil.example"}},
+		"a name that begins as this":    {"Origin": {p.url + ".evil.example"}},
 		"this very server, without TLS": {"Origin": {"http://" + strings.TrimPrefix(p.url, "https://")}},
 		"another port":                  {"Origin": {"https://127.0.0.1:1"}},
 	} {

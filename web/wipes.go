@@ -1,9 +1,7 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"encoding/hex"
 	"net/http"
 
@@ -72,7 +70,7 @@ func (a *API) wipeRoutes(rs *routes) {
 func (a *API) certificateRoutes(rs *routes) {
 	w := a.Wiper
 	rs.handle("GET /api/v1/certificates", store.Viewer, func(rw http.ResponseWriter, r *http.Request) {
-		out, err := w.Certificates(r.Context(), r.URL.Query().Get("of"))
+		out, err := a.records(r)
 		a.reply(rw, list(out), err)
 	})
 	rs.handle("GET /api/v1/certificates/key", store.Viewer, func(rw http.ResponseWriter, r *http.Request) {
@@ -109,53 +107,6 @@ func (a *API) paper(e store.EvidenceView) ([]byte, error) {
 		return nil, err
 	}
 	return cert.Paper(e.Signed, key)
-}
-
-// exportCertificates hands a list out, of one device or drive, or all: as CSV with one row a drive, or as the signed
-// files. A record that does not hold is handed to nobody.
-func (a *API) exportCertificates(rw http.ResponseWriter, r *http.Request) {
-	entries, err := a.entries(r)
-	var b bytes.Buffer
-	name, kind := "certificates.json", "application/json"
-	switch {
-	case err != nil:
-	case r.URL.Query().Get("format") == "csv":
-		name, kind = "certificates.csv", "text/csv; charset=utf-8"
-		err = cert.WriteCSV(&b, entries)
-	case r.URL.Query().Get("format") == "zip":
-		name, kind = "certificates.zip", "application/zip"
-		var key ed25519.PublicKey
-		if key, err = cert.KeyOf(a.Wiper.CertificateKey()); err == nil {
-			err = cert.WriteBundle(&b, entries, key)
-		}
-	default:
-		err = cert.WriteJSON(&b, entries)
-	}
-	a.download(rw, name, kind, b.Bytes(), err)
-}
-
-func (a *API) entries(r *http.Request) ([]cert.Entry, error) {
-	key, err := cert.KeyOf(a.Wiper.CertificateKey())
-	if err != nil {
-		return nil, err
-	}
-	all, err := a.Wiper.Certificates(r.Context(), r.URL.Query().Get("of"))
-	if err != nil {
-		return nil, err
-	}
-	var out []cert.Entry
-	for i := len(all) - 1; i >= 0; i-- { // oldest first, as the chain is
-		e, err := a.Wiper.Certificate(r.Context(), all[i].ID)
-		if err != nil {
-			return nil, err
-		}
-		rec, err := cert.Verify(e.Signed, key)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, cert.Entry{Record: rec, File: e.Signed})
-	}
-	return out, nil
 }
 
 // download answers with a file.

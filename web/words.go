@@ -17,6 +17,11 @@ type faultWords struct {
 	Code                 job.Code
 }
 
+// String is all of it in one line.
+func (w *faultWords) String() string {
+	return strings.Join(strings.Fields(w.Sentence+" "+w.Fact+" "+w.Next+" ("+string(w.Code)+")"), " ")
+}
+
 func wordsOf(f *job.Fault) *faultWords {
 	if f == nil {
 		return nil
@@ -70,6 +75,7 @@ func wordOfVersion(v store.Version) stateWord {
 
 // pageFuncs are what templates may call.
 var pageFuncs = template.FuncMap{
+	"words":  func(f *job.Fault) string { return wordsOf(f).String() },
 	"memory": memoryWord, "legsize": legSize, "changes": changesOf, "asset": assetPath, "key": formKey, "when": whenWord, "day": dayWord, "ago": func(t time.Time) string { return agoWord(time.Now(), t) }, "size": sizeWord,
 	"device": wordOfDevice, "jobword": wordOfJob, "version": wordOfVersion, "join": func(s []string) string { return strings.Join(s, ", ") },
 	"rate": job.RateWord, "plural": plural,

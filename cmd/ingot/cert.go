@@ -191,15 +191,15 @@ func readBounded(path string) ([]byte, error) {
 }
 
 func (a *app) certExport() *cobra.Command {
-	var format, out, of string
+	var format, out, of, since, until string
 	c := &cobra.Command{Use: "export", Short: "Hand records out: CSV for a vendor, the signed files, or a ZIP of them with PDFs", Args: args(cobra.NoArgs),
-		Example: "ingot cert export --format csv --out may.csv\ningot cert export --of SALES-017 --format zip --out SALES-017.zip",
+		Example: "ingot cert export --format csv --since 2026-05-01 --until 2026-05-31 --out may.csv\ningot cert export --of SALES-017 --format zip --out SALES-017.zip",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if format != "csv" && format != "json" && format != "zip" {
 				return usage{fmt.Errorf("--format is csv, json or zip, not %q", format)}
 			}
 			return a.with(false, func(cl *client) error {
-				b, err := fetch(c, cl, "certificates/export?format="+format+"&of="+url.QueryEscape(of))
+				b, err := fetch(c, cl, "certificates/export?"+url.Values{"format": {format}, "of": {of}, "since": {since}, "until": {until}}.Encode())
 				if err != nil {
 					return err
 				}
@@ -216,6 +216,8 @@ func (a *app) certExport() *cobra.Command {
 	c.Flags().StringVar(&format, "format", "csv", "csv, json or zip")
 	c.Flags().StringVar(&out, "out", "", "file that is written; default: standard output")
 	c.Flags().StringVar(&of, "of", "", "one device, or the serial of one drive")
+	c.Flags().StringVar(&since, "since", "", "first day, such as 2026-11-01")
+	c.Flags().StringVar(&until, "until", "", "last day")
 	return a.outputFlag(c)
 }
 

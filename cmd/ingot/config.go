@@ -61,7 +61,7 @@ type config struct {
 	Push struct {
 		CSV   string   `toml:"csv"`   // folder in which devices.csv is kept; none by default
 		CA    string   `toml:"ca"`    // file of certificates that registers and receivers of this site show; default: the system's
-		Allow []string `toml:"allow"` // addresses of this server itself that may be told, such as 127.0.0.1
+		Allow []string `toml:"allow"` // addresses of this server itself that may be told, or be a label printer's, such as 127.0.0.1
 	} `toml:"push"`
 	Log struct {
 		Level string `toml:"level"` // debug, info (default), warn, error

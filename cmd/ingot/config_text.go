@@ -124,7 +124,7 @@ func (c config) text() string {
 	part("\n[push]\n",
 		setting{"csv", quoted(c.Push.CSV), `"/var/lib/ingot/export"`, "folder in which devices.csv is kept, at most a minute old"},
 		setting{"ca", quoted(c.Push.CA), `"/etc/ingot/ca.pem"`, "certificates that asset registers and webhook receivers of this site show; else the system's"},
-		setting{"allow", quotedList(c.Push.Allow), "[]", "addresses of this server itself that may be told, such as \"127.0.0.1\""})
+		setting{"allow", quotedList(c.Push.Allow), "[]", "addresses of this server itself that may be told, or be a label printer's, such as \"127.0.0.1\""})
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})
 	return b.String()
 }

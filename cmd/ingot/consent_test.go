@@ -30,6 +30,34 @@ func seedRecords(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(errors.Join(err, db.Close()))
 }
 
+// seedBack fills it with the laptops that testdata/script/wipe.txtar speaks of: both came back, and TWIN tells a serial that
+// another tells too, so that it leads to neither.
+func seedBack(ts *testscript.TestScript, _ bool, args []string) {
+	makeDisk(ts, false, []string{"seed.raw", "8388608"})
+	ts.Check(ts.Exec("ingot", "--quiet", "--data", args[0], "image", "import", "seed.raw", "--image", "sales", "--label", "one", "--note", "n", "--release"))
+	db, err := store.Open(filepath.Join(args[0], "ingot.db"), store.Options{})
+	ts.Check(err)
+	err = db.Update(func(tx *store.Tx) error {
+		for _, name := range []string{"BACK", "TWIN", "DEAD"} {
+			if err := seedDevice(tx, name, store.Failed, job.ImageRef{}); err != nil {
+				return err
+			}
+			d, err := tx.FindDevice("LT-" + name)
+			if err != nil {
+				return err
+			}
+			if name == "TWIN" {
+				d.SerialKey = ""
+			}
+			if err := errors.Join(d.Become(store.Returned, tx.Now()), tx.PutDevice(d)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ts.Check(errors.Join(err, db.Close()))
+}
+
 func seedDevice(tx *store.Tx, name string, state store.DeviceState, ref job.ImageRef) error {
 	d := store.Device{ID: strings.ToLower(name), State: state, Serial: "PF3" + name, SerialKey: "maker\x00pf3" + strings.ToLower(name), Manufacturer: "Maker",
 		Drives: []job.Drive{{Path: "/dev/nvme0n1", Serial: "DRIVE-" + name, Transport: "nvme", SizeBytes: 256e9, SectorSize: 512}}}

@@ -118,7 +118,7 @@ func openHouse(cfg config, log zerolog.Logger, create bool) (_ *house, err error
 	}
 	h.pusher = push.New(push.Config{DB: h.db, Devices: h.service, Log: log, Version: version, Guard: guard, Folder: cfg.Push.CSV})
 	status := web.Status{AgentPort: cfg.Agent.Port, Pin: string(h.listener.Pin())}
-	h.api = &web.API{Reports: &report.Desk{DB: h.db}, Base: cfg.pagesBase, Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Wiper: h.service, Access: h.access, Push: h.pusher, Version: version, Explain: h.doctor.explain, Load: newMeter(cfg.Boot.Interfaces).read,
+	h.api = &web.API{Reports: &report.Desk{DB: h.db, Printers: guard.Check}, Base: cfg.pagesBase, Status: status, Bench: h.service, Shelf: h.shelf, Exchange: h.shelf, Wiper: h.service, Access: h.access, Push: h.pusher, Version: version, Explain: h.doctor.explain, Load: newMeter(cfg.Boot.Interfaces).read,
 		Hidden: func(err error) { log.Error().Err(err).Msg("a request failed") }, Backups: &backups{house: h}}
 	return h, nil
 }

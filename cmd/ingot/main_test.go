@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 // TestCommandLine runs the scripts of testdata/script against the real program, daemons included.
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise, "seed": seedRecords, "service-folder": serviceFolder,
+		"await": await, "mkdisk": makeDisk, "flippacks": flipPacks, "noise": noise, "seed": seedRecords, "seedback": seedBack, "service-folder": serviceFolder,
 		"keep": keep, "receive": receive, "awaittext": awaitText,
 	}, Condition: func(cond string) (bool, error) {
 		if cond == "root" {

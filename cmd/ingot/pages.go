@@ -176,6 +176,13 @@ func (h *house) openPages(log zerolog.Logger) (func(context.Context) error, erro
 	if err != nil {
 		return nil, err
 	}
+	cert.Renewed = func(fingerprint string, err error) {
+		if err != nil {
+			log.Error().Err(err).Msg("the certificate of the pages could not be made anew; the old one is still served")
+			return
+		}
+		log.Warn().Str("certificate", fingerprint).Msg("the certificate of the pages came near its end and was made anew: browsers ask once more, and --fingerprint is another")
+	}
 	ln, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(h.cfg.pagesPort())))
 	if err != nil {
 		return nil, errors.Join(err, job.Faultf(job.CodeDaemon, "The port %d of the pages is not free. Set another as pages.port, or -1 for no pages.", h.cfg.pagesPort()))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -33,12 +35,14 @@ changed (ingot receipt verify, ingot audit verify --against). The PDF is a pictu
 				if err != nil {
 					return err
 				}
-				for ending, to := range map[string]string{"json": file, "pdf": pdf} {
-					if err := a.saveReceipt(c, cl, id, ending, to); err != nil {
-						return err
-					}
+				signed, err := get[report.SignedReceipt](c.Context(), cl, "deployments/"+url.PathEscape(id)+"/receipt")
+				if err != nil {
+					return err
 				}
-				return a.tellReceipt(c, cl, id, file == "-" || pdf == "-")
+				if err := a.saveReceipt(c, cl, signed, file, pdf); err != nil || file == "-" || pdf == "-" {
+					return err
+				}
+				return a.tellReceipt(signed)
 			})
 		}}
 	c.Flags().StringVar(&file, "file", "", "write the signed file here")
@@ -60,11 +64,21 @@ func deploymentOf(c *cobra.Command, cl *client, ref string) (string, error) {
 	return "", err
 }
 
-func (a *app) saveReceipt(c *cobra.Command, cl *client, id, ending, to string) error {
-	if to == "" {
+// saveReceipt writes one receipt as its signed file and as a picture of that, whichever is wanted.
+func (a *app) saveReceipt(c *cobra.Command, cl *client, signed report.SignedReceipt, file, pdf string) error {
+	if file != "" {
+		b, err := signed.File()
+		if err == nil {
+			err = a.save(file, b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if pdf == "" {
 		return nil
 	}
-	body, err := cl.send(c.Context(), http.MethodGet, "deployments/"+url.PathEscape(id)+"/receipt."+ending, nil)
+	body, err := cl.send(c.Context(), http.MethodPost, "receipts/pdf", signed)
 	if err != nil {
 		return err
 	}
@@ -73,7 +87,7 @@ func (a *app) saveReceipt(c *cobra.Command, cl *client, id, ending, to string) e
 	if err != nil {
 		return job.Faultf(job.CodeDaemon, "The receipt did not arrive whole.")
 	}
-	return a.save(to, b)
+	return a.save(pdf, b)
 }
 
 // save writes a new file, or standard output for "-".
@@ -93,11 +107,7 @@ func (a *app) save(to string, b []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (a *app) tellReceipt(c *cobra.Command, cl *client, id string, quiet bool) error {
-	signed, err := get[report.SignedReceipt](c.Context(), cl, "deployments/"+url.PathEscape(id)+"/receipt")
-	if err != nil || quiet {
-		return err
-	}
+func (a *app) tellReceipt(signed report.SignedReceipt) error {
 	file, err := signed.File()
 	if err != nil {
 		return err
@@ -138,7 +148,7 @@ checked, without any record: on any machine, by the key that --key names ("ingot
 				return a.tellFindings(given, signatures(files, key))
 			}
 			return a.with(false, func(cl *client) error {
-				out, err := post[report.AuditVerified](c.Context(), cl, "audit/verify", report.Against{Receipts: files, Key: key})
+				out, err := inParts(c.Context(), cl, files, key)
 				if err != nil {
 					return err
 				}
@@ -168,6 +178,31 @@ func readReceipts(paths []string) (files [][]byte, err error) {
 		files = append(files, b)
 	}
 	return files, nil
+}
+
+// maxPart bounds the receipts of one request, as they travel.
+const maxPart = 960 << 10
+
+// inParts has the audit trail proven and held against receipts, in as many parts as their size wants.
+func inParts(ctx context.Context, cl *client, files [][]byte, key string) (all report.AuditVerified, err error) {
+	for first := true; first || len(files) > 0; first = false {
+		n, size := 0, 0
+		for n < len(files) {
+			if size += base64.StdEncoding.EncodedLen(len(files[n])) + 3; n > 0 && size > maxPart {
+				break
+			}
+			n++
+		}
+		out, err := post[report.AuditVerified](ctx, cl, "audit/verify", report.Against{Receipts: files[:n], Key: key})
+		if err != nil {
+			return all, err
+		}
+		if len(out.Receipts) != n {
+			return all, job.Faultf(job.CodeDaemon, "It was asked about %d receipts and answered about %d.", n, len(out.Receipts))
+		}
+		all.Chain, all.Receipts, files = out.Chain, append(all.Receipts, out.Receipts...), files[n:]
+	}
+	return all, nil
 }
 
 // signatures checks receipts by themselves.
@@ -235,7 +270,7 @@ events were cut off, or that all of it was built again, a receipt shows that was
 				return err
 			}
 			return a.with(false, func(cl *client) error {
-				out, err := post[report.AuditVerified](c.Context(), cl, "audit/verify", report.Against{Receipts: files, Key: key})
+				out, err := inParts(c.Context(), cl, files, key)
 				if err != nil {
 					return err
 				}

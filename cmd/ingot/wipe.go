@@ -107,10 +107,10 @@ func (a *app) wipeOne(c *cobra.Command, cl *client, o store.WipeOrder, device st
 	if err != nil {
 		return store.JobView{}, err
 	}
-	if err := a.confirm(destruction{name: d.Label(), serial: d.Serial, what: wipeLoss(drives)}, consent{yes: yes, serial: device}); err != nil {
+	if err := a.confirm(destruction{name: d.Label(), serial: d.WipeWord(), what: wipeLoss(drives)}, consent{yes: yes, serial: device}); err != nil {
 		return store.JobView{}, err
 	}
-	o.Device, o.Confirm = d.ID, d.Serial
+	o.Device, o.Confirm = d.ID, d.WipeWord()
 	return actAt[store.JobView](c.Context(), cl, d.Revision, "wipes", o) // what the person saw is what is acted on
 }
 
@@ -118,8 +118,8 @@ func (a *app) wipeOne(c *cobra.Command, cl *client, o store.WipeOrder, device st
 func wipeLoss(drives []store.DriveView) string {
 	var words []string
 	for _, d := range drives {
-		if d.Here && d.Owes() {
-			words = append(words, fmt.Sprintf("%s (%s, %s)", d.Word(), d.Model, size(d.SizeBytes)))
+		if d.Here && d.Present && d.Owes() {
+			words = append(words, d.Word()+" ("+strings.TrimPrefix(d.Model+", ", ", ")+size(d.SizeBytes)+")")
 		}
 	}
 	if len(words) == 0 {
@@ -316,12 +316,16 @@ func (a *app) deviceCleared(use, path, short string) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := a.confirm(destruction{name: d.Label(), serial: d.Serial, what: "It becomes " + string(map[string]store.DeviceState{"ready": store.Ready, "dispose": store.Disposed}[path]) + "."},
+				if err := a.confirm(destruction{name: d.Label(), serial: d.WipeWord(), what: "It becomes " + string(map[string]store.DeviceState{"ready": store.Ready, "dispose": store.Disposed}[path]) + "."},
 					consent{yes: yes, serial: given[0]}); err != nil {
 					return err
 				}
-				in.Confirm = d.Serial
-				return a.whereabouts(c, given[0], path, in)
+				in.Confirm = d.WipeWord()
+				d, err = actAt[store.DeviceView](c.Context(), cl, d.Revision, "devices/"+url.PathEscape(d.ID)+"/"+path, in) // what the person saw is what is acted on
+				if err != nil {
+					return err
+				}
+				return a.tell(d, d.ID, a.sayf("%s is %s", d.Label(), d.State))
 			})
 		}}
 	c.Flags().StringVar(&in.Note, "note", "", "what is known")

@@ -200,6 +200,9 @@ func running(t *store.Tile, f tileFacts, j store.Job) {
 	t.Job, t.What, t.Since = j.ID, j.ImageWord(), lastStep(j)
 	t.Word, t.Colour, t.SafeTo = look.Word, look.Colour, look.SafeTo
 	switch quiet := f.now.Sub(f.heard); {
+	case !agreed(j):
+		t.Word, t.Colour, t.SafeTo, t.Act = job.WordSecond, job.Yellow, "", store.ActHelp
+		t.Say, t.Next = j.Operator+" ordered its wipe.", "Another technician looks at the laptop and agrees on the page of the job."
 	case j.AgentKey == "" && f.here():
 		t.Word = job.WordStarting
 	case j.AgentKey == "":
@@ -230,12 +233,21 @@ func withProgress(t *store.Tile, p job.Progress) {
 // lately reports whether the job that ended last still has a tile: a good end for a while, a bad one until the laptop is
 // well again, or starts.
 func lately(f tileFacts) bool {
-	age := f.now.Sub(f.job.Ended)
+	age, again := f.now.Sub(f.job.Ended), f.here() && f.agent.Started.After(f.job.Ended)
 	switch f.job.State {
-	case job.Done, job.Cancelled:
-		return age < store.BoardDone && !(f.here() && f.agent.Started.After(f.job.Ended))
+	case job.Done:
+		return age < store.BoardDone && !again && stands(f.device.State, f.job.Kind)
+	case job.Cancelled:
+		return age < store.BoardDone && !again
 	}
-	return age < store.BoardSpan && (f.device.State == store.Failed || age < store.BoardDone) && !(f.here() && f.agent.Started.After(f.job.Ended) && f.device.State != store.Failed)
+	unwell := f.device.State == store.Failed || f.job.Kind == job.Wipe && f.device.State == store.Returned
+	return age < store.BoardSpan && (unwell || age < store.BoardDone) && !(again && f.device.State != store.Failed)
+}
+
+// stands reports whether a device is still what a job that went well made of it: one that came back, or left, since is not
+// "done". A capture makes nothing of it.
+func stands(s store.DeviceState, k job.Kind) bool {
+	return k == job.Capture || s != store.Returned && (s != store.Disposed || k == job.Wipe)
 }
 
 // ended is a laptop whose job has ended.
@@ -248,6 +260,11 @@ func ended(t *store.Tile, f tileFacts, j store.Job) {
 		if j.After == job.PowerOff {
 			t.SafeTo = job.UnplugAllowed
 		}
+	}
+	if j.Wipe != nil && j.Wipe.ThenFault != nil {
+		w := j.Wipe.ThenFault.Code.OnPage()
+		t.Colour, t.Act, t.Fault, t.Next = job.Yellow, store.ActHelp, j.Wipe.ThenFault.Code, w.Next
+		t.Say = strings.TrimSpace("It is clean, and no image followed: " + w.Sentence + " " + j.Wipe.ThenFault.Fact)
 	}
 	if j.Fault == nil {
 		return

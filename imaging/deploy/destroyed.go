@@ -148,6 +148,9 @@ func (s *Service) Certificates(_ context.Context, ref string) (out []store.Evide
 			out = append(out, v)
 		}
 		slices.Reverse(out)
+		if ref != "" && device == "" && len(out) == 0 {
+			return job.Faultf(job.CodeNotFound, "No device and no drive on record is called %.60q.", ref)
+		}
 		return nil
 	})
 	return out, err

@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
@@ -119,12 +121,34 @@ func (s *Service) view(tx *store.Tx, d store.Device, agents map[string]store.Age
 
 func (s *Service) jobView(j store.Job, d store.Device) store.JobView {
 	v := store.JobView{Job: j, DeviceLabel: d.Label(), Heard: s.lastHeardOr(j.AgentKey, j.Contact)}
+	v.Wipe = shownWipe(j.Wipe)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p, ok := s.progress[j.ID]; ok && !j.State.Final() {
 		v.Progress = &p
 	}
 	return v
+}
+
+// psidShown stands for a PSID that was given: who holds it can erase the drive.
+const psidShown = "given"
+
+// shownWipe leaves out of a wipe what only its agent is told: the password that a drive was given for its erase, the
+// journal that says where its proof will look, and the PSIDs.
+func shownWipe(w *store.WipeWork) *store.WipeWork {
+	if w == nil {
+		return nil
+	}
+	out := *w
+	out.Drives = slices.Clone(w.Drives)
+	for i := range out.Drives {
+		out.Drives[i].Journal, out.Drives[i].Password = nil, nil
+	}
+	out.Order.PSIDs = maps.Clone(w.Order.PSIDs)
+	for serial := range out.Order.PSIDs {
+		out.Order.PSIDs[serial] = psidShown
+	}
+	return &out
 }
 
 // Jobs lists the unfinished jobs, or all, newest first.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"ingot/imaging/job"
 	"ingot/imaging/wipe"
@@ -36,6 +37,9 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 	}
 	drives, err := wipeDrives(tx, d, o)
 	if err != nil {
+		return store.Job{}, err
+	}
+	if err := checkPSIDs(o.PSIDs, drives); err != nil {
 		return store.Job{}, err
 	}
 	if o.Then != nil {
@@ -78,11 +82,7 @@ func wipable(d store.Device, o store.WipeOrder) error {
 
 // typedSerial refuses a confirmation that is not this device's serial, or its id where it has no serial of its own.
 func typedSerial(d store.Device, typed string) error {
-	want := d.Serial
-	if needsSticker(d) || want == "" {
-		want = d.ID
-	}
-	if !strings.EqualFold(strings.TrimSpace(typed), strings.TrimSpace(want)) {
+	if !strings.EqualFold(strings.TrimSpace(typed), d.WipeWord()) {
 		return job.Faultf(job.CodeWrongSerial, "%.40q was typed for %s.", typed, d.Label())
 	}
 	return nil
@@ -111,13 +111,28 @@ func wipeDrives(tx *store.Tx, d store.Device, o store.WipeOrder) ([]store.WipeDr
 	}
 	switch {
 	case len(present) == 0:
-		return nil, job.Faultf(job.CodeNoDrive, "%s told of none when it was last seen. Start it from the network again, or record each of its drives: ingot device destroyed.", d.Label())
+		return nil, job.Faultf(job.CodeNoDrive, "%s told of none when it was last seen. Start it from the network again, or record the end of each of its drives.", d.Label())
 	case len(out) == 0:
-		return nil, job.Faultf(job.CodeState, "No drive that can be wiped is in %s and owes a record. See: ingot device show %s.", d.Label(), d.Label())
+		return nil, job.Faultf(job.CodeState, "No drive that can be wiped is in %s and owes a record: see what is on record about its drives.", d.Label())
 	case len(out) > job.MaxWipeDrives:
 		return nil, job.Faultf(job.CodeBadRequest, "It has %d drives; a wipe takes %d.", len(out), job.MaxWipeDrives)
 	}
 	return out, nil
+}
+
+const psidLength = 32 // of the code on a drive's label
+
+// checkPSIDs refuses a PSID that is none, or is for no drive of the order: a slip would be found only at the drive.
+func checkPSIDs(psids map[string]string, drives []store.WipeDrive) error {
+	for serial, psid := range psids {
+		if !slices.ContainsFunc(drives, func(d store.WipeDrive) bool { return strings.EqualFold(strings.TrimSpace(serial), d.Target.Serial) }) {
+			return job.Faultf(job.CodeBadRequest, "A PSID was given for drive %.40q, which is not to be wiped.", serial)
+		}
+		if len(psid) != psidLength || strings.ContainsFunc(psid, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			return job.Faultf(job.CodeBadRequest, "A PSID is %d letters and digits; what was given for drive %.40s has %d characters.", psidLength, serial, len(psid))
+		}
+	}
+	return nil
 }
 
 // unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of.

@@ -367,7 +367,7 @@ var words = map[Code]Words{
 	CodeWrongSerial:   {"The serial that was typed is not the one of this device.", "Nothing was begun. Read the serial on the laptop's sticker and type it."},
 	CodeDestruction:   {"That does not record the end of a drive.", "Give the drive's serial, method, place, two different names, and the vendor's reference or the digest of a photo: \"ingot device destroyed --help\"."},
 	CodeTampered:      {"The certificate does not hold: it was changed, or it was not signed by this key.", "Do not rely on it. Export it again from the server that signed it."},
-	CodeUnsettled:     {"A wipe was begun, and it is not known how it ended.", "Start the laptop from the network again: the drive's own log settles it. If it stays, wipe it again."},
+	CodeUnsettled:     {"A wipe was begun, and it is not known how it ended.", "Order the wipe again and start the laptop from the network: the drive's own log settles first how the last one ended."},
 	CodeDriveOwes:     {"A drive in this laptop came from another one and still holds what was on it.", "Put it back and wipe it there, or take it out and record its end: \"ingot device destroyed\"."},
 	CodeNotWiped:      {"Not every drive was wiped.", "Read which, and why; then wipe again, or record that drive as destroyed: \"ingot device destroyed\"."},
 	CodeLicence:       {"That cannot be kept among the licences.", "Read the reason and enter it again; \"ingot licence list\" and \"ingot licence rules\" show what there is."},

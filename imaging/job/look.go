@@ -27,6 +27,8 @@ const (
 	WordFailed    = "failed"
 	WordStopped   = "stopped"
 	WordUnproven  = "unproven: start it again"
+	WordUnsettled = "unproven: wipe it again" // a wipe: by itself the laptop is not let in again
+	WordSecond    = "second person"           // whose word it waits for
 	WordSilent    = "not heard"
 	WordLost      = "lost"
 	WordWhich     = "which laptop is this?"
@@ -67,6 +69,9 @@ func (k Kind) Look(s State) Look {
 		l.Colour, l.SafeTo = Green, NetworkFree
 	case Failed, Indeterminate:
 		l.Colour, l.SafeTo = Red, UnplugAllowed
+		if k == Wipe && s == Indeterminate {
+			l.Word = WordUnsettled
+		}
 	case Cancelled:
 		l.Colour, l.SafeTo = Grey, UnplugAllowed
 	case Claimed:

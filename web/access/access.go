@@ -107,14 +107,14 @@ func (s *Service) Session(cookie string) (Grant, error) {
 // Token gives what a program's token grants at this moment.
 func (s *Service) Token(text string) (Grant, error) {
 	var t store.APIToken
-	err := s.db.View(func(tx *store.Tx) (err error) { t, err = tx.UseAPIToken(text); return err })
+	err := s.db.View(func(tx *store.Tx) (err error) { t, err = tx.ShownAPIToken(text); return err })
 	if errors.Is(err, store.ErrNotFound) {
 		return Grant{}, errOut()
 	}
 	if err != nil {
 		return Grant{}, err
 	}
-	s.use(t.Seen, func(tx *store.Tx) error { return tx.SeenAPIToken(t.Name) })
+	s.use(t.Seen, func(tx *store.Tx) error { return tx.UseAPIToken(t.Name) })
 	return Grant{Name: t.Actor(), Right: t.Right, Token: t.Name, Only: t.Only, Until: t.Until}, nil
 }
 

@@ -140,17 +140,22 @@ type stranger struct {
 	until time.Time
 }
 
-// try counts an attempt.
-func (s *strangers) try(name string) (err error) {
+// locked refuses a name that was tried too often.
+func (s *strangers) locked(name string) (err error) {
 	s.table.with(name, func(n *stranger) {
-		now := s.now()
-		if now.Before(n.until) {
+		if now := s.now(); now.Before(n.until) {
 			err = s.locks(n.until.Sub(now))
-			return
-		}
-		if n.wrong++; n.wrong >= s.max {
-			n.wrong, n.until = 0, now.Add(s.lock)
 		}
 	})
 	return err
+}
+
+// count counts an attempt, and says whether it was the one that locks the name.
+func (s *strangers) count(name string) (locks bool) {
+	s.table.with(name, func(n *stranger) {
+		if n.wrong++; n.wrong >= s.max {
+			n.wrong, n.until, locks = 0, s.now().Add(s.lock), true
+		}
+	})
+	return locks
 }

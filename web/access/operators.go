@@ -110,7 +110,10 @@ func (s *Service) FirstLink() (l store.OperatorLink, ok bool, err error) {
 		l, err = s.link(tx, "", secret, "ingot")
 		return err
 	})
-	return l, ok, err
+	if err != nil {
+		return store.OperatorLink{}, false, err
+	}
+	return l, ok, nil
 }
 
 // Link tells whose password a link sets: "" for the first administrator's.

@@ -38,35 +38,44 @@ func (s *Service) verify(ctx context.Context, c Client, name, password string) (
 		return o, false, err
 	}
 	defer s.gate.leave()
-	hash := nobody
-	err = s.db.Update(func(tx *store.Tx) (err error) { o, err = tx.TryOperator(name); return err })
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		if err := s.strangers.try(name); err != nil {
-			return o, false, err
+	known := true
+	err = s.db.Update(func(tx *store.Tx) (err error) {
+		if o, err = tx.TryOperator(name); !errors.Is(err, store.ErrNotFound) {
+			return err
 		}
-	case err != nil:
+		known = false
+		return errors.Join(s.strangers.locked(name), tx.TryStranger())
+	})
+	if err != nil {
 		return o, false, err
-	default:
-		hash = o.Password
+	}
+	hash, locked := o.Password, !o.LockedUntil.IsZero()
+	if !known {
+		hash, locked = nobody, s.strangers.count(name)
 	}
 	ok, old := opens(hash, password)
-	if ok && !o.Disabled {
+	if known && ok && !o.Disabled {
 		return o, old, nil
 	}
-	s.refused(c, o)
+	s.refused(c, o, locked)
 	return store.Operator{}, false, job.Faultf(job.CodeSignIn, "")
 }
 
 // refused records that a name was locked by the last wrong password. Single ones are not recorded: a stranger could
-// fill the trail with them.
-func (s *Service) refused(c Client, o store.Operator) {
+// fill the trail with them; nor is a name that is not known, for which it only takes as long.
+func (s *Service) refused(c Client, o store.Operator, locked bool) {
 	s.log.Info().Str("operator", o.Name).Stringer("from", c.From).Msg("a sign-in was refused")
-	if o.LockedUntil.IsZero() {
+	if !locked {
 		return
 	}
 	text := fmt.Sprintf("%d wrong passwords in a row, the last from %s.", store.MaxWrong, c.From)
-	if err := s.db.Update(func(tx *store.Tx) error { return tx.Audit("ingot", "operator locked", "operator:"+o.Name, text) }); err != nil {
+	err := s.db.Update(func(tx *store.Tx) error {
+		if o.Name == "" {
+			return tx.TryStranger()
+		}
+		return tx.Audit("ingot", "operator locked", "operator:"+o.Name, text)
+	})
+	if err != nil {
 		s.log.Error().Err(err).Str("operator", o.Name).Msg("a lock could not be recorded")
 	}
 }
@@ -77,7 +86,12 @@ func (s *Service) open(c Client, operator, how, text string, also func(*store.Tx
 	if store.IsSecret(c.Cookie) {
 		before = store.HashSecret(c.Cookie)
 	}
+	var gone map[string]bool // sessions that this fact ended, also those that there was no more room for
 	err := s.db.Update(func(tx *store.Tx) error {
+		all, err := tx.Sessions("")
+		if err != nil {
+			return err
+		}
 		if err := also(tx); err != nil {
 			return err
 		}
@@ -86,13 +100,30 @@ func (s *Service) open(c Client, operator, how, text string, also func(*store.Tx
 				return err
 			}
 		}
-		return tx.OpenSession(store.Session{ID: store.HashSecret(cookie), Operator: operator, From: c.From.String(), Browser: cut(c.Browser), How: how}, text)
+		if err := tx.OpenSession(store.Session{ID: store.HashSecret(cookie), Operator: operator, From: c.From.String(), Browser: cut(c.Browser), How: how}, text); err != nil {
+			return err
+		}
+		gone, err = ended(tx, all)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	s.live.end(func(g Grant) bool { return before != "" && g.Session == before })
+	s.live.end(func(g Grant) bool { return gone[g.Session] })
 	return cookie, nil
+}
+
+// ended are those of some sessions that are not in force any more.
+func ended(tx *store.Tx, some []store.Session) (map[string]bool, error) {
+	left, err := tx.Sessions("")
+	gone := map[string]bool{}
+	for _, x := range some {
+		gone[x.ID] = true
+	}
+	for _, x := range left {
+		delete(gone, x.ID)
+	}
+	return gone, err
 }
 
 func (s *Service) setPassword(tx *store.Tx, name, hash string) error {

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -16,6 +17,8 @@ import (
 type Desk struct {
 	DB   *store.DB
 	Zone *time.Location // in which a day is meant; nil: the server's
+
+	Printers func(netip.Addr) error // says why an address is never a printer's; nil: each may be
 
 	printing sync.Mutex // of the label printer
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"ingot/imaging/job"
 	"ingot/store"
+	"ingot/web/push"
 	"ingot/web/report"
 )
 
@@ -117,6 +119,37 @@ func TestLabelsGoToThePrinter(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// TestAPrinterIsNoPlaceOfTheServersOwn: what is never asked for a push is never asked to print, by its address or by a name
+// that leads there; what push.allow names may be.
+func TestAPrinterIsNoPlaceOfTheServersOwn(t *testing.T) {
+	p := newPrinter(t, ready)
+	_, port, err := net.SplitHostPort(p.Addr().String())
+	must(t, err)
+	b := newBench(t)
+	order := report.LabelOrder{Devices: []string{"SALES-017"}}
+	b.printAt(t, p.Addr().String(), nil) // an address from before there was a rule
+	b.Printers = push.Guard{}.Check
+	for _, at := range []string{"127.0.0.1:" + port, "169.254.169.254", "100.100.100.200:9100", "0.0.0.0:" + port} {
+		l := store.DefaultLabels()
+		l.Printer = at
+		_, err := b.SetLabels(t.Context(), "root", l)
+		wantCode(t, "set "+at, err, job.CodePrinter)
+	}
+	_, err = b.Print(t.Context(), "anna", order, "")
+	wantCode(t, "print at the address that is set", err, job.CodePrinter)
+	b.printAt(t, "localhost:"+port, nil)
+	_, err = b.Print(t.Context(), "anna", order, "")
+	wantCode(t, "print at a name that leads here", err, job.CodePrinter)
+	if !strings.Contains(job.FaultOf(err).Fact, "this server itself, which push.allow does not name") {
+		t.Errorf("refused with %v", err)
+	}
+	b.Printers = push.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}.Check
+	b.printAt(t, p.Addr().String(), nil)
+	if _, err := b.Print(t.Context(), "anna", order, ""); err != nil || !strings.Contains(p.labels(t), "^XZ") {
+		t.Errorf("print where it is allowed: %v", err)
+	}
 }
 
 func TestAPrinterThatCannotPrintIsSaid(t *testing.T) {

@@ -3,10 +3,13 @@ package report
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"ingot/imaging/job"
@@ -39,6 +42,13 @@ func (d *Desk) LabelSettings(context.Context) (l store.Labels, err error) {
 
 // SetLabels says how labels are made.
 func (d *Desk) SetLabels(_ context.Context, operator string, l store.Labels) (out store.Labels, err error) {
+	if address, err := l.Address(); l.Printer != "" && err == nil { // what is no address is refused below
+		if a, err := netip.ParseAddrPort(address); err == nil { // a name is judged by its address, when it is asked
+			if err := d.mayPrint(a.Addr()); err != nil {
+				return out, err
+			}
+		}
+	}
 	err = d.DB.Update(func(tx *store.Tx) error { out, err = tx.PutLabels(operator, l); return err })
 	return out, err
 }
@@ -105,7 +115,7 @@ func (d *Desk) Print(ctx context.Context, operator string, o LabelOrder, base st
 	if done, err := d.printed(request); err != nil || done {
 		return out, err
 	}
-	if err := sendToPrinter(ctx, address, zpl); err != nil {
+	if err := d.sendToPrinter(ctx, address, zpl); err != nil {
 		return Sent{}, err
 	}
 	return out, d.DB.Update(func(tx *store.Tx) error {
@@ -140,11 +150,32 @@ const (
 	writePrinter  = 20 * time.Second
 )
 
+// mayPrint refuses an address that is never a printer's.
+func (d *Desk) mayPrint(a netip.Addr) error {
+	if d.Printers == nil {
+		return nil
+	}
+	if err := d.Printers(a); err != nil {
+		return job.Faultf(job.CodePrinter, "Nothing is sent there: %s", job.FaultOf(err).Fact)
+	}
+	return nil
+}
+
 // sendToPrinter asks the printer how it is, and sends it the labels unless it says that it cannot print. One that does
 // not answer gets them: not each speaks so much of the language.
-func sendToPrinter(ctx context.Context, address string, zpl []byte) error {
-	dialer := net.Dialer{Timeout: dialPrinter}
+func (d *Desk) sendToPrinter(ctx context.Context, address string, zpl []byte) error {
+	dialer := net.Dialer{Timeout: dialPrinter, Control: func(_, to string, _ syscall.RawConn) error {
+		a, err := netip.ParseAddrPort(to)
+		if err != nil {
+			return fmt.Errorf("dial %s: %w", to, err)
+		}
+		return d.mayPrint(a.Addr())
+	}}
 	c, err := dialer.DialContext(ctx, "tcp", address)
+	var refused *job.Fault
+	if errors.As(err, &refused) {
+		return refused
+	}
 	if err != nil {
 		return job.Faultf(job.CodePrinter, "%s: %s.", address, job.Reason(err))
 	}

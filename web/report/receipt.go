@@ -21,8 +21,8 @@ const ReceiptPurpose = "receipt"
 // ReceiptFormat is the number of the receipt's form that this code writes, and the newest that it reads.
 const ReceiptFormat = 1
 
-// MaxReceipt bounds a receipt's file in bytes.
-const MaxReceipt = 1 << 20
+// MaxReceipt bounds a receipt's file in bytes: one travels in base64 to be verified, in a request of at most 1 MiB.
+const MaxReceipt = 704 << 10
 
 // Receipt says what one Deployment put on one device, and where the audit chain stood. It speaks of the record as it was
 // at Issued: the fourth part of the proof, and renames, come later than the Deployment.
@@ -121,7 +121,10 @@ func (s SignedReceipt) File() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write receipt: %w", err)
 	}
-	return append(b, '\n'), nil
+	if b = append(b, '\n'); len(b) > MaxReceipt {
+		return nil, job.Faultf(job.CodeReceipt, "It would have %d bytes; a receipt has at most %d.", len(b), MaxReceipt)
+	}
+	return b, nil
 }
 
 // OpenReceipt reads a receipt's file and proves its signature by the key that stands in it. Whose key that is, is for
@@ -147,6 +150,24 @@ func OpenReceipt(file []byte) (Receipt, ed25519.PublicKey, error) {
 		return r, s.Key, job.Faultf(job.CodeReceipt, "It has the form %d, written by a newer Ingot.", r.Format)
 	}
 	return r, s.Key, nil
+}
+
+// Own opens a receipt's file that this server has signed, to make a picture of that very receipt.
+func (d *Desk) Own(_ context.Context, file []byte) (r Receipt, signed SignedReceipt, err error) {
+	r, pub, err := OpenReceipt(file)
+	if err != nil {
+		return r, signed, err
+	}
+	if err := json.Unmarshal(file, &signed); err != nil {
+		return r, signed, job.Faultf(job.CodeReceipt, "The file is no receipt.")
+	}
+	err = d.DB.View(func(tx *store.Tx) error {
+		if !bytes.Equal(pub, tx.OwnKey()) {
+			return job.Faultf(job.CodeReceipt, "It is signed by the key %s, which is not this server's: its server makes its PDF.", bundle.Fingerprint(pub))
+		}
+		return nil
+	})
+	return r, signed, err
 }
 
 // Finding is what a check of one receipt against the record came to.

@@ -256,8 +256,10 @@ function refresh(ids) {
 				else if (next.innerHTML !== el.innerHTML && !el.contains(document.activeElement)) el.replaceChildren(...next.childNodes);
 			}
 		} catch { /* the next change tries again */ } finally {
-			busy = false;
-			if (again) { again = false; setTimeout(fetchAgain, 1000); }
+			setTimeout(() => { // sixty laptops at work are one look a second
+				busy = false;
+				if (again) { again = false; fetchAgain(); }
+			}, 1000);
 		}
 	};
 	let seen = false;

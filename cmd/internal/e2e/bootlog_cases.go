@@ -177,17 +177,24 @@ func breaksOff(name string, how ending) func(context.Context, *client) error {
 	}
 }
 
-// kernelPause is how long the played machine takes from the last byte of its start system to the first packet of
-// it: a real kernel takes seconds, in which the daemon has long noted the end of the transfer.
-const kernelPause = 3 * time.Second
+// startPause is how long the played machine takes from the last byte that it loaded to the first packet of what starts
+// then, a kernel or its firmware anew: a real one takes seconds, in which the daemon has long noted the end of the transfer.
+const startPause = 3 * time.Second
+
+func pauses(ctx context.Context, _ *client) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(startPause):
+		return nil
+	}
+}
 
 // asAgent goes on as the start system, whose requests carry no class.
 func asAgent(move func(context.Context, *client) error) func(context.Context, *client) error {
 	return func(ctx context.Context, c *client) error {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(kernelPause):
+		if err := pauses(ctx, c); err != nil {
+			return err
 		}
 		firmware := c.class
 		c.class = ""
@@ -242,7 +249,7 @@ var stopsOfDHCP = []stop{
 		job.BootNotReached},
 	{"goes silent in a transfer", classPXE, archX64, then(fetches(chain[:4]...), breaksOff("/vmlinuz", vanish)), job.BootBrokeOff},
 	{"breaks a transfer off", classPXE, archX64, then(fetches(chain[:4]...), breaksOff("/vmlinuz", abort)), job.BootGaveUp},
-	{"fetches its loader again and again", classPXE, archBIOS, then(fetches("undionly.kpxe", "undionly.kpxe", "undionly.kpxe", "undionly.kpxe", "undionly.kpxe"), discovers),
+	{"fetches its loader again and again", classPXE, archBIOS, then(fetches("undionly.kpxe", "undionly.kpxe", "undionly.kpxe", "undionly.kpxe", "undionly.kpxe"), pauses, discovers),
 		job.BootLoop},
 }
 

@@ -14,6 +14,7 @@ import (
 	"ingot/cmd/internal/site"
 	"ingot/imaging/agent"
 	"ingot/imaging/deploy"
+	"ingot/imaging/job"
 	"ingot/imaging/library"
 	"ingot/store"
 	"ingot/web"
@@ -47,6 +48,7 @@ type town struct {
 	device map[store.DeviceState]store.DeviceView
 	job    string // one that runs
 	ended  string // one that has ended
+	wipe   string // one that waits for a second person
 	draft  store.Version
 }
 
@@ -60,19 +62,19 @@ func settle(t *testing.T) (*town, *browser.Tab) {
 	list := filepath.Join(s.Dir, "list.csv")
 	must(t, os.WriteFile(list, []byte("serial,manufacturer,model,asset,owner,role\nPF3PROMISE,LENOVO,ThinkPad T14,A-9001,Anna Berg,sales\n"), 0o600))
 	must(t, s.Do(ctx, []string{"device", "import", list}))
-	all := waiting(t, s, 6, v, func(l *site.Laptop) {
+	all := waiting(t, s, 7, v, func(l *site.Laptop) {
 		if l.Serial() == "SIM0005" {
 			l.Link = 12 << 10 // it is at work all the time
 		}
 	})
 	byState := map[store.DeviceState]*site.Laptop{store.Deployed: all[0], store.Lost: all[1], store.Returned: all[2], store.Ready: all[3], store.Deploying: all[4], store.New: all[5]}
-	for _, l := range all[:5] {
+	for _, l := range slices.Concat(all[:5], all[6:]) {
 		must(t, s.Do(ctx, []string{"device", "adopt", l.Code, "--role", "sales"}))
 	}
-	for _, l := range all[:3] {
+	for _, l := range slices.Concat(all[:3], all[6:]) {
 		must(t, s.Do(ctx, []string{"deploy", l.Serial(), "--role", "sales"}))
 	}
-	for _, l := range all[:3] {
+	for _, l := range slices.Concat(all[:3], all[6:]) {
 		_, err := s.Deployed(ctx, l.Serial())
 		must(t, err)
 		_, err = l.FirstBoot(ctx, s.Agents)
@@ -94,6 +96,8 @@ func settle(t *testing.T) (*town, *browser.Tab) {
 	drive := w.device[store.Lost].Drives[0].Serial
 	must(t, s.Do(ctx, []string{"device", "destroyed", all[1].Serial(), "--drive", drive, "--method", "shredded", "--why", "it does not start", "--place", "the vendor's", "--by", "Karl Ott", "--witness", "Eva Lang",
 		"--reference", "R-77", "--yes"}))
+	back := all[6].Serial()
+	must(t, s.Do(ctx, []string{"operator", "policy", "--second-person", "on"}, []string{"device", "return", back, "--from", "Cy Ott"}, []string{"wipe", back, "--place", "the bench", "--dispose", "--yes"}))
 	jobs, err := site.Ask[[]store.JobView](ctx, s, "jobs?all=1")
 	must(t, err)
 	for _, j := range jobs {
@@ -102,6 +106,9 @@ func settle(t *testing.T) (*town, *browser.Tab) {
 			w.job = string(j.ID)
 		case w.device[store.Deployed].ID:
 			w.ended = string(j.ID)
+		}
+		if j.Kind == job.Wipe {
+			w.wipe = string(j.ID)
 		}
 	}
 	return w, tab
@@ -120,7 +127,7 @@ func (w *town) views() []view {
 		{"/devices/act", "confirm-deploy", "/devices/act?do=deploy&device=" + ready}, {"/devices/act", "confirm-overwrite", "/devices/act?do=deploy&device=" + ready + "&device=" + deployed},
 		{"/images", "images", "/images"}, {"/images/{image}", "image", "/images/sales"}, {"/images/{image}/diff", "diff", "/images/sales/diff?a=1&b=2"},
 		{"/images/{image}/{number}", "version", "/images/sales/1"}, {"/images/{image}/{number}", "version-draft", fmt.Sprintf("/images/sales/%d", w.draft.Number)},
-		{"/jobs", "jobs", "/jobs?all=1"}, {"/jobs/{id}", "job-running", "/jobs/" + w.job}, {"/jobs/{id}", "job-ended", "/jobs/" + w.ended},
+		{"/jobs", "jobs", "/jobs?all=1"}, {"/jobs/{id}", "job-running", "/jobs/" + w.job}, {"/jobs/{id}", "job-ended", "/jobs/" + w.ended}, {"/jobs/{id}", "job-wipe", "/jobs/" + w.wipe}, {"/settings/wiping", "wipe-policy", "/settings/wiping"},
 		{"/roles", "roles", "/roles"}, {"/settings", "settings", "/settings"},
 		{"/account", "account", "/account"}, {"/operators", "operators", "/operators"}, {"/tokens", "tokens", "/tokens"}, {"/rights", "rights", "/rights"},
 		{"/settings/push", "push", "/settings/push"}, {"/labels", "labels", "/labels"}, {"/labels/sheet", "label-sheet", "/labels/sheet?device=" + ready + "&device=" + deployed},

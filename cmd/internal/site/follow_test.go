@@ -6,6 +6,7 @@ import (
 
 	"ingot/cmd/internal/browser"
 	"ingot/cmd/internal/simlaptop"
+	"ingot/cmd/internal/site"
 	"ingot/store"
 )
 
@@ -64,8 +65,7 @@ func TestTheBoardLeavesAloneWhoStandsOnAButton(t *testing.T) {
 func TestAListKeepsItsTicks(t *testing.T) {
 	ctx, s, v, tab := pages(t, simlaptop.Golden{Payload: 6 << 20}, store.Technician)
 	must(t, s.Do(ctx, []string{"role", "add", "sales", "--image", "sales", "--names", "LT-{serial:-4}"}))
-	all := waiting(t, s, 3, v, nil)
-	all[0].Link, all[1].Link = 1<<20, 1<<20
+	all := waiting(t, s, 3, v, func(l *site.Laptop) { l.Link = 1 << 20 })
 	for _, l := range all[:2] {
 		must(t, s.Do(ctx, []string{"device", "adopt", l.Code, "--role", "sales"}))
 	}

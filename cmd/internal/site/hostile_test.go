@@ -100,7 +100,7 @@ func post(ctx context.Context, s *site.Site, what string, in any) (status int, e
 	if err != nil {
 		return 0, err
 	}
-	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	c := http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.Data, "ingot.sock"))
 	}}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://ingot/api/v1/"+what, bytes.NewReader(body))
