@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,7 +93,12 @@ func (a *app) sayRecord(file []byte, keyText string) error {
 			fmt.Fprintf(w, "%s\t%s\n", head, s)
 		}
 	}
-	row(r.Title(), "%s, %s", r.ID, r.Organisation)
+	people := func(all []cert.Person) {
+		for _, p := range all {
+			row(printable(strings.ToUpper(p.Role[:min(1, len(p.Role))])+p.Role[min(1, len(p.Role)):]), "%s, %s", p.Name, when(p.Time))
+		}
+	}
+	row(r.Title(), "%s", strings.TrimSuffix(r.ID+", "+r.Organisation, ", "))
 	row("Device", "%s %s %s, serial %s", r.Device.Name, r.Device.Manufacturer, r.Device.Model, r.Device.Serial)
 	row("Drive", "%s, serial %s, %s", r.Drive.Model, r.Drive.Serial, size(r.Drive.SizeBytes))
 	if s := r.Sanitised; s != nil {
@@ -101,11 +107,13 @@ func (a *app) sayRecord(file []byte, keyText string) error {
 		row("Verified", "%s", s.Verification)
 		row("Status", "%s %s", s.Status, strings.Join(s.Warnings, " "))
 		row("Time", "%s to %s", s.Started, s.Finished)
+		people(s.People)
 	}
 	if d := r.Destroyed; d != nil {
 		row("Method", "%s, at %s, %s", d.Method, d.Place, when(d.Time))
 		row("Why", "%s", d.Why)
 		row("Reference", "%s %s", d.Reference, d.PhotoSHA256)
+		people(d.People)
 	}
 	row("File", "%s", cert.Hash(file))
 	row("Key", "%s", cert.Fingerprint(key))
@@ -116,7 +124,8 @@ func (a *app) sayRecord(file []byte, keyText string) error {
 func (a *app) certVerify() *cobra.Command {
 	var key string
 	c := &cobra.Command{Use: "verify FILE...", Short: "Verify signed records offline, with nothing but the public key", Args: args(cobra.MinimumNArgs(1)),
-		Long:    "Needs no server and no data folder. KEY is the public key in hex, or a file that holds it, as \"ingot cert key\" prints it.",
+		Long: "Needs no server and no data folder. FILE is one record, or the list that \"ingot cert export --format json\" writes.\n" +
+			"KEY is the public key in hex, or a file that holds it, as \"ingot cert key\" prints it.",
 		Example: "ingot cert verify W-000017.json --key key.txt",
 		RunE: func(_ *cobra.Command, files []string) error {
 			if b, err := os.ReadFile(key); err == nil {
@@ -129,11 +138,12 @@ func (a *app) certVerify() *cobra.Command {
 			bad := 0
 			var all []verified
 			for _, f := range files {
-				v := verifyFile(f, pub)
+				all = append(all, verifyFile(f, pub)...)
+			}
+			for _, v := range all {
 				if v.Fault != nil {
 					bad++
 				}
-				all = append(all, v)
 			}
 			if err := show(a, all, func(v verified) string { return v.File },
 				column[verified]{head: "FILE", cell: func(v verified) string { return v.File }},
@@ -143,7 +153,7 @@ func (a *app) certVerify() *cobra.Command {
 				column[verified]{head: "WHY", cell: func(v verified) string { return v.why() }}); err != nil || bad == 0 {
 				return err
 			}
-			return job.Faultf(job.CodeTampered, "Files that do not hold: %d of %d.", bad, len(files))
+			return job.Faultf(job.CodeTampered, "Records that do not hold: %d of %d.", bad, len(all))
 		}}
 	c.Flags().StringVar(&key, "key", "", "the public key in hex, or a file with it")
 	must(c, "key")
@@ -166,19 +176,40 @@ func (v verified) why() string {
 	return v.Fault.Fact
 }
 
-func verifyFile(path string, key ed25519.PublicKey) verified {
-	v := verified{File: path}
+// verifyFile verifies the record in a file, or each of the list that "ingot cert export --format json" writes.
+func verifyFile(path string, key ed25519.PublicKey) (all []verified) {
 	b, err := readBounded(path)
-	if err == nil {
-		var r cert.Record
-		r, err = cert.Verify(b, key)
-		v.Record, v.Drive = r.ID, r.Drive.Serial
+	if err != nil {
+		return []verified{{File: path, Fault: job.FaultOf(err)}}
 	}
-	if v.Holds = err == nil; err != nil {
-		v.Record, v.Drive, v.Fault = "", "", job.FaultOf(err)
+	for _, one := range recordsIn(b) {
+		v := verified{File: path, Holds: true}
+		r, err := cert.Verify(one, key)
+		if err != nil {
+			v.Holds, v.Fault = false, job.FaultOf(err)
+		} else {
+			v.Record, v.Drive = r.ID, r.Drive.Serial
+		}
+		all = append(all, v)
 	}
-	return v
+	return all
 }
+
+// recordsIn gives the records of a list, byte for byte; whatever is no list is one record.
+func recordsIn(b []byte) [][]byte {
+	var list []json.RawMessage
+	if json.Unmarshal(b, &list) != nil || len(list) == 0 {
+		return [][]byte{b}
+	}
+	out := make([][]byte, len(list))
+	for i, one := range list {
+		out[i] = one
+	}
+	return out
+}
+
+// maxRecords is the largest list of records that is read, in bytes; what is longer is cut, and so no list.
+const maxRecords = 256 << 20
 
 // readBounded reads a file that may be anything.
 func readBounded(path string) ([]byte, error) {
@@ -187,7 +218,7 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, cert.MaxFile+1))
+	return io.ReadAll(io.LimitReader(f, maxRecords))
 }
 
 func (a *app) certExport() *cobra.Command {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,12 +33,26 @@ wipes), image-manager (decides which versions laptops receive), administrator (o
 				if err != nil {
 					return err
 				}
-				return a.tellLink(got)
+				if err := a.tellLink(got); err != nil {
+					return err
+				}
+				return a.warnOfNoAdministrator(c.Context(), cl)
 			})
 		}}
 	c.Flags().StringVar((*string)(&in.Right), "right", string(store.Technician), "viewer, technician, image-manager or administrator")
 	must1(c.RegisterFlagCompletionFunc("right", cobra.FixedCompletions(rightNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return a.outputFlag(c)
+}
+
+// warnOfNoAdministrator says so when others were let in before there is an administrator: the first one's link, which the
+// daemon printed, ended with that.
+func (a *app) warnOfNoAdministrator(ctx context.Context, cl *client) error {
+	all, err := get[[]store.OperatorView](ctx, cl, "operators")
+	if err != nil || slices.ContainsFunc(all, func(o store.OperatorView) bool { return o.Right == store.Administrator }) {
+		return err
+	}
+	a.step("nobody is administrator yet, and the link for the first one ended with this: \"sudo ingot operator add NAME --right administrator\"")
+	return nil
 }
 
 func rightNames() (out []string) {

@@ -130,6 +130,11 @@ func parseFingerprint(said string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(b), nil
 }
 
+// asLogged is a fingerprint as the server's log shows it, so that a person compares like with like.
+func asLogged(sum [sha256.Size]byte) string {
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
+}
+
 // pinned accepts the one certificate: by its own sum, as browsers show it, or by that of its key.
 func pinned(s tls.ConnectionState, want [sha256.Size]byte) error {
 	if len(s.PeerCertificates) > 0 {
@@ -137,7 +142,7 @@ func pinned(s tls.ConnectionState, want [sha256.Size]byte) error {
 		if sha256.Sum256(c.Raw) == want || sha256.Sum256(c.RawSubjectPublicKeyInfo) == want {
 			return nil
 		}
-		return job.Faultf(job.CodeCertificate, "It is sha256:%x, and not the one that was named.", sha256.Sum256(c.Raw))
+		return job.Faultf(job.CodeCertificate, "It is %s, and not the one that was named.", asLogged(sha256.Sum256(c.Raw)))
 	}
 	return job.Faultf(job.CodeCertificate, "It shows none.")
 }
@@ -157,7 +162,7 @@ func certificateWords(err error) error {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		why = "its time is over, or this machine's clock is wrong"
 	}
-	return errors.Join(err, job.Faultf(job.CodeCertificate, "It is sha256:%x; %s.", sha256.Sum256(v.UnverifiedCertificates[0].Raw), why))
+	return errors.Join(err, job.Faultf(job.CodeCertificate, "It is %s; %s.", asLogged(sha256.Sum256(v.UnverifiedCertificates[0].Raw)), why))
 }
 
 // completionClient is what pressing Tab asks: the server that is named, or the daemon of this machine; nil for neither.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"github.com/BurntSushi/toml"
 	"github.com/spf13/cobra"
@@ -24,9 +25,10 @@ func (a *app) restoreCommand() *cobra.Command {
 unpacked beside its place and proven before anything of it is used, so a damaged file, a cut-off one or a wrong
 passphrase leaves the folder as it was. With - for FILE it is read from stdin.
 
-The configuration goes to /etc/ingot/ingot.toml (or the file of --config) when none is there. On a new server:
-"make install", this, then "sudo ingot setup". Of a backup without the images' data the versions are on record and lack
-their content: import the images again, or "ingot check --heal" fetches them from another server.
+The configuration goes to /etc/ingot/ingot.toml (or the file of --config), unless one is there in which something is set;
+the one that "make install" lays there is kept as ingot.toml.old. On a new server: "make install", this, then
+"sudo ingot setup". Of a backup without the images' data the versions are on record and lack their content: import the
+images again, or "ingot check --heal" fetches them from another server.
 Exit codes: 0 done, 1 nothing was restored, 3 restored, and what was damaged before still is.`,
 		Example: "sudo ingot restore /mnt/backup/ingot.age\nsudo ingot --data /srv/ingot restore - --passphrase-file /root/passphrase",
 		Args:    args(cobra.ExactArgs(1)),
@@ -123,7 +125,8 @@ func (a *app) tellRestored(cfg config, got backup.Restored) error {
 	return partly{fmt.Errorf("%d things were damaged already when the backup was made: see \"ingot check\"", len(got.Damaged))}
 }
 
-// placeConfig copies the restored configuration to where this machine looks for one, unless one is there.
+// placeConfig copies the restored configuration to where this machine looks for one, unless one is there in which
+// something is set.
 func (a *app) placeConfig(cfg config, restored string) (string, error) {
 	if restored == "" {
 		return "", nil
@@ -133,7 +136,7 @@ func (a *app) placeConfig(cfg config, restored string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if old, err := os.ReadFile(path); err == nil && len(old) > 0 {
+	if old, err := os.ReadFile(path); err == nil && !nothingSet(old) {
 		if string(old) == string(b) {
 			return "", nil
 		}
@@ -147,4 +150,14 @@ func (a *app) placeConfig(cfg config, restored string) (string, error) {
 		return fmt.Sprintf("%s: written; it names the data folder %s, and this is %s: change it, or start with --data", path, cmp.Or(was.Data, defaultData), cfg.Data), nil
 	}
 	return path + ": written", nil
+}
+
+// nothingSet says whether a configuration leaves everything as it is by default, as the one does that "make install"
+// lays on a new server.
+func nothingSet(text []byte) bool {
+	var c config
+	if _, err := toml.Decode(string(text), &c); err != nil {
+		return false
+	}
+	return reflect.DeepEqual(c, config{Data: c.Data}) && (c.Data == "" || c.Data == defaultData)
 }

@@ -10,6 +10,9 @@ import (
 // is only one. A choice that nobody made is refused.
 func Choose(drives []job.Drive, serial string, rule job.DriveRule) (job.Drive, error) {
 	able := internal(drives)
+	if len(drives) == 0 {
+		return job.Drive{}, job.Faultf(job.CodeNoDrive, "It told of none yet: if it never started here, start it from the network first.")
+	}
 	if len(able) == 0 {
 		return job.Drive{}, job.Faultf(job.CodeNoDrive, "It told of %d drives, none of them internal and writable.", len(drives))
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,19 @@ func TestPoweredWantsMainsOrCharge(t *testing.T) {
 		if got := preflight.Powered(c.p); got != c.want {
 			t.Errorf("Powered(%s) = %v; want %v", c.p, got, c.want)
 		}
+	}
+}
+
+// TestALaptopThatNeverToldOfADriveIsSaidToStartFirst: one that a list promised has no drives on record, and its firmware
+// setup is not what is wrong.
+func TestALaptopThatNeverToldOfADriveIsSaidToStartFirst(t *testing.T) {
+	_, err := preflight.Choose(nil, "", job.DriveNamed)
+	if code(err) != job.CodeNoDrive || !strings.Contains(err.Error(), "start it from the network first") {
+		t.Errorf("no drive: %v", err)
+	}
+	_, err = preflight.Choose([]job.Drive{{Serial: "X", Removable: true}}, "", job.DriveNamed)
+	if code(err) != job.CodeNoDrive || strings.Contains(err.Error(), "first") {
+		t.Errorf("only a removable drive: %v", err)
 	}
 }
 
