@@ -2,6 +2,9 @@ package wipe
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"syscall"
 	"time"
 
 	"ingot/imaging/passthru"
@@ -54,15 +57,22 @@ func (r *run) discardAll(size uint64, secure bool) *end {
 		n := min(discardPiece, size-off)
 		if err := r.Port.Discard(off, n, secure); err != nil {
 			r.at.raw("discard", "%v", err)
-			if off == 0 {
+			if off == 0 && notBegun(err) {
 				return ended(Refused, CauseAborted, "the drive refused to erase: %v", err)
 			}
+			r.rep.Touched = true
 			return ended(Failed, CauseDriveFailed, "it stopped in the middle: %v", err)
 		}
 		r.rep.Touched = true
 		r.show(Wiping, off+n, size, left(r.Clock.Now().Sub(r.began), off+n, size))
 	}
 	return nil
+}
+
+// notBegun reports whether the kernel sent a discard back before any of it reached the drive. After any other error a
+// part of it may be erased.
+func notBegun(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // bootAreas overwrites both boot areas, reads them back, and erases them. They are small.

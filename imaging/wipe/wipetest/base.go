@@ -2,6 +2,7 @@ package wipetest
 
 import (
 	"errors"
+	"syscall"
 
 	"ingot/imaging/passthru"
 	"ingot/imaging/wipe"
@@ -42,7 +43,7 @@ func (b *Base) Boot() ([]wipe.Area, error) { return nil, nil }
 // Discard unmaps.
 func (b *Base) Discard(off, n uint64, secure bool) error {
 	if b.NoTrim || secure && !b.Secure {
-		return errors.New("operation not supported")
+		return syscall.EOPNOTSUPP
 	}
 	b.Unmap(off, n)
 	if secure {
@@ -106,7 +107,7 @@ func (o *Opal) discovery(b []byte) {
 func (o *Opal) revert(psid string, m *Medium) error {
 	switch {
 	case o == nil:
-		return errors.New("operation not supported")
+		return syscall.EOPNOTSUPP
 	case psid != o.PSID:
 		return errors.New("the drive answered with TCG status 0x1")
 	case o.Lies:

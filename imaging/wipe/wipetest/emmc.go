@@ -2,6 +2,7 @@ package wipetest
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"ingot/imaging/passthru"
@@ -63,7 +64,7 @@ func (e *EMMC) Discard(off, n uint64, secure bool) error {
 	e.trims++
 	switch {
 	case e.trims == e.TrimEnds:
-		return errors.New("input/output error")
+		return syscall.EIO
 	case e.TrimLies:
 		return nil
 	}
