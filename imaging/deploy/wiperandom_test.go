@@ -40,6 +40,7 @@ type wipeRun struct {
 	seq    uint64
 	boots  int
 	lost   int // requests and answers
+	disk   *smallDisk
 }
 
 // TestNoPathEndsWithACertificateForAWipeThatWasNotProven: real Service, real records, the real engine over a drive that
@@ -212,6 +213,10 @@ func (w *wipeRun) run(t *testing.T) {
 // lossy carries one request to the daemon out, as the wire and the agent allow: it may be lost on the way there or back,
 // and is sent again until it has been answered.
 func lossy[Out any](w *wipeRun, do func() (Out, error)) (Out, error) {
+	if w.disk != nil && w.rnd.IntN(3) == 0 {
+		once := do
+		do = func() (Out, error) { return whileFull(w, w.b.t.(*testing.T), once) }
+	}
 	for {
 		switch w.rnd.IntN(20) {
 		case 0:

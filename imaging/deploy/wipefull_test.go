@@ -1,0 +1,110 @@
+package deploy_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// smallDisk is the file system that the records of some random runs lie on, and the file by which it is full.
+type smallDisk struct {
+	filler string
+	met    int // requests that found it full
+}
+
+// fill takes what room there is.
+func (d *smallDisk) fill(t *testing.T) {
+	f, err := os.Create(d.filler)
+	must(t, err)
+	defer f.Close()
+	var at int64
+	for size := int64(16 << 20); size >= 1<<12; {
+		switch err := unix.Fallocate(int(f.Fd()), 0, at, size); {
+		case err == nil:
+			at += size
+		case errors.Is(err, unix.ENOSPC):
+			size /= 2
+		default:
+			t.Fatal(err)
+		}
+	}
+}
+
+func (d *smallDisk) drain(t *testing.T) { must(t, os.Remove(d.filler)) }
+
+// whileFull carries a request out while there is no room, and again when there is: whoever asked sends it again.
+func whileFull[Out any](w *wipeRun, t *testing.T, do func() (Out, error)) (Out, error) {
+	w.disk.fill(t)
+	out, err := do()
+	w.disk.drain(t)
+	if err == nil || job.FaultOf(err).Code != job.CodeFull {
+		return out, err
+	}
+	w.disk.met++
+	return do()
+}
+
+// TestAFullDiskIsNoWayToACertificate: at any request of a wipe the server's disk is full. What could not be kept is
+// refused in words and nothing of it is there; once there is room the wipe goes on, and nobody is ready without a record.
+func TestAFullDiskIsNoWayToACertificate(t *testing.T) {
+	if os.Getenv("INGOT_TEST_MOUNTS") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m")
+		cmd.Env = append(os.Environ(), "INGOT_TEST_MOUNTS=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		if os.Getuid() != 0 {
+			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		}
+		out, err := cmd.CombinedOutput()
+		switch {
+		case err != nil && len(out) == 0:
+			t.Skipf("SKIPPED: no mount namespace can be made here (%v)", err)
+		case err != nil:
+			t.Fatalf("in the namespace: %v\n%s", err, out)
+		}
+		t.Logf("%s", out)
+		return
+	}
+	dir := t.TempDir()
+	must(t, syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
+	must(t, syscall.Mount("none", dir, "tmpfs", 0, "size=48m"))
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	t.Setenv("TMPDIR", dir)
+	t.Run("runs", func(t *testing.T) { fullRuns(t, &smallDisk{filler: filepath.Join(dir, "filler")}) })
+}
+
+// fullRuns lets laptops be wiped by a server whose folders lie on a small disk.
+func fullRuns(t *testing.T, disk *smallDisk) {
+	b, certified, ready := randomBench(t), 0, 0
+	const runs = 120
+	for i := range runs {
+		w := newWipeRun(b, 100_000+i)
+		w.disk = disk
+		w.run(t)
+		n := w.check(t, i)
+		certified += n
+		switch d := b.device(w.device); {
+		case d.State == store.Ready && n == 0, d.State != store.Ready && d.State != store.Returned && d.State != store.Wiping:
+			t.Errorf("run %d: device is %s with %d certificates", i, d.State, n)
+		case d.State == store.Ready:
+			ready++
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	chainHolds(t, b, certified)
+	t.Logf("%d runs: %d ready, %d certificates; the disk was full at %d requests", runs, ready, certified, disk.met)
+	if disk.met < runs/4 || ready < runs/10 {
+		t.Errorf("the disk was full at %d requests only, or %d laptops became ready: the test shows nothing", disk.met, ready)
+	}
+}
