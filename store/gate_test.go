@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"ingot/imaging/job"
 	"ingot/store"
 )
@@ -157,6 +159,48 @@ func TestADriveIsOwedFromTheReturnOn(t *testing.T) {
 	must(put("hollow", store.Returned))
 	refused("no drive is known", put("hollow", store.Disposed), "No drive of hollow is known")
 	refused("it is quarantined and settled as new", errors.Join(put("hollow", store.Quarantined), put("hollow", store.New)))
+}
+
+// TestALaptopThatCameBackToAnOlderIngotOwesItsDrives: its records are of a time without wiping, so nothing is known of its
+// drives but what the device itself tells.
+func TestALaptopThatCameBackToAnOlderIngotOwesItsDrives(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ingot.db")
+	open := func() *store.DB {
+		db, err := store.Open(path, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	}
+	d := store.Device{ID: "dev", Serial: "dev", State: store.Returned, Drives: []job.Drive{sata("DRIVE-A1"), sata("DRIVE-B2")}, Seen: time.Now()}
+	db := open()
+	update(t, db, func(tx *store.Tx) error { return tx.PutDevice(d) })
+	db.Close()
+	raw, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("drives")), tx.DeleteBucket([]byte("drive-by-device")))
+	})
+	if err := errors.Join(err, raw.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db = open()
+	defer db.Close()
+	for _, to := range []store.DeviceState{store.Ready, store.Disposed, store.Deploying, store.Deployed} {
+		err := db.Update(func(tx *store.Tx) error {
+			d, err := tx.Device("dev")
+			if err != nil {
+				return err
+			}
+			d.State = to
+			return tx.PutDevice(d)
+		})
+		if job.FaultOf(err).Code != job.CodeOwed {
+			t.Errorf("returned to the older one, then %s: %v; want %s", to, err, job.CodeOwed)
+		}
+	}
 }
 
 // TestADriveBringsItsHistoryAlong: it is looked for where it is now, and a drive that was recorded as destroyed alarms.
