@@ -20,6 +20,19 @@ type WipeOrder struct {
 	PSIDs   map[string]string `json:"psids,omitempty"`   // of locked drives: serial -> the PSID of the label
 }
 
+// Goal is where the laptop goes when every drive of it is clean.
+func (o WipeOrder) Goal() string {
+	switch {
+	case o.Dispose:
+		return string(Disposed)
+	case o.Then != nil && o.Then.Role != "":
+		return "it gets the image of the role " + o.Then.Role
+	case o.Then != nil:
+		return "it gets " + o.Then.Image
+	}
+	return string(Ready)
+}
+
 // DriveEnd is where one drive of a wipe stands.
 type DriveEnd string
 
@@ -33,6 +46,25 @@ const (
 	DriveFailed    DriveEnd = "failed"
 	DriveUnsettled DriveEnd = "indeterminate"
 )
+
+// Word is the end in people's words. Only what has its Certificate is wiped.
+func (e DriveEnd) Word() string {
+	switch e {
+	case DriveWaits:
+		return "to be wiped"
+	case DriveBegun:
+		return "being wiped"
+	case DriveClosed:
+		return "wiped"
+	case DriveRefused:
+		return "not begun"
+	case DriveFailed:
+		return "failed: not wiped"
+	case DriveUnsettled:
+		return "unproven: nobody knows how it ended"
+	}
+	return string(e)
+}
 
 // WipeDrive is one drive of a wipe.
 type WipeDrive struct {

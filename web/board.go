@@ -197,6 +197,10 @@ func needOf(t store.Tile) needView {
 		}
 	case store.ActSettle:
 		n.Sentence, n.Button = "Which laptop is this? "+t.Say, "Settle it"
+	case store.ActHelp:
+		if t.Word == job.WordSecond {
+			n.Button, n.To = "Look at the order", jobPath(t.Job)
+		}
 	}
 	return n
 }

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -17,14 +17,12 @@ type wipeDrive struct {
 	Words *faultWords // why it is not wiped, and what now
 }
 
-// endLook is the word and the colour of each end. Only what has its Certificate is wiped.
-var endLook = map[store.DriveEnd]stateWord{
-	store.DriveWaits:     {Word: "to be wiped", Colour: job.Grey},
-	store.DriveBegun:     {Word: "being wiped", Colour: job.Blue},
-	store.DriveClosed:    {Word: "wiped", Colour: job.Green},
-	store.DriveRefused:   {Word: "not begun", Colour: job.Red},
-	store.DriveFailed:    {Word: "failed: not wiped", Colour: job.Red},
-	store.DriveUnsettled: {Word: "unproven: nobody knows how it ended", Colour: job.Red},
+// endColours are the colours of each end.
+var endColours = map[store.DriveEnd]job.Colour{store.DriveWaits: job.Grey, store.DriveBegun: job.Blue, store.DriveClosed: job.Green}
+
+func lookOfEnd(e store.DriveEnd) stateWord {
+	c := cmp.Or(endColours[e], job.Red)
+	return stateWord{Word: e.Word(), Colour: c, Icon: icons[c]}
 }
 
 // wipedOf says what a wipe destroys on a device, and whether it would be wiped at all.
@@ -59,15 +57,11 @@ func (d jobData) WipeDrives() (out []wipeDrive) {
 		return nil
 	}
 	for _, x := range d.Wipe.Drives {
-		look, known := endLook[x.End]
-		if !known {
-			look = stateWord{Word: string(x.End), Colour: job.Red}
+		end := x.End
+		if end == store.DriveWaits && d.State == job.WipeBegun {
+			end = store.DriveBegun
 		}
-		if x.End == store.DriveWaits && d.State == job.WipeBegun {
-			look = endLook[store.DriveBegun]
-		}
-		look.Icon = icons[look.Colour]
-		out = append(out, wipeDrive{x, look, wordsOf(x.Fault)})
+		out = append(out, wipeDrive{x, lookOfEnd(end), wordsOf(x.Fault)})
 	}
 	return out
 }
@@ -78,19 +72,6 @@ func (d jobData) Left(seconds int) string {
 		return ""
 	}
 	return job.LeftWord(time.Duration(seconds) * time.Second)
-}
-
-// Goal is where the laptop goes when every drive of it is clean.
-func (d jobData) Goal() string {
-	switch o := d.Wipe.Order; {
-	case o.Dispose:
-		return "out of the house: disposed"
-	case o.Then != nil && o.Then.Role != "":
-		return fmt.Sprintf("it gets the image of the role %s", o.Then.Role)
-	case o.Then != nil:
-		return fmt.Sprintf("it gets %s", o.Then.Image)
-	}
-	return "into the pool: ready"
 }
 
 // ThenWords are why the image did not follow.

@@ -128,6 +128,8 @@ type verifyData struct {
 	Title    string
 	ID       string // when this server keeps the same record
 	Known    bool
+	Key      string // by which it is signed
+	Own      bool   // that is this server's
 }
 
 // verifyCertificate holds a file against this server's key, or against another that was given.
@@ -164,7 +166,10 @@ func (a *API) verified(r *http.Request) (d verifyData, err error) {
 	if err != nil {
 		return d, err
 	}
-	d = verifyData{Sections: rec.Sections(file, key), Title: rec.Title() + " " + rec.ID}
+	d = verifyData{Sections: rec.Sections(file, key), Title: rec.Title() + " " + rec.ID, Key: cert.Fingerprint(key)}
+	if own, err := cert.KeyOf(a.Wiper.CertificateKey()); err == nil {
+		d.Own = own.Equal(key)
+	}
 	e, err := a.Wiper.Certificate(r.Context(), rec.ID)
 	if err != nil && job.FaultOf(err).Code != job.CodeNotFound {
 		return d, err

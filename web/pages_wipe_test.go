@@ -3,12 +3,18 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"ingot/imaging/job"
+	"ingot/imaging/wipe/cert"
 	"ingot/store"
 )
 
@@ -111,7 +117,17 @@ func TestADeadLaptopLeavesByItsPageAlone(t *testing.T) {
 	}
 	file := []byte(p.get("/api/v1/certificates/D-000001/file").body)
 	verify := func(b []byte) page { return p.post("/certificates/verify", url.Values{"record": {string(b)}}) }
-	wantPage(t, "the file", verify(file), http.StatusOK, "Record of destruction D-000001 holds", "keeps the same record")
+	wantPage(t, "the file", verify(file), http.StatusOK, "Record of destruction D-000001 holds", "by this server's key", "keeps the same record")
+	other, err := cert.Load(filepath.Join(t.TempDir(), "other.key"))
+	must(t, err)
+	_, forged, err := other.Destroy(cert.Frame{Number: 1, Issued: time.Now(), Organisation: "Nobody", Device: cert.Device{ID: "x", Serial: "X"}}, cert.Drive{Serial: "Y"}, cert.Destroyed{Method: "shredded", Why: "dead", Place: "here", Time: time.Now(),
+		Reference: "R", People: []cert.Person{{Name: "A", Role: cert.RoleDid}, {Name: "B", Role: cert.RoleWitnessed}}})
+	must(t, err)
+	strange := p.post("/certificates/verify", url.Values{"record": {string(forged)}, "key": {hex.EncodeToString(other.Public())}})
+	wantPage(t, "another's key", strange, http.StatusOK, "not this server's key", cert.Fingerprint(other.Public()))
+	if strings.Contains(mainOf(strange), "by this server's key") {
+		t.Error("a record that somebody else signed passes for this server's")
+	}
 	for i := 0; i < len(file); i += 101 {
 		b := bytes.Clone(file)
 		b[i] ^= 1
@@ -131,6 +147,9 @@ func TestASecondPersonAgreesOnTheJobsPage(t *testing.T) {
 	berta, carl := f.person("berta", store.Technician), f.person("carl", store.Technician)
 	wantLed(t, "the order", berta.post("/devices/"+id+"/wipe", berta.form(berta.get("/devices/"+id), "/devices/"+id+"/wipe", "typed", "PF3AAAA1")), "/jobs/")
 	at := "/jobs/" + string(f.jobs()[0].ID)
+	if board := carl.get("/"); !strings.Contains(board.body, `href="`+at+`"`) || !strings.Contains(board.body, "berta ordered its wipe") {
+		t.Errorf("the board does not say that it needs carl\n%s", mainOf(board))
+	}
 	shown := carl.get(at)
 	wantPage(t, "the job", shown, http.StatusOK, "It waits for a second person", "berta ordered the wipe")
 	wantPage(t, "the same person", berta.post(at+"/agree", berta.form(berta.get(at), at+"/agree", "typed", "PF3AAAA1")), http.StatusForbidden, string(job.CodeSecondPerson))
@@ -264,5 +283,26 @@ func TestADriveThatIsNotInTheLaptopIsNotSaidToBeWiped(t *testing.T) {
 	wantPage(t, "several", ask, http.StatusOK, "1 laptop is wiped", f.driveOf("PF3AAAA1"), "GONE00001", "not in it", "did not come back", "Type the number of laptops that are wiped to go on: <strong>1</strong>", "Wipe: 1 laptop<")
 	if strings.Contains(mainOf(ask), "was saved") {
 		t.Error("it asks whether the data was saved of what is to be destroyed")
+	}
+}
+
+// TestEveryIconOfATemplateIsDrawn: a state is told by icon, word and colour.
+func TestEveryIconOfATemplateIsDrawn(t *testing.T) {
+	drawn, err := os.ReadFile("static/icons.svg")
+	must(t, err)
+	files, err := filepath.Glob("template/*.html")
+	must(t, err)
+	found := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, m := range regexp.MustCompile(`template "icon" "([^"]*)"`).FindAllSubmatch(text, -1) {
+			if found++; !bytes.Contains(drawn, []byte(`id="`+string(m[1])+`"`)) {
+				t.Errorf("%s shows the icon %q, which is not drawn", file, m[1])
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d icons were found", found)
 	}
 }

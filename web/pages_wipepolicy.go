@@ -19,7 +19,7 @@ func (a *API) wipePolicyPages(rs *routes) {
 }
 
 // classWords are the classes of drives in the words of whoever has one in his hand.
-var classWords = map[wipe.Class]string{wipe.NVMe: "NVMe", wipe.SATAFlash: "SATA, flash", wipe.SATADisk: "SATA, magnetic", wipe.EMMC: "eMMC", wipe.UFS: "UFS", wipe.Unknown: "of an unknown kind"}
+var classWords = map[wipe.Class]string{wipe.NVMe: "NVMe", wipe.SATAFlash: "SATA, flash", wipe.SATADisk: "SATA, magnetic", wipe.EMMC: "eMMC", wipe.UFS: "UFS", wipe.Unknown: "unknown kind"}
 
 var levelWords = map[wipe.Level]string{wipe.Clear: "clear: beyond what software can bring back", wipe.Purge: "purge: beyond what a laboratory can bring back"}
 
@@ -40,7 +40,7 @@ type wipePolicyData struct {
 type classRow struct {
 	Class  wipe.Class
 	Title  string
-	Level  string // in words, as it holds
+	Level  string // as it holds
 	Levels []option
 }
 
@@ -76,7 +76,7 @@ func (a *API) wipePolicyPage(w http.ResponseWriter, r *http.Request, f *job.Faul
 // fill makes the choices of the form.
 func (d *wipePolicyData) fill() {
 	for _, c := range wipe.Classes {
-		row := classRow{Class: c, Title: classWords[c], Level: levelWords[d.Kept.Wants(c)]}
+		row := classRow{Class: c, Title: classWords[c], Level: string(d.Kept.Wants(c))}
 		for _, l := range []wipe.Level{wipe.Clear, wipe.Purge} {
 			row.Levels = append(row.Levels, option{Value: string(l), Text: levelWords[l], Chosen: d.Form.Wants(c) == l})
 		}

@@ -52,6 +52,9 @@ func progressWord(j store.JobView) string {
 		}
 		return ""
 	}
+	if j.Kind == job.Wipe {
+		return wipeProgress(*p)
+	}
 	s := fmt.Sprintf("%s %d%% %s/s", p.Phase, p.DoneBytes*100/p.TotalBytes, size(p.BytesPerSec))
 	if p.SecondsLeft >= 0 {
 		s += fmt.Sprintf(", %d s left", p.SecondsLeft)
@@ -106,7 +109,9 @@ func (a *app) showJob(j store.JobView) error {
 	}
 	row("Job", "%s", j.ID)
 	row("Device", "%s (%s)", j.DeviceLabel, j.Device)
-	if j.Kind == job.Capture {
+	if j.Wipe != nil {
+		wipeRows(row, j)
+	} else if j.Kind == job.Capture {
 		row("Capture", "of drive %s (%s) into %s; the drive is only read", j.Target.Serial, size(j.Target.SizeBytes), j.ImageWord())
 	} else if j.Kind == job.Rename {
 		row("Rename", "%s to %s, on drive %s; everything else stays", j.Former, j.DeviceName, j.Target.Serial)
@@ -127,6 +132,8 @@ func (a *app) showJob(j store.JobView) error {
 	}
 	if r := j.Result; r != nil && r.Captured != nil {
 		capturedRows(row, j, *r.Captured)
+	} else if r != nil && j.Wipe != nil {
+		row("Result", "%s in %.0f s", r.State, r.Seconds)
 	} else if r != nil {
 		row("Result", "%s in %.0f s; fetched %s (%d bytes), wrote %s, kept %s", r.State, r.Seconds, size(r.FetchedBytes), r.FetchedBytes, size(r.WrittenBytes), size(r.KeptBytes))
 	}

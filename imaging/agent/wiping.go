@@ -395,20 +395,24 @@ func (w *erasures) end() error {
 // lines are the drives of a wipe as the screen lists them.
 func (w *erasures) lines() (out []string) {
 	for _, e := range w.drives {
-		p := e.progress()
-		s := fmt.Sprintf("drive %s: %s", p.Serial, p.Phase)
-		if p.TotalBytes > 0 && !e.isFinished() {
-			s += fmt.Sprintf(" %d%%", int(100*fraction(p.DoneBytes, p.TotalBytes)))
-			if p.SecondsLeft > 0 {
-				s += fmt.Sprintf(", %s left", time.Duration(p.SecondsLeft)*time.Second)
-			}
-		}
-		if p.Say != "" {
-			s += ", " + p.Say
-		}
-		out = append(out, s)
+		out = append(out, driveLine(e.progress(), e.isFinished()))
 	}
 	return out
+}
+
+// driveLine is one drive on the screen, in the words of its board.
+func driveLine(p job.DriveProgress, finished bool) string {
+	s := fmt.Sprintf("drive %s: %s", p.Serial, p.Phase)
+	if p.TotalBytes > 0 && !finished {
+		s += fmt.Sprintf(" %d %%", int(100*fraction(p.DoneBytes, p.TotalBytes)))
+		if p.SecondsLeft > 0 {
+			s += ", " + job.LeftWord(time.Duration(p.SecondsLeft)*time.Second)
+		}
+	}
+	if p.Say != "" {
+		s += ", " + p.Say
+	}
+	return s
 }
 
 func (e *erasure) isFinished() bool {

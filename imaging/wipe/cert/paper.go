@@ -42,27 +42,34 @@ func Paper(file []byte, key ed25519.PublicKey) ([]byte, error) {
 	pdf.SetCatalogSort(true)
 	pdf.SetTitle(r.Title()+" "+r.ID, true)
 	text := pdf.UnicodeTranslatorFromDescriptor("")
-	pdf.SetMargins(18, 18, 18)
+	pdf.SetMargins(18, 14, 18)
+	pdf.SetAutoPageBreak(true, 12)
+	pdf.SetFooterFunc(func() { // what was printed on two pages is found together again
+		pdf.SetY(-10)
+		pdf.SetFont("Helvetica", "", 8)
+		pdf.CellFormat(0, 5, text(fmt.Sprintf("%s, page %d of {nb}", r.ID, pdf.PageNo())), "", 0, "R", false, 0, "")
+	})
+	pdf.AliasNbPages("{nb}")
 	pdf.AddPage()
 	pdf.SetFont("Helvetica", "B", 18)
 	pdf.CellFormat(130, 10, text(r.Title()), "", 1, "L", false, 0, "")
 	pdf.SetFont("Helvetica", "", 11)
 	pdf.CellFormat(130, 7, text(strings.TrimSpace(r.ID+"  "+r.Organisation)), "", 1, "L", false, 0, "")
 	pdf.RegisterImageOptionsReader("code", fpdf.ImageOptions{ImageType: "PNG"}, bytes.NewReader(code))
-	pdf.ImageOptions("code", 157, 14, 36, 36, false, fpdf.ImageOptions{ImageType: "PNG"}, 0, "")
-	pdf.SetY(52)
+	pdf.ImageOptions("code", 160, 12, 30, 30, false, fpdf.ImageOptions{ImageType: "PNG"}, 0, "")
+	pdf.SetY(44)
 	for _, block := range r.Sections(file, key) {
 		pdf.SetFont("Helvetica", "B", 11)
-		pdf.CellFormat(0, 8, text(block.Title), "B", 1, "L", false, 0, "")
+		pdf.CellFormat(0, 7, text(block.Title), "B", 1, "L", false, 0, "")
 		for _, l := range block.Lines {
 			if l.Text == "" {
 				continue
 			}
 			pdf.SetFont("Helvetica", "", 9)
-			pdf.CellFormat(44, 5, text(l.What), "", 0, "L", false, 0, "")
-			pdf.MultiCell(0, 5, text(printable(l.Text)), "", "L", false)
+			pdf.CellFormat(44, 4.5, text(l.What), "", 0, "L", false, 0, "")
+			pdf.MultiCell(0, 4.5, text(printable(l.Text)), "", "L", false)
 		}
-		pdf.Ln(2)
+		pdf.Ln(1.5)
 	}
 	var out bytes.Buffer
 	if err := pdf.Output(&out); err != nil {
@@ -95,7 +102,7 @@ func (r Record) Sections(file []byte, key ed25519.PublicKey) []Section {
 	out := []Section{
 		{"Device", []Line{{"Manufacturer, model", strings.TrimSpace(d.Manufacturer + " " + d.Model)}, {"Serial", d.Serial}, {"Name", d.Name}, {"Asset number", d.Asset},
 			{"UUID", d.UUID}, {"Came back from", d.Source}}},
-		{"Drive", []Line{{"Model", v.Model}, {"Serial", v.Serial}, {"World-wide name", v.WWN}, {"Firmware", v.Firmware}, {"Media", strings.TrimSpace(v.Media + " " + v.Transport)},
+		{"Drive", []Line{{"Model", v.Model}, {"Serial", v.Serial}, {"World-wide name", v.WWN}, {"Firmware", v.Firmware}, {"Media", mediaWord(v)},
 			{"Behind", v.Behind}, {"Size", sizeWord(v)}, {"Hidden sectors", v.Hidden}}},
 	}
 	if r.Sanitised != nil {
@@ -104,14 +111,14 @@ func (r Record) Sections(file []byte, key ed25519.PublicKey) []Section {
 	if r.Destroyed != nil {
 		out = append(out, r.Destroyed.block())
 	}
-	return append(out, Section{"Signature", []Line{{"Issued", r.Issued.Format(time.RFC3339)}, {"Number in the chain", fmt.Sprint(r.Number)}, {"Record before", r.Previous},
+	return append(out, Section{"Signature", []Line{{"Issued", timeWord(r.Issued.Format(time.RFC3339))}, {"Number in the chain", fmt.Sprint(r.Number)}, {"Record before", r.Previous},
 		{"This file", Hash(file)}, {"Key", Fingerprint(key)}, {"Audit chain", fmt.Sprintf("%d %s", r.AuditNumber, r.AuditHead)},
 		{"To verify", "This paper is a picture of the signed file. With the file and the public key: ingot cert verify FILE --key KEY"}}})
 }
 
 func (s Sanitised) blocks() []Section {
 	return []Section{
-		{"What was done", []Line{{"Technique", s.Does}, {"Started, finished", s.Started + "  to  " + s.Finished}, {"Bytes", fmt.Sprint(s.ErasedBytes)},
+		{"What was done", []Line{{"Technique", s.Does}, {"Started, finished", timeWord(s.Started) + " to " + timeWord(s.Finished)}, {"Bytes", bytesWord(s.ErasedBytes)},
 			{"Tried or passed over", s.Fallback}, {"Verification", s.Verification}, {"Status", s.Status}, {"Read beside it", strings.Join(s.Warnings, " ")}}},
 		{"What is claimed", []Line{{"Claim", s.Claim}, {"Policy of this site", fmt.Sprintf("%s, version %d, which wants %s of such a drive", s.Policy, s.PolicyVersion, s.Wanted)}}},
 		{"Who, and by what", []Line{{"People", names(s.People)}, {"Place", s.Place}, {"Tool", s.Tool}, {"Agent", s.AgentBuild}, {"Key of that start", s.AgentKey},
@@ -120,17 +127,6 @@ func (s Sanitised) blocks() []Section {
 }
 
 func (d Destroyed) block() Section {
-	return Section{"How it came to its end", []Line{{"Method", d.Method}, {"Why it was not wiped", d.Why}, {"Place", d.Place}, {"Time", d.Time.Format(time.RFC3339)},
+	return Section{"How it came to its end", []Line{{"Method", d.Method}, {"Why it was not wiped", d.Why}, {"Place", d.Place}, {"Time", timeWord(d.Time.Format(time.RFC3339))},
 		{"People", names(d.People)}, {"Vendor's reference", d.Reference}, {"SHA-256 of the photo", d.PhotoSHA256}}}
-}
-
-func sizeWord(d Drive) string {
-	if d.SizeBytes == 0 {
-		return ""
-	}
-	s := fmt.Sprintf("%d bytes", d.SizeBytes)
-	if d.RealBytes > d.SizeBytes {
-		s += fmt.Sprintf(", %d with hidden sectors", d.RealBytes)
-	}
-	return s
 }
