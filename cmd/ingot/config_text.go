@@ -122,7 +122,7 @@ func (c config) text() string {
 	}
 	part("\n[wipe]\n", setting{"organisation", quoted(c.Wipe.Organisation), `"Example Ltd, IT"`, "that stands on certificates of wiped drives"})
 	part("\n[push]\n",
-		setting{"csv", quoted(c.Push.CSV), `"/var/lib/ingot/export"`, "folder in which devices.csv is kept, at most a minute old"},
+		setting{"csv", quoted(c.Push.CSV), `"/var/lib/ingot/export"`, "folder, which must be there, in which devices.csv is kept, at most a minute old"},
 		setting{"ca", quoted(c.Push.CA), `"/etc/ingot/ca.pem"`, "certificates that asset registers and webhook receivers of this site show; else the system's"},
 		setting{"allow", quotedList(c.Push.Allow), "[]", "addresses of this server itself that may be told, or be a label printer's, such as \"127.0.0.1\""})
 	part("\n[log]\n", setting{"level", quoted(c.Log.Level), `"info"`, "debug, info, warn or error"})

@@ -91,6 +91,9 @@ func (a *app) unreleased(got store.Imported) error {
 		word = got.Version.Word()
 	}
 	fmt.Fprintf(a.err, "%s stays %s.\n", got.Version.Ref(), word)
+	if got.Version.State == store.Retired {
+		fmt.Fprintf(a.err, "To bring it back: ingot image release %s --reason \"...\"\n", got.Version.Ref())
+	}
 	return partly{got.Unreleased}
 }
 

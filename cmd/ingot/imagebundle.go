@@ -77,7 +77,7 @@ func (a *app) importBundle(c *cobra.Command, cl *client, in store.BundleImport) 
 
 func (a *app) showImported(got store.Imported) error {
 	if got.Known {
-		fmt.Fprintf(a.err, "%s holds exactly this already; nothing was added\n", got.Version.Ref())
+		fmt.Fprintf(a.err, "%s holds exactly this already; nothing was added, and its label and note stay\n", got.Version.Ref())
 	}
 	if err := a.showVersions([]store.Version{got.Version}); err != nil {
 		return err
