@@ -22,6 +22,7 @@ var tiers = map[string]int{
 	"ingot/imaging/passthru":    0,
 	"ingot/imaging/wipe":        1,
 	"ingot/imaging/bundle":      1,
+	"ingot/imaging/paper":       0,
 	"ingot/imaging/chunkstore":  2,
 	"ingot/imaging/capture":     2,
 	"ingot/imaging/disk":        2,

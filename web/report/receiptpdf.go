@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/go-pdf/fpdf"
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goregular"
+
+	page "ingot/imaging/paper"
 )
 
 // Measures of a page in millimetres.
@@ -24,16 +23,9 @@ const (
 // PDF is a receipt on paper. It is a picture: the proof is the signed file, and the QR code leads to the page that
 // checks it, at link. The same receipt gives the same bytes.
 func (r Receipt) PDF(signed SignedReceipt, link string, zone *time.Location) ([]byte, error) {
-	f := fpdf.New("P", "mm", "A4", "")
-	f.SetCreationDate(r.Issued)
-	f.SetModificationDate(r.Issued)
-	f.SetCatalogSort(true)
-	f.SetTitle("Receipt of "+paper(r.Device.Serial), true)
-	f.SetCreator("Ingot", true)
+	f := page.New("Receipt of "+r.Device.Serial, r.Issued)
 	f.SetMargins(pdfMargin, pdfMargin, pdfMargin)
 	f.SetAutoPageBreak(true, pdfMargin)
-	f.AddUTF8FontFromBytes("go", "", goregular.TTF) // the fonts that PDF knows by itself have no Cyrillic, no Greek, no Polish
-	f.AddUTF8FontFromBytes("go", "B", gobold.TTF)
 	f.AddPage()
 	if err := pdfHead(f, r, link); err != nil {
 		return nil, err
@@ -42,7 +34,7 @@ func (r Receipt) PDF(signed SignedReceipt, link string, zone *time.Location) ([]
 		pdfSection(f, s)
 	}
 	f.Ln(3)
-	f.SetFont("go", "", 8)
+	f.SetFont(page.Font, "", 8)
 	f.SetTextColor(90, 90, 90)
 	f.MultiCell(0, 4, paper("This page is a picture of the signed receipt. \"ingot receipt verify FILE\" with the signed file checks it; the code leads to what the record says now."), "", "L", false)
 	var b bytes.Buffer
@@ -56,11 +48,11 @@ func pdfHead(f *fpdf.Fpdf, r Receipt, link string) error {
 	if err := pdfCode(f, link, pdfMargin+pdfWidth-pdfQR, pdfMargin); err != nil {
 		return err
 	}
-	f.SetFont("go", "B", 20)
+	f.SetFont(page.Font, "B", 20)
 	f.CellFormat(pdfWidth-pdfQR, 10, "Receipt", "", 1, "L", false, 0, "")
-	f.SetFont("go", "B", 13)
+	f.SetFont(page.Font, "B", 13)
 	f.MultiCell(pdfWidth-pdfQR-4, 7, paper(strings.TrimSpace(r.Device.Name+"  "+r.Device.Serial)), "", "L", false)
-	f.SetFont("go", "", 11)
+	f.SetFont(page.Font, "", 11)
 	f.MultiCell(pdfWidth-pdfQR-4, 6, paper("received "+r.Deployment.Image.String()), "", "L", false)
 	f.SetY(max(f.GetY(), pdfMargin+pdfQR) + 4)
 	return nil
@@ -94,11 +86,11 @@ func pdfCode(f *fpdf.Fpdf, text string, x, y float64) error {
 
 func pdfSection(f *fpdf.Fpdf, s Section) {
 	f.SetTextColor(0, 0, 0)
-	f.SetFont("go", "B", 11)
+	f.SetFont(page.Font, "B", 11)
 	f.CellFormat(0, 8, s.Title, "B", 1, "L", false, 0, "")
 	f.Ln(1)
 	for _, l := range s.Lines {
-		f.SetFont("go", "", 9)
+		f.SetFont(page.Font, "", 9)
 		f.SetTextColor(90, 90, 90)
 		f.CellFormat(pdfLabel, pdfLine, l.Label, "", 0, "L", false, 0, "")
 		f.SetTextColor(0, 0, 0)
@@ -110,28 +102,4 @@ func pdfSection(f *fpdf.Fpdf, s Section) {
 // maxPaper bounds one text on paper, in characters: the signed file has all of it.
 const maxPaper = 400
 
-// paper makes a text that the font can show: a letter that it has not becomes its number, what steers is left out.
-func paper(s string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n++; n > maxPaper {
-			b.WriteString(" (cut: see the file)")
-			break
-		}
-		switch {
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
-			b.WriteByte('?')
-		case inFont(r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, "[U+%04X]", r)
-		}
-	}
-	return b.String()
-}
-
-// inFont reports whether the Go fonts have a letter: Latin, Greek, Cyrillic, and common signs (WGL4).
-func inFont(r rune) bool {
-	return r >= 0x20 && r < 0x180 || r >= 0x384 && r < 0x3cf || r >= 0x400 && r < 0x460 || r >= 0x2010 && r < 0x2027 || r == 0x20ac || r == 0x2122
-}
+func paper(s string) string { return page.Text(s, maxPaper) }

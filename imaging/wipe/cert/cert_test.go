@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -292,6 +294,34 @@ func TestPaperIsAPictureOfTheFile(t *testing.T) {
 	text := string(file)
 	if strings.Contains(strings.ToLower(text), "nist compliant") || r.Sanitised.Claim != "clear" || r.Sanitised.Policy != "default" || r.Sanitised.Technique != "overwrite" {
 		t.Errorf("technique, claim and policy: %+v", r.Sanitised)
+	}
+}
+
+// TestPaperNamesEverybody: helpdesks are in Lodz and Athens too.
+func TestPaperNamesEverybody(t *testing.T) {
+	s := signer(t)
+	d, x := destroyed()
+	x.People[0].Name, x.People[1].Name, x.Place = "Łukasz Żółty", "Ελένη Παππά", "Łódź"
+	_, file, err := s.Destroy(frame(1, ""), d, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pdf, err := cert.Paper(file, s.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "record.pdf")
+	if err := os.WriteFile(path, pdf, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := exec.Command("pdftotext", "-layout", path, "-").Output()
+	if err != nil {
+		t.Fatalf("pdftotext: %v", err)
+	}
+	for _, want := range []string{"Łukasz Żółty", "Ελένη Παππά", "Łódź", "page 1 of 1"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the paper does not say %q:\n%s", want, text)
+		}
 	}
 }
 

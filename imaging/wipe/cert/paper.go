@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-pdf/fpdf"
 	qrcode "github.com/skip2/go-qrcode"
+
+	"ingot/imaging/paper"
 )
 
 // Line is one line of a record as people read it; an empty Text is left out.
@@ -25,6 +27,9 @@ func QR(r Record, file []byte, key ed25519.PublicKey) string {
 	return fmt.Sprintf("ingot record %s\nfile %s\nkey %s", r.ID, Hash(file), Fingerprint(key))
 }
 
+// maxPaper bounds one text on paper, in characters: the signed file has all of it.
+const maxPaper = 1200
+
 // Paper draws a signed file for printing, after it has verified it. The same file gives the same bytes. It is a picture:
 // the record is the file.
 func Paper(file []byte, key ed25519.PublicKey) ([]byte, error) {
@@ -36,38 +41,34 @@ func Paper(file []byte, key ed25519.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw the code of %s: %w", r.ID, err)
 	}
-	pdf := fpdf.New("P", "mm", "A4", "")
-	pdf.SetCreationDate(r.Issued)
-	pdf.SetModificationDate(r.Issued)
-	pdf.SetCatalogSort(true)
-	pdf.SetTitle(r.Title()+" "+r.ID, true)
-	text := pdf.UnicodeTranslatorFromDescriptor("")
+	pdf := paper.New(r.Title()+" "+r.ID, r.Issued)
+	text := func(s string) string { return paper.Text(s, maxPaper) }
 	pdf.SetMargins(18, 14, 18)
 	pdf.SetAutoPageBreak(true, 12)
 	pdf.SetFooterFunc(func() { // what was printed on two pages is found together again
 		pdf.SetY(-10)
-		pdf.SetFont("Helvetica", "", 8)
+		pdf.SetFont(paper.Font, "", 8)
 		pdf.CellFormat(0, 5, text(fmt.Sprintf("%s, page %d of {nb}", r.ID, pdf.PageNo())), "", 0, "R", false, 0, "")
 	})
 	pdf.AliasNbPages("{nb}")
 	pdf.AddPage()
-	pdf.SetFont("Helvetica", "B", 18)
+	pdf.SetFont(paper.Font, "B", 18)
 	pdf.CellFormat(130, 10, text(r.Title()), "", 1, "L", false, 0, "")
-	pdf.SetFont("Helvetica", "", 11)
+	pdf.SetFont(paper.Font, "", 11)
 	pdf.CellFormat(130, 7, text(strings.TrimSpace(r.ID+"  "+r.Organisation)), "", 1, "L", false, 0, "")
 	pdf.RegisterImageOptionsReader("code", fpdf.ImageOptions{ImageType: "PNG"}, bytes.NewReader(code))
 	pdf.ImageOptions("code", 160, 12, 30, 30, false, fpdf.ImageOptions{ImageType: "PNG"}, 0, "")
 	pdf.SetY(44)
 	for _, block := range r.Sections(file, key) {
-		pdf.SetFont("Helvetica", "B", 11)
+		pdf.SetFont(paper.Font, "B", 11)
 		pdf.CellFormat(0, 7, text(block.Title), "B", 1, "L", false, 0, "")
 		for _, l := range block.Lines {
 			if l.Text == "" {
 				continue
 			}
-			pdf.SetFont("Helvetica", "", 9)
+			pdf.SetFont(paper.Font, "", 9)
 			pdf.CellFormat(44, 4.5, text(l.What), "", 0, "L", false, 0, "")
-			pdf.MultiCell(0, 4.5, text(printable(l.Text)), "", "L", false)
+			pdf.MultiCell(0, 4.5, text(l.Text), "", "L", false)
 		}
 		pdf.Ln(1.5)
 	}
@@ -76,16 +77,6 @@ func Paper(file []byte, key ed25519.PublicKey) ([]byte, error) {
 		return nil, fmt.Errorf("draw %s: %w", r.ID, err)
 	}
 	return out.Bytes(), nil
-}
-
-// printable is a text that a page can show: one line, and a question mark for what the font has not.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // Title is what the record is called on paper.
