@@ -16,3 +16,6 @@ func (p Pattern) Expand(d Device, seq uint64) (string, error) { return p.expand(
 
 // ForgeStatement signs a version with the key of this database, as another server would.
 func (tx *Tx) ForgeStatement(v Version) error { return tx.seal(v, v.Statement()) }
+
+// PutDeviceOfBefore writes a device as an Ingot did that knew nothing of drives and of what is owed.
+func (tx *Tx) PutDeviceOfBefore(d Device) error { return put(tx, bDevices, []byte(d.ID), d) }

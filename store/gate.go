@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +46,7 @@ func (tx *Tx) gate(was Device, d *Device) error {
 // cleared refuses a device of which a drive is not accounted for, or of which no drive is known: that is no sign that
 // there is none.
 func (tx *Tx) cleared(d Device) error {
-	open, known, err := tx.Owed(d.ID)
+	open, known, err := tx.owed(d)
 	switch {
 	case err != nil:
 		return err
@@ -63,6 +65,8 @@ func (tx *Tx) cleared(d Device) error {
 		w := o.Word()
 		if !present[o.Key] {
 			w += " (not in it when it was last seen)"
+		} else if o.Device != d.ID {
+			w += fmt.Sprintf(" (%s tells of it now; start %s again to show that it is not in it)", o.Homes[len(o.Homes)-1].Label, d.Label())
 		}
 		words = append(words, w)
 	}
@@ -71,10 +75,21 @@ func (tx *Tx) cleared(d Device) error {
 
 // Owed lists the drives of a device that owe a record, and counts those that are known of it at all.
 func (tx *Tx) Owed(device string) (open []Drive, known int, err error) {
-	all, err := tx.DrivesOf(device)
-	for _, d := range all {
-		if d.Device == device && d.Owes() {
-			open = append(open, d)
+	d, err := tx.Device(device)
+	if err != nil {
+		return nil, 0, err
+	}
+	return tx.owed(d)
+}
+
+// owed is Owed of a device as it is to be. A drive that owes and that it told of itself when it was last seen is one of
+// them, although another laptop tells of it since: makers use serials twice, and only the device can show that it is gone.
+func (tx *Tx) owed(d Device) (open []Drive, known int, err error) {
+	all, err := tx.DrivesOf(d.ID)
+	keys, _, _ := driveKeys(d.ID, d.Drives)
+	for _, r := range all {
+		if r.Owes() && (r.Device == d.ID || slices.Contains(keys, r.Key)) {
+			open = append(open, r)
 		}
 	}
 	return open, len(all), err

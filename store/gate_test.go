@@ -292,3 +292,101 @@ func TestWhatTellsNothingCannotBeCertified(t *testing.T) {
 		t.Errorf("%d drives, %d of them vague; want 5 and 3: %+v", len(all), vague, all)
 	}
 }
+
+// TestADriveThatAnotherLaptopTellsOfIsNotAccountedFor: two cheap drives may tell one serial. A laptop that came back is
+// not cleared because another one tells of its drive; once that drive has its record there, or the laptop has shown
+// that it is not in it any more, it is.
+func TestADriveThatAnotherLaptopTellsOfIsNotAccountedFor(t *testing.T) {
+	now := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	db := openAt(t, &now)
+	drive := sata("CHEAP-0001")
+	tell := func(id string, s store.DeviceState, drives ...job.Drive) error {
+		now = now.Add(time.Minute)
+		return db.Update(func(tx *store.Tx) error {
+			return tx.PutDevice(store.Device{ID: id, Serial: id, State: s, Drives: drives, Seen: now})
+		})
+	}
+	become := func(id string, s store.DeviceState) error {
+		return db.Update(func(tx *store.Tx) error {
+			d, err := tx.Device(id)
+			if err != nil {
+				return err
+			}
+			d.State = s
+			return tx.PutDevice(d)
+		})
+	}
+	for _, end := range []string{"recorded", "shown"} {
+		one, two := "one-"+end, "two-"+end
+		drive.Serial = "CHEAP-" + end
+		for _, err := range []error{tell(one, store.Returned, drive), tell(two, store.Deployed, drive), become(one, store.Wiping)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range []store.DeviceState{store.Ready, store.Disposed} {
+			if err := become(one, s); job.FaultOf(err).Code != job.CodeOwed || !strings.Contains(err.Error(), two) {
+				t.Errorf("%s: it became %s while another laptop tells of its drive: %v; want %s", end, s, err, job.CodeOwed)
+			}
+		}
+		if end == "recorded" {
+			update(t, db, func(tx *store.Tx) error { return closeDrive(tx, two, drive, store.Wiped) })
+		} else if err := tell(one, store.Wiping, sata("OTHER-1")); err != nil {
+			t.Fatal(err)
+		} else {
+			update(t, db, func(tx *store.Tx) error { return closeDrive(tx, one, sata("OTHER-1"), store.Wiped) })
+		}
+		if err := become(one, store.Ready); err != nil {
+			t.Errorf("%s: %v", end, err)
+		}
+	}
+}
+
+// TestADeviceThatCameBackBeforeDrivesWereKeptOwesThem: in a database of an Ingot that kept no drives, a returned device
+// has none on record.
+func TestADeviceThatCameBackBeforeDrivesWereKeptOwesThem(t *testing.T) {
+	now := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	path := filepath.Join(t.TempDir(), "ingot.db")
+	open := func() *store.DB {
+		db, err := store.Open(path, store.Options{Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	}
+	db := open()
+	update(t, db, func(tx *store.Tx) error {
+		return tx.PutDeviceOfBefore(store.Device{ID: "dev", Serial: "dev", State: store.Returned, Drives: []job.Drive{sata("OLD-1"), sata("OLD-2")}})
+	})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("drives")), tx.DeleteBucket([]byte("drive-by-device")))
+	}), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // opened again, nothing is added
+		db = open()
+		if err := db.View(func(tx *store.Tx) error {
+			owed, known, err := tx.Owed("dev")
+			d, err2 := tx.Device("dev")
+			if len(owed) != 2 || known != 2 || !d.Owing {
+				t.Errorf("%d of %d drives are owed, owing %v; want 2 of 2", len(owed), known, d.Owing)
+			}
+			return errors.Join(err, err2)
+		}); err != nil {
+			t.Error(err)
+		}
+		if c, err := db.CheckRecords(); err != nil || len(c.Damage) != 0 {
+			t.Errorf("CheckRecords = %+v, %v", c, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

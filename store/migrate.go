@@ -141,3 +141,19 @@ func currentOf2(b *bbolt.Tx) error {
 // nothingNew is the step from schema 3 to 4, which only adds buckets, and versions with manifests of version 2: an older
 // Ingot would take those for damaged, so it must not open the database.
 func nothingNew(*bbolt.Tx) error { return nil }
+
+// oweSince takes down the drives of devices that had come back when an Ingot wrote the database that kept no drives. From
+// then on each of them is owed; of a device that told of none, nothing is known, and the gate says so.
+func oweSince(b *bbolt.Tx) error {
+	tx := &Tx{b: b, now: time.Now().UTC()}
+	devices, err := tx.Devices()
+	for _, d := range devices {
+		if err != nil || !comesBack(d.State) {
+			continue
+		}
+		if err = tx.gate(d, &d); err == nil {
+			err = put(tx, bDevices, []byte(d.ID), d)
+		}
+	}
+	return err
+}

@@ -163,10 +163,17 @@ func prepare(b *bbolt.DB, path string, schema int, steps map[int]migration) erro
 				return fmt.Errorf("migrate schema %d: %w", n, err)
 			}
 		}
+		before := have != 0 && tx.Bucket([]byte(bDrives)) == nil
 		for _, name := range buckets {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
 			}
+		}
+		if before {
+			if err := oweSince(tx); err != nil {
+				return fmt.Errorf("take down the drives of what came back: %w", err)
+			}
+			counted = false
 		}
 		if err := tx.Bucket([]byte(bMeta)).Put([]byte("schema"), []byte(strconv.Itoa(schema))); err != nil || counted {
 			return err

@@ -208,6 +208,7 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 	if err != nil {
 		return fmt.Errorf("end job %s: %w", j.ID, err)
 	}
+	to, f = asDrivesStand(j, to, f)
 	touched := j.Kind.Started(j.Reached) || r != nil && r.DiskTouched
 	j.Enter(to, tx.Now())
 	j.Fault, j.Result = f, r

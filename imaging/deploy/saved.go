@@ -53,6 +53,7 @@ func holdsData(tx *store.Tx, d store.Device) (bool, error) {
 // noForeignDebt refuses to give anybody a laptop in which a drive is that came back in another one and was never cleared.
 func noForeignDebt(tx *store.Tx, d store.Device) error {
 	open, _, err := tx.Owed(d.ID)
+	open = slices.DeleteFunc(open, func(r store.Drive) bool { return r.Device != d.ID }) // what left it is another's debt
 	if err != nil || len(open) == 0 {
 		return err
 	}

@@ -31,6 +31,18 @@ func verdictOfWipe(j store.Job, r job.Result) (job.State, *job.Fault) {
 	return job.Failed, job.Faultf(job.CodeNotWiped, "%s", ends(*j.Wipe))
 }
 
+// asDrivesStand is how a job ends that an event, a person or time ends. A wipe ends as its drives stand, whoever speaks.
+func asDrivesStand(j store.Job, to job.State, f *job.Fault) (job.State, *job.Fault) {
+	if j.Kind != job.Wipe || j.Wipe == nil {
+		return to, f
+	}
+	stands, why := verdictOfWipe(j, job.Result{State: to, Fault: f})
+	if stands == to && f != nil {
+		return to, f // it knows more of it
+	}
+	return stands, why
+}
+
 // isOpen reports whether nobody knows how a drive that was begun has ended.
 func isOpen(d store.WipeDrive) bool {
 	return d.End == store.DriveBegun || d.End == store.DriveUnsettled || d.End == store.DriveWaits && len(d.Journal) > 0

@@ -138,7 +138,7 @@ func (b *bench) noCertificates(why string) {
 // disk is a magnetic drive, flash an NVMe one, each full of the former owner's data.
 func disk(serial string) *wipetest.ATA {
 	d := wipetest.NewATA(wipetest.NewMedium(4*mib, false, 7), 7200)
-	d.Told.Serial, d.Told.WWN = serial, "naa.50014ee2b1c2d300"
+	d.Told.Serial, d.Told.WWN = serial, "naa.50014ee2b1c2d3e4" // as its IDENTIFY says
 	return d
 }
 

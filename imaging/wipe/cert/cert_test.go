@@ -137,10 +137,13 @@ func TestOnlyACompletedAndVerifiedWipeIsSigned(t *testing.T) {
 			r.Verification.Bytes--
 			r.Verification.Written--
 		},
-		"another drive was approved": func(w *cert.Wiped, _ *wipe.Report) { w.Target.Serial = "WD-OTHER" },
-		"no drive was approved":      func(w *cert.Wiped, _ *wipe.Report) { w.Target = job.Target{} },
-		"it followed another policy": func(w *cert.Wiped, _ *wipe.Report) { w.Policy.Version = 2 },
-		"it claims a purge":          func(_ *cert.Wiped, r *wipe.Report) { r.Claim = wipe.Purge },
+		"it is about a drive of another model":           func(w *cert.Wiped, _ *wipe.Report) { w.Target.Model = "ST1000LM035" },
+		"it is about a drive of another world-wide name": func(w *cert.Wiped, _ *wipe.Report) { w.Target.WWN = "naa.50014ee2b7654321" },
+		"it is about a drive of another sector size":     func(w *cert.Wiped, _ *wipe.Report) { w.Target.SectorSize = 4096 },
+		"another drive was approved":                     func(w *cert.Wiped, _ *wipe.Report) { w.Target.Serial = "WD-OTHER" },
+		"no drive was approved":                          func(w *cert.Wiped, _ *wipe.Report) { w.Target = job.Target{} },
+		"it followed another policy":                     func(w *cert.Wiped, _ *wipe.Report) { w.Policy.Version = 2 },
+		"it claims a purge":                              func(_ *cert.Wiped, r *wipe.Report) { r.Claim = wipe.Purge },
 		"it says that less was wanted": func(w *cert.Wiped, _ *wipe.Report) {
 			w.Policy.Want = map[wipe.Class]wipe.Level{wipe.SATADisk: wipe.Purge}
 		},
@@ -174,6 +177,27 @@ func TestOnlyACompletedAndVerifiedWipeIsSigned(t *testing.T) {
 }
 
 // TestAReportIsReadStrictly: what an agent sends is taken whole or not at all.
+// TestADriveIsKnownHoweverItsNamesAreWritten: the kernel cuts a model, writes blanks otherwise, and names a drive by another
+// kind of world-wide name than the drive itself does.
+func TestADriveIsKnownHoweverItsNamesAreWritten(t *testing.T) {
+	s := signer(t)
+	for name, change := range map[string]func(*job.Target){
+		"a model that was cut":       func(x *job.Target) { x.Model = "WDC  WD50" },
+		"no model":                   func(x *job.Target) { x.Model = "" },
+		"the same world-wide name":   func(x *job.Target) { x.WWN = "NAA.50014EE2B1234567" },
+		"a name of another kind":     func(x *job.Target) { x.WWN = "t10.ATA     WDC WD5000  WD-WX12" },
+		"a name of another length":   func(x *job.Target) { x.WWN = "naa.50014ee2b123456750014ee2b1234567" },
+		"sectors that nobody noted":  func(x *job.Target) { x.SectorSize = 0 },
+		"a serial with other blanks": func(x *job.Target) { x.Serial = " WD-WX12 " },
+	} {
+		w := wiped()
+		change(&w.Target)
+		if _, _, err := s.Certify(frame(1, ""), w, overwritten()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAReportIsReadStrictly(t *testing.T) {
 	b, err := json.Marshal(overwritten())
 	if err != nil {
@@ -204,6 +228,9 @@ func TestADestructionRecordNeedsTwoPeopleAndAnOutsideWord(t *testing.T) {
 		"no reason":           func(_ *cert.Drive, x *cert.Destroyed) { x.Why = "" },
 		"one person":          func(_ *cert.Drive, x *cert.Destroyed) { x.People = x.People[:1] },
 		"the same person":     func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = " karl  OTT " },
+		"the same, unseen":    func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "Karl\u200b Ott\u2060" },
+		"the same, with dots": func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "Karl-Ott." },
+		"a sign for a name":   func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "---" },
 		"nameless":            func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "  " },
 		"no outside word":     func(_ *cert.Drive, x *cert.Destroyed) { x.Reference = "" },
 		"a digest that isn't": func(_ *cert.Drive, x *cert.Destroyed) { x.PhotoSHA256 = "12ab" },
@@ -333,6 +360,14 @@ func TestExport(t *testing.T) {
 	var csv, list bytes.Buffer
 	if err := errors.Join(cert.WriteCSV(&csv, []cert.Entry{{Record: r, File: file}}), cert.WriteJSON(&list, []cert.Entry{{Record: r, File: file}, {Record: r, File: file}})); err != nil {
 		t.Fatal(err)
+	}
+	for _, text := range []string{" =1+1", "\t=1+1", "\u00a0@x", "%x", "\uff1d1", "\u202e=1", "\u0000-1"} {
+		d, x := destroyed()
+		d.Serial, x.Place = "S1", "Hall"
+		rec := cert.Record{Kind: cert.Destruction, Device: cert.Device{Name: text}, Drive: d, Destroyed: &x}
+		if got := rec.Row("")[5]; !strings.HasPrefix(got, "'") || strings.ContainsAny(got, "\u202e\x00\t") {
+			t.Errorf("%q is handed out as %q", text, got)
+		}
 	}
 	if got := csv.String(); !strings.Contains(got, "'=cmd") || !strings.Contains(got, "'+1  2") || strings.Count(got, "\r\n") != 2 {
 		t.Errorf("CSV = %q", got)

@@ -113,7 +113,31 @@ func sameDrive(want job.Target, got wipe.Identity, opened bool) error {
 	if want.SizeBytes != got.SizeBytes && !(opened && got.SizeBytes > want.SizeBytes) { // hidden sectors that were opened make it larger
 		return noCertificate("it is about a drive of %d bytes, approved was one of %d", got.SizeBytes, want.SizeBytes)
 	}
+	switch {
+	case want.SectorSize != 0 && want.SectorSize != got.SectorSize:
+		return noCertificate("it is about a drive with sectors of %d bytes, approved was one with %d", got.SectorSize, want.SectorSize)
+	case !sameModel(want.Model, got.Model):
+		return noCertificate("it is about a drive %s, approved was %s", got.Model, want.Model)
+	case !sameWWN(want.WWN, got.WWN):
+		return noCertificate("it is about the drive with the world-wide name %s, approved was %s", got.WWN, want.WWN)
+	}
 	return nil
+}
+
+// sameModel compares a model as the kernel tells it, which may be cut, with the drive's own word.
+func sameModel(a, b string) bool {
+	bare := func(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), "")) }
+	a, b = bare(a), bare(b)
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+// sameWWN compares two world-wide names of one kind. The kernel may know a drive by another kind than the drive itself
+// tells: that says nothing.
+func sameWWN(a, b string) bool {
+	kindA, _, dotA := strings.Cut(strings.ToLower(a), ".")
+	kindB, _, dotB := strings.Cut(strings.ToLower(b), ".")
+	comparable := a != "" && len(a) == len(b) && dotA == dotB && (!dotA || kindA == kindB)
+	return !comparable || strings.EqualFold(a, b)
 }
 
 func driveOf(r wipe.Report) Drive {

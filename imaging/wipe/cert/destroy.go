@@ -52,8 +52,8 @@ func (d Destroyed) check(drive Drive, f Frame) error {
 	names := map[string]bool{}
 	for _, p := range d.People {
 		if p.Role == RoleDid || p.Role == RoleWitnessed {
-			n := strings.ToLower(strings.Join(strings.Fields(p.Name), " "))
-			if n == "" || len(n) > maxText || strings.ContainsFunc(n, unicode.IsControl) {
+			n := heard(p.Name)
+			if n == "" || len(p.Name) > maxText || strings.ContainsFunc(p.Name, unicode.IsControl) {
 				return refuse("Who carried it out, and who saw it, have names.")
 			}
 			names[n] = true
@@ -70,6 +70,16 @@ func (d Destroyed) check(drive Drive, f Frame) error {
 		return refuse("The time at which it happened lies in the future, or is missing.")
 	}
 	return nil
+}
+
+// heard is what of a name is spoken: blanks, signs and what nobody sees make no other person of it.
+func heard(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.L, unicode.N, unicode.M) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.Is(unicode.Variation_Selector, r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
 }
 
 func isSHA256(s string) bool {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Columns are the names of the CSV's columns, which stay. One row is one drive.
@@ -43,15 +44,20 @@ func (r Record) Row(hash string) []string {
 	return out
 }
 
-// neutral keeps a spreadsheet from taking a text for a formula: drives and people choose what stands in it.
+// neutral keeps a spreadsheet from taking a text for a formula, or being steered by it: drives and people choose what
+// stands in it. It holds what store/sheet holds, which is above this package.
 func neutral(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r == '\r' || r == '\n' || r == '\t' {
+		switch {
+		case r == '\r' || r == '\n' || r == '\t':
 			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029':
+			return unicode.ReplacementChar
 		}
 		return r
-	}, s)
-	if s != "" && strings.ContainsRune("=+-@|", rune(s[0])) {
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+	first := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == unicode.ReplacementChar || r == '\ufeff' })
+	if strings.IndexAny(first, "=+-@|%\uff1d\uff0b\uff0d\uff20") == 0 {
 		return "'" + s
 	}
 	return s

@@ -1,0 +1,93 @@
+package deploy_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ingot/imaging/job"
+	"ingot/store"
+)
+
+// keepsJournal begins the first drive of a wipe: from here on it may have been erased.
+func (l *laptop) keepsJournal(j job.Job) {
+	l.b.t.Helper()
+	_, err := l.c.KeepJournal(context.Background(), j.ID, job.DriveJournal{Journal: []byte(`{"version":1}`)})
+	must(l.b.t, err)
+}
+
+// again starts the laptop of a wipe that was begun anew, up to the job.
+func (l *laptop) again() job.Job {
+	l.b.t.Helper()
+	l.b.clk.pass(2 * time.Minute)
+	l.boot()
+	l.sayHello()
+	return l.work()
+}
+
+// TestAWipeEndsAsItsDrivesStand: however the end of a wipe is told, by whom and after which starts, the job says what
+// stands on record of its drives: a begun drive is not settled, and with a certificate for each it is done.
+func TestAWipeEndsAsItsDrivesStand(t *testing.T) {
+	ctx := context.Background()
+	tell := func(s job.State) func(*testing.T, *laptop, job.Job) {
+		return func(_ *testing.T, l *laptop, j job.Job) {
+			l.seq++
+			_, _ = l.c.State(ctx, j.ID, job.StateEvent{Seq: l.seq, State: s})
+		}
+	}
+	silent := func(t *testing.T, l *laptop, _ job.Job) { l.b.clk.pass(2 * time.Hour); must(t, l.b.s.Sweep()) }
+	stop := func(t *testing.T, l *laptop, j job.Job) {
+		l.again() // claimed by a new start, and not begun by it
+		l.seq++
+		_, err := l.c.State(ctx, j.ID, job.StateEvent{Seq: l.seq, State: job.Claimed})
+		must(t, err)
+		l.b.clk.pass(time.Minute)
+		_, err = l.b.s.Cancel(ctx, "anna", j.ID)
+		must(t, err)
+	}
+	for name, c := range map[string]struct {
+		journal, wiped bool
+		end            func(*testing.T, *laptop, job.Job)
+		want           job.State
+		code           job.Code
+	}{
+		"begun, and the agent says failed":               {true, false, tell(job.Failed), job.Indeterminate, job.CodeUnsettled},
+		"begun, and the agent says indeterminate":        {true, false, tell(job.Indeterminate), job.Indeterminate, job.CodeUnsettled},
+		"begun, and nothing more is heard":               {true, false, silent, job.Indeterminate, job.CodeLost},
+		"begun, started anew, and stopped by a person":   {true, false, stop, job.Indeterminate, job.CodeUnsettled},
+		"not begun, started anew, stopped by a person":   {false, false, stop, job.Failed, job.CodeNotWiped},
+		"not begun, and the agent says failed":           {false, false, tell(job.Failed), job.Failed, job.CodeNotWiped},
+		"all certificates, and the agent says failed":    {false, true, tell(job.Failed), job.Done, ""},
+		"all certificates, and nothing more is heard":    {false, true, silent, job.Done, ""},
+		"all certificates, started anew, and then ended": {false, true, stop, job.Done, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := wipeBench(t)
+			hdd := disk("WD-ONE00001")
+			l, j := b.wipeTaken(hdd)
+			if c.wiped {
+				wipeAll(t, l, j, hdd)
+			}
+			if c.journal {
+				l.keepsJournal(j)
+			}
+			c.end(t, l, j)
+			v, err := b.s.Job(ctx, j.ID)
+			must(t, err)
+			code := job.Code("")
+			if v.Fault != nil {
+				code = v.Fault.Code
+			}
+			if v.State != c.want || code != c.code {
+				t.Errorf("job %s, %v; want %s, %q", v.State, v.Fault, c.want, c.code)
+			}
+			want := store.Returned
+			if c.want == job.Done {
+				want = store.Ready
+			}
+			if d := b.device("SALES-017"); d.State != want {
+				t.Errorf("device %s; want %s", d.State, want)
+			}
+		})
+	}
+}
