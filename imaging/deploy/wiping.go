@@ -31,6 +31,9 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 	if err := wipable(d, o); err != nil {
 		return store.Job{}, err
 	}
+	if _, err := s.frame(tx, d); err != nil { // a record could not be made of it
+		return store.Job{}, err
+	}
 	policy, err := tx.WipePolicy()
 	if err != nil {
 		return store.Job{}, err
