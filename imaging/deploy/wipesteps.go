@@ -126,7 +126,11 @@ func (s *Service) Wiped(_ context.Context, key job.KeyID, id job.ID, in job.Driv
 		}
 		ack.Certificate, ack.Fault = d.Certificate, fault
 		if fault != nil {
-			d.End, d.Fault = driveEnd(report, *d), fault
+			end := driveEnd(report, *d)
+			if end == d.End && d.Fault != nil && *d.Fault == *fault {
+				return nil // the answer got lost
+			}
+			d.End, d.Fault = end, fault
 		}
 		d.Ended, j.Contact = tx.Now(), tx.Now()
 		text := fmt.Sprintf("Drive %s: %s.", d.Target.Serial, d.End)
