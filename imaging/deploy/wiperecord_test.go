@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ingot/imaging/job"
+	"ingot/imaging/wipe"
 	"ingot/store"
 )
 
@@ -74,6 +75,57 @@ func TestARecordThatJoinsAnotherBringsItsDebt(t *testing.T) {
 		open, _, err := tx.Owed("into00000001")
 		if len(open) != 2 {
 			t.Errorf("%d drives are owed; want both: %+v", len(open), open)
+		}
+		return err
+	}))
+}
+
+// TestAPasswordThatADriveMayHaveGoesOnToTheNextOrder: a Security Erase that failed may leave its password on the drive,
+// and the drive takes nothing without it.
+func TestAPasswordThatADriveMayHaveGoesOnToTheNextOrder(t *testing.T) {
+	ctx := context.Background()
+	b := wipeBench(t)
+	hdd := disk("WD-ONE00001")
+	l, j := b.wipeTaken(hdd)
+	password := []byte(`{"password":"ABCDEFGH"}`)
+	for _, in := range []job.DriveJournal{{Password: password}, {Journal: []byte(`{"version":1}`)}} {
+		_, err := l.c.KeepJournal(ctx, j.ID, in)
+		must(t, err)
+	}
+	f, err := hdd.Facts()
+	must(t, err)
+	ack, err := l.report(j, 0, wipe.Report{Version: wipe.ReportVersion, Drive: wipe.Identity{Serial: f.Serial}, Outcome: wipe.Failed, Cause: wipe.CauseLocked, Fact: "its password is still set"})
+	must(t, err)
+	wantCode(t, "it is locked", ack.Fault, job.CodeWipeLocked)
+	_ = l.ended(j, job.Failed)
+	for range 2 { // an order that comes to nothing keeps it too
+		v, err := b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12"})
+		must(t, err)
+		l.boot()
+		l.sayHello()
+		j = l.work()
+		if !j.Wipe.Drives[0].Begun {
+			t.Fatal("the next order does not tell that it was begun")
+		}
+		l.begin(j)
+		kept, err := l.c.Journal(ctx, j.ID, 0)
+		must(t, err)
+		if string(kept.Password) != string(password) {
+			t.Errorf("job %s has the password %s", v.ID, kept.Password)
+		}
+		_ = l.ended(j, job.Failed)
+	}
+	_, err = b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12"})
+	must(t, err)
+	l.boot()
+	l.sayHello()
+	j = l.work()
+	l.begin(j)
+	wipeAll(t, l, j, hdd)
+	must(t, b.db.View(func(tx *store.Tx) error {
+		j, err := tx.Job(j.ID)
+		if d := j.Wipe.Drives[0]; len(d.Password) != 0 || d.Certificate == "" {
+			t.Errorf("with its certificate it keeps the password %s", d.Password)
 		}
 		return err
 	}))

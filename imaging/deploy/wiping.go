@@ -138,7 +138,7 @@ func checkPSIDs(psids map[string]string, drives []store.WipeDrive) error {
 	return nil
 }
 
-// unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of.
+// unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of, or may have left locked.
 func unsettled(tx *store.Tx, rec store.Drive) (store.WipeDrive, error) {
 	if rec.Begun == "" {
 		return store.WipeDrive{}, nil
@@ -148,7 +148,7 @@ func unsettled(tx *store.Tx, rec store.Drive) (store.WipeDrive, error) {
 		return store.WipeDrive{}, err
 	}
 	for _, d := range j.Wipe.Drives {
-		if d.Key == rec.Key && d.End == store.DriveUnsettled {
+		if d.Key == rec.Key && (d.End == store.DriveUnsettled || mayBeLocked(d)) {
 			return d, nil
 		}
 	}
