@@ -214,6 +214,25 @@ func (tx *Tx) oweAll(device string) error {
 	return err
 }
 
+// MoveDrives gives the drives of a record that is no more to the one that it has become, with all that they owe: a drive
+// that was absent under the one is absent under the other. One that tells nothing is known there by its new place.
+func (tx *Tx) MoveDrives(from, into Device) error {
+	all, err := tx.DrivesOf(from.ID)
+	for _, r := range all {
+		if r.Device != from.ID || r.Vague && !r.Owes() {
+			continue
+		}
+		r.Device = into.ID
+		r.Homes = append(r.Homes[:len(r.Homes):len(r.Homes)], Home{into.ID, into.Label(), tx.now})
+		r.Homes = r.Homes[max(0, len(r.Homes)-maxHomes):]
+		if into.Owing && !r.Destroyed && !r.Owes() {
+			r.Owed = tx.now
+		}
+		err = errors.Join(err, tx.putDrive(r))
+	}
+	return err
+}
+
 func capital(s string) string {
 	if s == "" {
 		return s

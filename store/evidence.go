@@ -92,10 +92,11 @@ func (tx *Tx) Evidence(ref string) (e Evidence, err error) {
 	if err != nil {
 		return e, err
 	}
-	return tx.evidence(number)
+	return tx.EvidenceAt(number)
 }
 
-func (tx *Tx) evidence(number uint64) (Evidence, error) {
+// EvidenceAt reads one record by its number.
+func (tx *Tx) EvidenceAt(number uint64) (Evidence, error) {
 	return get[Evidence](tx, bEvidence, binary.BigEndian.AppendUint64(nil, number))
 }
 
@@ -120,7 +121,7 @@ func (tx *Tx) EvidenceOf(drive string) ([]Evidence, error) {
 		if len(k) != len(prefix)+8 { // of a drive whose key begins alike
 			return nil
 		}
-		e, err := tx.evidence(number)
+		e, err := tx.EvidenceAt(number)
 		out = append(out, e)
 		return err
 	})

@@ -26,7 +26,7 @@ func TestAMonitoringSystemOfThisMachineNeedsNoToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(dir, "ingot.toml")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "data = %q\n[agent]\nport = %d\n[metrics]\nport = %d\n", filepath.Join(dir, "data"), agents, port), 0o600); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "data = %q\n[pages]\nport = -1\n[agent]\nport = %d\n[metrics]\nport = %d\n", filepath.Join(dir, "data"), agents, port), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

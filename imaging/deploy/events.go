@@ -249,7 +249,9 @@ func (s *Service) end(tx *store.Tx, j store.Job, to job.State, f *job.Fault, r *
 	}
 	s.forget(j.AgentKey)
 	s.recent.add(j.ID, j.Ended)
-	s.log.Info().Str("job", string(j.ID)).Str("device", d.ID).Str("state", string(to)).Msg("job ended")
+	tx.After(func() {
+		s.log.Info().Str("job", string(j.ID)).Str("device", d.ID).Str("state", string(to)).Msg("job ended")
+	})
 	return tx.Audit("agent", string(to), d.ID, text)
 }
 

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func absorb(tx *store.Tx, operator string, from, into store.Device, why string) 
 	}
 	changes(&into, from, store.Change{Time: tx.Now(), By: operator, Why: why})
 	takeFacts(&into, from)
-	if err := tx.PutDevice(into); err != nil {
+	if err := errors.Join(tx.PutDevice(into), tx.MoveDrives(from, into)); err != nil {
 		return into, err
 	}
 	agents, err := tx.Agents()

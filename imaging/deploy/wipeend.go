@@ -48,6 +48,9 @@ func isOpen(d store.WipeDrive) bool {
 	return d.End == store.DriveBegun || d.End == store.DriveUnsettled || d.End == store.DriveWaits && len(d.Journal) > 0
 }
 
+// mayBeLocked reports whether a drive may hold the password that it was given, however its wipe ended: the next order needs it.
+func mayBeLocked(d store.WipeDrive) bool { return d.End != store.DriveClosed && len(d.Password) > 0 }
+
 func orFault(f *job.Fault, c job.Code) *job.Fault {
 	if f == nil || f.Code == job.CodeInternal && f.Fact == "" {
 		return &job.Fault{Code: c}
@@ -74,12 +77,13 @@ func endWipe(tx *store.Tx, j *store.Job, d *store.Device, to job.State) error {
 	w := *j.Wipe
 	w.Drives = slices.Clone(w.Drives)
 	for i := range w.Drives {
-		if isOpen(w.Drives[i]) {
+		open := isOpen(w.Drives[i])
+		if open {
 			w.Drives[i].End, w.Drives[i].Ended = store.DriveUnsettled, tx.Now()
-			if len(w.Drives[i].Journal) > 0 {
-				if err := tx.LeaveBegun(w.Drives[i].Key, j.ID); err != nil {
-					return err
-				}
+		}
+		if open && len(w.Drives[i].Journal) > 0 || mayBeLocked(w.Drives[i]) {
+			if err := tx.LeaveBegun(w.Drives[i].Key, j.ID); err != nil {
+				return err
 			}
 		}
 	}

@@ -91,3 +91,35 @@ func TestAWipeEndsAsItsDrivesStand(t *testing.T) {
 		})
 	}
 }
+
+// TestTheSameReportAgainIsAnsweredAndNotRecorded: an answer that was lost, or an agent that says the same for ever, adds
+// nothing to the records.
+func TestTheSameReportAgainIsAnsweredAndNotRecorded(t *testing.T) {
+	b := wipeBench(t)
+	bad := flash("S4KEEPS001")
+	bad.Keeps = 500
+	l, j := b.wipeTaken(bad)
+	e, o := l.engine(j, 0, bad, bad.Clock, 3)
+	r := e.Wipe(context.Background(), o)
+	first, err := l.report(j, 0, r)
+	must(t, err)
+	events := func() (n int) {
+		must(t, b.db.View(func(tx *store.Tx) error {
+			all, err := tx.AuditTrail("", 1000)
+			n = len(all)
+			return err
+		}))
+		return n
+	}
+	before := events()
+	for range 5 {
+		again, err := l.report(j, 0, r)
+		must(t, err)
+		if again.Certificate != "" || again.Fault == nil || first.Fault == nil || *again.Fault != *first.Fault {
+			t.Errorf("again it is %+v; was %+v", again, first)
+		}
+	}
+	if n := events(); n != before {
+		t.Errorf("%d more events for what was on record", n-before)
+	}
+}

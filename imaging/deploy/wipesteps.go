@@ -126,7 +126,11 @@ func (s *Service) Wiped(_ context.Context, key job.KeyID, id job.ID, in job.Driv
 		}
 		ack.Certificate, ack.Fault = d.Certificate, fault
 		if fault != nil {
-			d.End, d.Fault = driveEnd(report, *d), fault
+			end := driveEnd(report, *d)
+			if end == d.End && d.Fault != nil && *d.Fault == *fault {
+				return nil // the answer got lost
+			}
+			d.End, d.Fault = end, fault
 		}
 		d.Ended, j.Contact = tx.Now(), tx.Now()
 		text := fmt.Sprintf("Drive %s: %s.", d.Target.Serial, d.End)
@@ -172,6 +176,9 @@ func (s *Service) certify(tx *store.Tx, j *store.Job, d *store.WipeDrive, report
 		return job.Faultf(job.CodeNoCertificate, "Drive %s was seen in another device meanwhile.", d.Target.Serial), nil
 	}
 	frame, err := s.frame(tx, device)
+	if f := (*job.Fault)(nil); errors.As(err, &f) {
+		return f, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +229,9 @@ func bootChain(a store.Agent) string {
 // frame is what goes around the next record.
 func (s *Service) frame(tx *store.Tx, d store.Device) (cert.Frame, error) {
 	number, hash, err := tx.EvidenceHead()
+	if err == nil && number > 0 {
+		err = s.sameKey(tx, number)
+	}
 	if err != nil {
 		return cert.Frame{}, err
 	}
@@ -235,6 +245,19 @@ func (s *Service) frame(tx *store.Tx, d store.Device) (cert.Frame, error) {
 		f.AuditNumber, f.AuditHead = head.Number, head.Hash.String()
 	}
 	return f, err
+}
+
+// sameKey refuses to go on with a chain of records under another key than that of the record before: it would hold under
+// neither. So a lost key is told before anything is wiped.
+func (s *Service) sameKey(tx *store.Tx, number uint64) error {
+	e, err := tx.EvidenceAt(number)
+	if err != nil {
+		return err
+	}
+	if _, err := cert.Verify(e.Signed, s.cfg.Certs.Public()); err != nil {
+		return job.Faultf(job.CodeTampered, "Record %s, the newest, was not signed by this server's key of certificates, or was changed: put wipe-certificates.key of a backup back, and restart.", e.ID)
+	}
+	return nil
 }
 
 // file stores a signed record and closes its drive with it. A system that was on the drive is there no more.

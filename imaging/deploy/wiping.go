@@ -31,6 +31,9 @@ func (s *Service) approveWipe(tx *store.Tx, operator string, right store.Right, 
 	if err := wipable(d, o); err != nil {
 		return store.Job{}, err
 	}
+	if _, err := s.frame(tx, d); err != nil { // a record could not be made of it
+		return store.Job{}, err
+	}
 	policy, err := tx.WipePolicy()
 	if err != nil {
 		return store.Job{}, err
@@ -135,7 +138,7 @@ func checkPSIDs(psids map[string]string, drives []store.WipeDrive) error {
 	return nil
 }
 
-// unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of.
+// unsettled gives what an earlier wipe kept of a drive that it began and did not see the end of, or may have left locked.
 func unsettled(tx *store.Tx, rec store.Drive) (store.WipeDrive, error) {
 	if rec.Begun == "" {
 		return store.WipeDrive{}, nil
@@ -145,7 +148,7 @@ func unsettled(tx *store.Tx, rec store.Drive) (store.WipeDrive, error) {
 		return store.WipeDrive{}, err
 	}
 	for _, d := range j.Wipe.Drives {
-		if d.Key == rec.Key && d.End == store.DriveUnsettled {
+		if d.Key == rec.Key && (d.End == store.DriveUnsettled || mayBeLocked(d)) {
 			return d, nil
 		}
 	}
