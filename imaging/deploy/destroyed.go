@@ -191,7 +191,7 @@ func (s *Service) CertificateKey() string {
 	return fmt.Sprintf("%x", []byte(s.cfg.Certs.Public()))
 }
 
-// CheckCertificates walks the whole chain of records.
+// CheckCertificates walks the whole chain of records, and holds each drive that was closed against it.
 func (s *Service) CheckCertificates(context.Context) (c cert.Chain, err error) {
 	if s.cfg.Certs == nil {
 		return c, nil
@@ -204,9 +204,27 @@ func (s *Service) CheckCertificates(context.Context) (c cert.Chain, err error) {
 				break // told in the chain
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return closings(tx, &walk, all)
 	})
 	return walk.Chain(), err
+}
+
+// closings looks for the record of each closed drive: the newest of a chain may be cut off without a trace in it.
+func closings(tx *store.Tx, walk *cert.Walk, all []store.Evidence) error {
+	of := make(map[uint64]string, len(all))
+	for _, e := range all {
+		of[e.Number] = e.Drive
+	}
+	drives, err := tx.Drives()
+	for _, d := range drives {
+		if key, ok := of[d.Closed]; d.Closed != 0 && (!ok || key != d.Key) {
+			walk.Miss(d.Closed, d.Word())
+		}
+	}
+	return err
 }
 
 // DrivesOf lists the drives that are, or were, in a device, with all that is on record about each.

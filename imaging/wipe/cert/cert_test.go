@@ -294,6 +294,15 @@ func TestTheChainTellsWhatIsMissing(t *testing.T) {
 			t.Errorf("%s: broken at %d; want %d", name, got.chain.Broken, got.want)
 		}
 	}
+	short := cert.Walk{Key: s.Public()}
+	for _, f := range files[:3] {
+		_ = short.Next(f) // told in the chain
+	}
+	short.Miss(4, "drive X")
+	short.Miss(5, "drive Y")
+	if c := short.Chain(); c.Broken != 4 || c.Records != 3 || !strings.Contains(c.Why, "drive X") {
+		t.Errorf("the newest is gone: %+v", c)
+	}
 	if _, _, err := s.Destroy(frame(5, ""), d, x); err == nil {
 		t.Error("a record in the middle that follows none was signed")
 	}

@@ -145,6 +145,14 @@ func (w *Walk) Next(file []byte) error {
 	return nil
 }
 
+// Miss notes that another record than the one with that number was spoken of elsewhere, or one behind the end: a chain
+// that lost its newest, and maybe went on with others, cannot tell it by itself.
+func (w *Walk) Miss(number uint64, of string) {
+	if c := &w.chain; c.Broken == 0 || number < c.Broken {
+		c.Broken, c.Why = number, fmt.Sprintf("The record with number %d that closed %s is not there.", number, of)
+	}
+}
+
 // Chain tells what was found so far.
 func (w *Walk) Chain() Chain { return w.chain }
 
