@@ -9,7 +9,7 @@ import (
 
 // openHidden looks for sectors that an ATA drive keeps back (HPA, DCO, or their newer form), says what it found in one
 // of three states, and opens them where the drive lets us. What stays hidden ends an overwrite before it starts, since
-// no overwrite reaches it; a sanitize does.
+// no overwrite reaches it, and no plain Security Erase; a sanitize does.
 func (r *run) openHidden() {
 	if r.ability.ATA == nil {
 		return
@@ -19,12 +19,32 @@ func (r *run) openHidden() {
 	if h.State == HiddenFound {
 		r.unhide(max)
 	}
+	if h := r.rep.Hidden; h.What == "HPA" && h.Removed && r.ability.ATA.DCO && !r.ability.ATA.AMAC {
+		r.openBeneath(max)
+	}
 	switch h := r.rep.Hidden; {
 	case h.State == HiddenUnknown:
 		r.warn(WarnHiddenUnknown)
 	case h.State == HiddenFound:
 		r.warn(WarnHidden)
 	}
+}
+
+// openBeneath looks for what a DCO hides below an HPA that was opened: it tells itself only now. shown is the count of
+// sectors that the drive shows since.
+func (r *run) openBeneath(shown uint64) {
+	hpa, now := r.rep.Hidden, *r.ability.ATA
+	now.Sectors = shown
+	h, native := askDCO(r.Port, now)
+	if h.State == HiddenNone {
+		return
+	}
+	r.rep.Hidden = h
+	if h.State == HiddenFound {
+		r.unhide(native)
+	}
+	r.rep.Hidden.What, r.rep.Hidden.Bytes = "HPA and DCO", hpa.Bytes+h.Bytes
+	r.warn(WarnHidden)
 }
 
 // covered refuses an overwrite that would leave sectors out.

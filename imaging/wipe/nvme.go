@@ -20,6 +20,7 @@ const (
 	cnsNamespace  = 0
 	cnsController = 1
 	cnsActiveList = 2
+	cnsEveryList  = 0x10 // of all that exist, attached to a controller or not
 
 	logSanitize     = 0x81
 	logSanitizeSize = 512
@@ -31,15 +32,17 @@ const (
 type NVMeAbility struct {
 	Version      uint32      `json:"version"`   // VER
 	SANICAP      uint32      `json:"sanicap"`   // bit 0 crypto, 1 block, 2 overwrite
-	OACS         uint16      `json:"oacs"`      // bit 0 security commands, 1 format
+	OACS         uint16      `json:"oacs"`      // bit 0 security commands, 1 format, 3 namespace management
 	FNA          uint8       `json:"fna"`       // bit 0 formats all namespaces, 1 erases all of them, 2 crypto erase
 	Crypto       bool        `json:"crypto"`    // sanitize: crypto erase
 	Block        bool        `json:"block"`     // sanitize: block erase
 	Overwrite    bool        `json:"overwrite"` // sanitize: overwrite
 	Format       bool        `json:"format"`
 	FormatCrypto bool        `json:"format_crypto"`
-	Security     bool        `json:"security"`   // Security Receive: Opal can be asked about
-	Namespaces   int         `json:"namespaces"` // active ones; 0 when it could not be told
+	Security     bool        `json:"security"`          // Security Receive: Opal can be asked about
+	Manages      bool        `json:"manages,omitempty"` // namespaces may exist that are attached to no controller
+	Most         uint32      `json:"most,omitempty"`    // namespaces that there can be (NN)
+	Namespaces   int         `json:"namespaces"`        // that exist; 0 when it could not be told
 	NSID         uint32      `json:"nsid"`
 	LBAFormat    uint8       `json:"lba_format"` // in use, kept by a format
 	Log          SanitizeLog `json:"log"`
@@ -60,13 +63,14 @@ func parseController(b []byte) (identified, NVMeAbility, error) {
 		Version: binary.LittleEndian.Uint32(b[80:]),
 		OACS:    binary.LittleEndian.Uint16(b[256:]),
 		SANICAP: binary.LittleEndian.Uint32(b[328:]),
+		Most:    binary.LittleEndian.Uint32(b[516:]),
 		FNA:     b[524],
 	}
 	if id.Serial == "" && id.Model == "" {
 		return identified{}, NVMeAbility{}, fmt.Errorf("identify controller: neither serial nor model")
 	}
 	a.Crypto, a.Block, a.Overwrite = a.SANICAP&1 != 0, a.SANICAP&2 != 0, a.SANICAP&4 != 0
-	a.Security, a.Format = a.OACS&1 != 0, a.OACS&2 != 0
+	a.Security, a.Format, a.Manages = a.OACS&1 != 0, a.OACS&2 != 0, a.OACS&8 != 0
 	a.FormatCrypto = a.Format && a.FNA&4 != 0
 	return id, a, nil
 }
@@ -86,7 +90,7 @@ func parseNamespace(b []byte) (lbaFormat uint8, wwn string, err error) {
 	return lbaFormat, "", nil
 }
 
-// countNamespaces reads the list of active namespaces.
+// countNamespaces reads a list of namespaces.
 func countNamespaces(b []byte) int {
 	n := 0
 	for i := 0; i+4 <= len(b) && binary.LittleEndian.Uint32(b[i:]) != 0; i += 4 {

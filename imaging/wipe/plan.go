@@ -123,14 +123,25 @@ func (b *planner) nvme() {
 	case !n.Format:
 		b.skip(FormatUser, CauseUnsupported, "the drive has no Format")
 	case n.Namespaces != 1 && n.FNA&2 == 0:
-		b.skip(FormatUser, CauseUnsupported, "a format would erase one of %d namespaces", n.Namespaces)
+		b.skip(FormatUser, CauseUnsupported, "a format would erase one namespace, and there are %s", namespaces(n.Namespaces))
 	case n.FormatCrypto:
 		b.fallback(FormatCrypto)
 		b.fallback(FormatUser)
 	default:
 		b.fallback(FormatUser)
 	}
+	if n.Namespaces != 1 {
+		b.skip(Overwrite, CauseUnsupported, "an overwrite would reach one namespace, and there are %s", namespaces(n.Namespaces))
+		return
+	}
 	b.overwriteFlash()
+}
+
+func namespaces(n int) string {
+	if n == 0 {
+		return "nobody knows how many"
+	}
+	return fmt.Sprint(n)
 }
 
 func (b *planner) firstIf(t Technique, can bool) {

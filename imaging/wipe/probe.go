@@ -2,6 +2,7 @@ package wipe
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -82,13 +83,7 @@ func probeNVMe(p Port, a *Ability) error {
 	if err != nil {
 		return err
 	}
-	n.NSID = 1 // laptops have one; Linux names it by its number
-	if b, err := nvmeIdentify(p, 0, cnsActiveList); err == nil {
-		n.Namespaces = countNamespaces(b)
-		if n.Namespaces == 1 {
-			n.NSID = uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-		}
-	}
+	findNamespaces(p, &n)
 	if b, err = nvmeIdentify(p, n.NSID, cnsNamespace); err != nil {
 		return err
 	}
@@ -106,6 +101,32 @@ func probeNVMe(p Port, a *Ability) error {
 		a.Opal = nvmeOpal(p)
 	}
 	return nil
+}
+
+// findNamespaces counts the namespaces that exist and finds the number of the only one. What is not told is not guessed:
+// the block device shows one namespace, and another one would be forgotten.
+func findNamespaces(p Port, n *NVMeAbility) {
+	n.NSID = 1
+	active, err := nvmeIdentify(p, 0, cnsActiveList)
+	if err != nil {
+		if n.Most == 1 { // a controller that is older than the list
+			n.Namespaces = 1
+		}
+		return
+	}
+	n.Namespaces = countNamespaces(active)
+	if n.Namespaces == 1 {
+		n.NSID = binary.LittleEndian.Uint32(active)
+	}
+	if !n.Manages {
+		return
+	}
+	every, err := nvmeIdentify(p, 0, cnsEveryList)
+	if err != nil {
+		n.Namespaces = 0
+		return
+	}
+	n.Namespaces = max(n.Namespaces, countNamespaces(every))
 }
 
 func nvmeIdentify(p Port, nsid uint32, cns uint32) ([]byte, error) {

@@ -154,7 +154,7 @@ func (r Report) Certify() error {
 	if r.Cause != "" || r.Settle != "" {
 		return fmt.Errorf("a report that is done and names a cause: %s", r.Cause)
 	}
-	return errors.Join(r.named(), r.lastAttempt(), r.completed(), r.Verification.proves(r.Technique))
+	return errors.Join(r.named(), r.lastAttempt(), r.completed(), r.Verification.proves(r.Technique, r.Drive.SizeBytes))
 }
 
 // named asks for what a certificate must name.
@@ -172,8 +172,8 @@ func (r Report) named() error {
 		return fmt.Errorf("%q cannot be claimed of %s", r.Claim, r.Technique)
 	case r.Ended.Before(r.Started) || r.Started.IsZero():
 		return errors.New("its times are impossible")
-	case r.Hidden.State == HiddenFound && !r.Hidden.Removed && r.Technique == Overwrite:
-		return errors.New("hidden sectors were not overwritten")
+	case r.Hidden.State == HiddenFound && !r.Hidden.Removed && (r.Technique == Overwrite || r.Technique == SecurityErase):
+		return errors.New("hidden sectors were not reached")
 	}
 	return nil
 }
@@ -209,12 +209,12 @@ func (r Report) completed() error {
 }
 
 // proves says what is missing from the read-back.
-func (v Verification) proves(t Technique) error {
+func (v Verification) proves(t Technique, size uint64) error {
 	if !v.Direct {
 		return errors.New("it was not read past the page cache")
 	}
 	if t == Overwrite {
-		return v.provesOverwrite()
+		return v.provesOverwrite(size)
 	}
 	switch {
 	case v.Method != MethodSamples:
@@ -237,10 +237,12 @@ func (v Verification) proves(t Technique) error {
 	return nil
 }
 
-func (v Verification) provesOverwrite() error {
+func (v Verification) provesOverwrite(size uint64) error {
 	switch {
 	case v.Method != MethodReadBack:
 		return fmt.Errorf("%q does not prove an overwrite", v.Method)
+	case v.Total != size:
+		return fmt.Errorf("%d bytes were to be overwritten, the drive has %d", v.Total, size)
 	case v.Total == 0 || v.Written != v.Total:
 		return fmt.Errorf("%d of %d bytes were written", v.Written, v.Total)
 	case v.Bytes != v.Total:

@@ -368,6 +368,9 @@ func (r *run) after(ev Evidence) *end {
 	if f.SizeBytes != ev.Size || f.SectorSize != ev.Sector {
 		return ended(Indeterminate, CauseUnverified, "the drive has another shape now: %d bytes in sectors of %d", f.SizeBytes, f.SectorSize)
 	}
+	if !sameText(f.Serial, r.order.Drive.Serial) {
+		return ended(Indeterminate, CauseUnverified, "the drive is another one now: %s", f.Serial)
+	}
 	r.began = r.Clock.Now()
 	v := ev.compare(r.Port, r.Clock.Sleep, r.shown(Checking))
 	r.rep.Verification = v

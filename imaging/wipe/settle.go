@@ -37,6 +37,9 @@ func (r *run) settle(ctx context.Context, s Started, password string) *end {
 	if s.Version != ReportVersion {
 		return ended(Indeterminate, CauseInternal, "a journal of version %d", s.Version)
 	}
+	if ev := s.Evidence; (ev.Size != s.Report.Drive.SizeBytes || ev.Sector != s.Report.Drive.SectorSize || ev.Sector <= 0) && !s.revertOnly() {
+		return ended(Indeterminate, CauseInternal, "a journal of %d bytes in sectors of %d, of a drive of %d", ev.Size, ev.Sector, s.Report.Drive.SizeBytes)
+	}
 	if ctx.Err() != nil {
 		return ended(Indeterminate, CauseCancelled, "%v", context.Cause(ctx))
 	}
@@ -56,6 +59,11 @@ func (r *run) settle(ctx context.Context, s Started, password string) *end {
 		return r.settleLogged(s, r.followATA(*s.ATA))
 	}
 	return r.settleUnlogged(s, ended(Indeterminate, CauseInterrupted, "it was interrupted, and the drive keeps no record; repeat the wipe"))
+}
+
+// revertOnly: the revert of a locked drive is journaled without evidence, since nothing could be looked at.
+func (s Started) revertOnly() bool {
+	return s.Step.Technique == PSIDRevert && s.Evidence.Size == 0 && len(s.Evidence.Sums) == 0
 }
 
 // meetAgain makes sure that it is the same drive.

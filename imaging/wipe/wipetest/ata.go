@@ -28,7 +28,10 @@ type ATA struct {
 
 	HPA, DCO, AMAC bool
 	Native         uint64 // sectors that it has; 0: as many as it shows
+	Deep           uint64 // sectors that it has with a DCO lifted, too; 0: Native
 	NoUnhide       bool
+	NoRestore      bool // keeps its DCO
+	NoOverlay      bool // refuses to tell its DCO
 	NoNative       bool // refuses to tell its highest address
 
 	// How it misbehaves.
@@ -74,6 +77,14 @@ func NewATA(m *Medium, rotation uint16) *ATA {
 func (d *ATA) Hide() {
 	d.Native = d.shown()
 	d.Told.SizeBytes /= 2
+	d.size = d.Told.SizeBytes
+}
+
+// HideTwice keeps half of the drive back by a DCO, and half of the rest by an HPA.
+func (d *ATA) HideTwice() {
+	d.Deep = d.shown()
+	d.Native = d.Deep / 2
+	d.Told.SizeBytes /= 4
 	d.size = d.Told.SizeBytes
 }
 
@@ -303,9 +314,9 @@ func (d *ATA) area(t taskfile) regs {
 	case t.cmd == 0x27 && d.HPA, t.cmd == 0x78 && d.AMAC && t.feature == 0:
 		d.nativeOK = true
 		return regs{status: 0x50, lba: d.native() - 1}
-	case t.cmd == 0xb1 && d.DCO && t.feature == 0xc2:
+	case t.cmd == 0xb1 && d.DCO && t.feature == 0xc2 && !d.NoOverlay:
 		clear(t.data)
-		binary.LittleEndian.PutUint64(t.data[6:], d.native()-1)
+		binary.LittleEndian.PutUint64(t.data[6:], max(d.native(), d.Deep)-1)
 		t.data[510] = 0xa5
 		var sum byte
 		for _, v := range t.data[:511] {
@@ -318,8 +329,9 @@ func (d *ATA) area(t taskfile) regs {
 	case t.cmd == 0x37 && d.HPA && was && t.count&1 != 0, t.cmd == 0x78 && d.AMAC && t.feature == 1:
 		d.size = (t.lba + 1) * 512
 		return good
-	case t.cmd == 0xb1 && d.DCO && t.feature == 0xc0:
-		d.size = d.native() * 512
+	case t.cmd == 0xb1 && d.DCO && t.feature == 0xc0 && !d.NoRestore && (d.Deep == 0 || d.size == d.Native*512): // not under an HPA
+		d.Native = max(d.native(), d.Deep)
+		d.size = d.Native * 512
 		return good
 	}
 	return aborted(0)

@@ -9,7 +9,7 @@ import (
 	"ingot/imaging/wipe"
 )
 
-// NVMe is a simulated controller with one namespace.
+// NVMe is a simulated controller whose first namespace is the block device.
 type NVMe struct {
 	*Base
 	Firmware   string
@@ -17,7 +17,10 @@ type NVMe struct {
 	SANICAP    uint32
 	OACS       uint16
 	FNA        uint8
-	Namespaces int
+	Namespaces int  // attached
+	Allocated  int  // that exist; 0: as many; -1: it does not list them
+	Most       int  // NN: how many there can be; 0: not told
+	NoList     bool // it is older than the list of the attached ones
 	Opal       *Opal
 
 	// The sanitize log, as a former life left it.
@@ -109,6 +112,7 @@ func (d *NVMe) identify(c passthru.NVMe) passthru.Status {
 		binary.LittleEndian.PutUint32(c.Data[80:], d.Version)
 		binary.LittleEndian.PutUint16(c.Data[256:], d.OACS)
 		binary.LittleEndian.PutUint32(c.Data[328:], d.SANICAP)
+		binary.LittleEndian.PutUint32(c.Data[516:], uint32(d.Most))
 		c.Data[524] = d.FNA
 	case 0:
 		if c.NSID != 1 {
@@ -117,13 +121,25 @@ func (d *NVMe) identify(c passthru.NVMe) passthru.Status {
 		c.Data[26] = 2
 		binary.BigEndian.PutUint64(c.Data[120:], 0x0025385b71b0a1c2)
 	case 2:
-		for i := range d.Namespaces {
-			binary.LittleEndian.PutUint32(c.Data[4*i:], uint32(i+1))
+		if d.NoList {
+			return invalidField
 		}
+		list(c.Data, d.Namespaces)
+	case 0x10:
+		if d.OACS&8 == 0 || d.Allocated < 0 {
+			return invalidField
+		}
+		list(c.Data, max(d.Namespaces, d.Allocated))
 	default:
 		return invalidField
 	}
 	return 0
+}
+
+func list(dst []byte, n int) {
+	for i := range n {
+		binary.LittleEndian.PutUint32(dst[4*i:], uint32(i+1))
+	}
 }
 
 func pad(dst []byte, s string) {
