@@ -18,12 +18,9 @@ const (
 // emmcErase erases every sector, so that all copies of them count as unmapped, then has them sanitized. The trim alone
 // proves nothing, whatever it reads as afterwards.
 func (r *run) emmcErase(ev Evidence) *end {
-	areas, err := r.Port.Boot()
-	if err != nil {
-		return ended(Refused, CauseAborted, "its boot areas cannot be opened: %v", err)
-	}
-	if r.ability.EMMC.BootBytes > 0 && len(areas) != 2 {
-		return ended(Refused, CauseAborted, "it has two boot areas, %d were found", len(areas))
+	areas, e := r.openBoot()
+	if e != nil {
+		return e
 	}
 	if e := r.journal(Started{Evidence: ev}); e != nil {
 		return e
@@ -50,6 +47,21 @@ func (r *run) emmcErase(ev Evidence) *end {
 	}
 	r.rep.Completion = Completion{Accepted: true, Finished: true, Fresh: true, How: "SANITIZE_START after a trim of every sector: the drive was busy until it had ended"}
 	return nil
+}
+
+// openBoot opens the boot areas of an eMMC that has any. Those that are protected for good hold what the maker put there.
+func (r *run) openBoot() ([]Area, *end) {
+	if a := r.ability.EMMC; a == nil || a.BootLocked {
+		return nil, nil
+	}
+	areas, err := r.Port.Boot()
+	if err != nil {
+		return nil, ended(Refused, CauseAborted, "its boot areas cannot be opened: %v", err)
+	}
+	if r.ability.EMMC.BootBytes > 0 && len(areas) != 2 {
+		return nil, ended(Refused, CauseAborted, "it has two boot areas, %d were found", len(areas))
+	}
+	return areas, nil
 }
 
 func (r *run) discardAll(size uint64, secure bool) *end {

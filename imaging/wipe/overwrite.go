@@ -16,6 +16,10 @@ func (r *run) overwrite() *end {
 	if e := r.covered(); e != nil {
 		return e
 	}
+	boot, e := r.openBoot()
+	if e != nil {
+		return e
+	}
 	size, sector := r.rep.Drive.SizeBytes, r.rep.Drive.SectorSize
 	r.rep.Completion, r.rep.Verification = Completion{}, Verification{}
 	ev := Evidence{Seed: r.seed, Size: size, Sector: sector, Depth: r.order.Policy.Depth}
@@ -24,6 +28,9 @@ func (r *run) overwrite() *end {
 	}
 	r.rep.Touched = true
 	r.began = r.Clock.Now()
+	if e := r.bootAreas(boot); e != nil {
+		return e
+	}
 	written, werr := r.writeAll(size, sector)
 	if err := r.Port.Flush(); err != nil { // never tried again: a second flush forgets what the first one lost
 		werr = fmt.Errorf("the drive did not confirm its writes: %w", err)
@@ -83,7 +90,7 @@ func (r *run) readBack(ev Evidence, written uint64) *end {
 	if err != nil {
 		return ended(Indeterminate, CauseUnverified, "%v", err)
 	}
-	if f.SizeBytes != ev.Size || f.Serial != r.rep.Drive.Serial && !sameText(f.Serial, r.rep.Drive.Serial) {
+	if f.SizeBytes != ev.Size || !sameText(f.Serial, r.rep.Drive.Serial) {
 		return ended(Indeterminate, CauseUnverified, "the drive is another one now: %s, %d bytes", f.Serial, f.SizeBytes)
 	}
 	r.began = r.Clock.Now()

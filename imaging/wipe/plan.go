@@ -227,6 +227,10 @@ func (b *planner) revert() {
 
 func (b *planner) emmc() {
 	e := b.a.EMMC
+	if e.General {
+		b.refuse(CauseUnsupported, "it has general purpose partitions, which nothing here reaches")
+		return
+	}
 	switch {
 	case e.BootLocked:
 		b.skip(EMMCSanitize, CauseReadOnly, "its boot areas are write-protected for good")

@@ -178,6 +178,9 @@ func discovered(b []byte) *OpalAbility {
 	return &o
 }
 
+// Word 217 of a platter, in rounds a minute. The kernel calls a drive rotating that does not tell.
+const slowest, fastest = 0x0401, 0xfffe
+
 func probeATA(p Port, f Facts, a *Ability) error {
 	b := make([]byte, 512)
 	r, err := ataCommand(p, passthru.Taskfile{Command: ataIdentify, Count: 1, Move: passthru.FromDrive, Data: b, Timeout: commandTime})
@@ -197,7 +200,7 @@ func probeATA(p Port, f Facts, a *Ability) error {
 		}
 	}
 	a.Class = SATAFlash
-	if f.Rotational && t.Rotation != 1 { // only when both say so: taking flash for a platter is the dangerous mistake
+	if f.Rotational && t.Rotation >= slowest && t.Rotation <= fastest { // only when both say so: taking flash for a platter is the dangerous mistake
 		a.Class = SATADisk
 	}
 	a.ATA = &t

@@ -32,11 +32,11 @@ func (r *run) securityErase(ev Evidence) *end {
 	if err := r.Keep(Password{Drive: r.rep.Drive, Password: pw}); err != nil {
 		return ended(Refused, CauseNotRecorded, "the password could not be stored: %v", err)
 	}
-	if e := r.setPassword(pw); e != nil {
+	if e := r.journal(Started{Evidence: ev}); e != nil { // before the drive learns it: whoever finds it locked finds the run
 		return e
 	}
-	if e := r.journal(Started{Evidence: ev}); e != nil {
-		return r.unset(pw, e)
+	if e := r.setPassword(pw); e != nil {
+		return e
 	}
 	return r.eraseUnit(pw, sec)
 }

@@ -4,9 +4,10 @@ import "time"
 
 // How long a sanitize is waited for.
 const (
-	startGrace  = 10 * time.Second // a log may still show the old result just after the command was taken
-	silentGrace = 2 * time.Minute  // a controller that resets itself comes back
-	stallTime   = time.Hour        // without any progress, if the drive did not say that it takes longer
+	startGrace  = 10 * time.Second    // a log may still show the old result just after the command was taken
+	silentGrace = 2 * time.Minute     // a controller that resets itself comes back
+	stallTime   = time.Hour           // without any progress, if the drive did not say that it takes longer
+	longest     = 14 * 24 * time.Hour // whatever a drive says: some overwrite themselves for days, none for weeks
 	pollFirst   = 100 * time.Millisecond
 	pollMost    = 5 * time.Second
 )
@@ -33,7 +34,8 @@ type reading struct {
 // drive cannot be stopped. expected is the drive's own estimate, 0 for none.
 func (r *run) watch(expected time.Duration, ask func() (reading, error)) *end {
 	start := r.Clock.Now()
-	moved, heard := start, start
+	moved, heard, known := start, start, start // known: when its record was last about our run
+	expected = min(expected, longest/2)
 	var last reading
 	for wait := pollFirst; ; wait = min(wait*3/2, pollMost) {
 		rd, err := ask()
@@ -47,6 +49,9 @@ func (r *run) watch(expected time.Duration, ask func() (reading, error)) *end {
 			continue
 		}
 		heard = now
+		if rd.standing != standsOld {
+			known = now
+		}
 		if rd != last {
 			r.at.raw("status", "%s", rd.raw)
 			moved, last = now, rd
@@ -60,11 +65,14 @@ func (r *run) watch(expected time.Duration, ask func() (reading, error)) *end {
 			return ended(Indeterminate, CauseBusy, "another sanitize runs: %s", rd.raw)
 		case standsRunning:
 			r.show(Wiping, uint64(rd.progress), 1<<16, timeLeft(now.Sub(r.began), rd.progress, expected))
-			if now.Sub(moved) > max(stallTime, 2*expected) {
+			switch {
+			case now.Sub(moved) > max(stallTime, 2*expected):
 				return ended(Indeterminate, CauseTimeout, "no progress since %s: %s", moved.UTC().Format(time.RFC3339), rd.raw)
+			case now.Sub(start) > longest:
+				return ended(Indeterminate, CauseTimeout, "it runs since %s: %s", start.UTC().Format(time.RFC3339), rd.raw)
 			}
 		default:
-			if now.Sub(moved) > startGrace {
+			if now.Sub(known) > startGrace {
 				return ended(Indeterminate, CauseOldResult, "the drive's record is not about this run: %s", rd.raw)
 			}
 		}

@@ -16,6 +16,7 @@ type EMMC struct {
 	Feature  uint8 // SEC_FEATURE_SUPPORT
 	BootWP   uint8
 	RPMB     uint8
+	General  bool // it has general purpose partitions
 	NoBoot   bool // the boot areas cannot be opened
 	Refuses  bool // answers SANITIZE_START with an error
 	Silent   bool // the answer to SANITIZE_START is lost
@@ -43,6 +44,9 @@ func (e *EMMC) MMC(c passthru.MMC) (passthru.MMCReply, error) {
 	case 8:
 		clear(c.Data)
 		c.Data[192], c.Data[231], c.Data[226], c.Data[173], c.Data[168] = 8, e.Feature, 1, e.BootWP, e.RPMB
+		if e.General {
+			c.Data[143] = 1
+		}
 		return passthru.MMCReply{Response: ready}, nil
 	case 6:
 		if c.Arg>>24 != 3 || c.Arg>>16&0xff != 165 || e.Feature&0x40 == 0 || e.Refuses {

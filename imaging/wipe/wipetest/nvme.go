@@ -45,6 +45,8 @@ type NVMe struct {
 	FormatState passthru.Status // of a format
 	FormatSES   []uint32        // the SES of every format that it got
 	Resizes     bool            // a format changes the size that the kernel shows
+	Wavers      bool            // a sanitize never ends, and its progress goes up and down
+	Swaps       bool            // another drive is there when a sanitize has ended
 
 	sanitizes int
 	ends      time.Time
@@ -208,6 +210,10 @@ func (d *NVMe) tick() {
 	if d.Takes > 0 {
 		d.SPROG = uint16(min(0xffff, now.Sub(d.started)*0x10000/max(1, d.Takes)))
 	}
+	if d.Wavers {
+		d.SPROG = uint16(now.UnixMilli())
+		return
+	}
 	if d.Stalls {
 		d.SPROG = min(d.SPROG, 0x7000)
 		return
@@ -228,6 +234,9 @@ func (d *NVMe) tick() {
 		d.SSTAT |= 1 << 11
 	}
 	d.Erase(d.Leaves, d.Keeps)
+	if d.Swaps {
+		d.Told.Serial = "S4NVME999"
+	}
 }
 
 func (d *NVMe) format(c passthru.NVMe) passthru.Status {

@@ -1,0 +1,121 @@
+package wipe_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ingot/imaging/passthru"
+	"ingot/imaging/wipe"
+	"ingot/imaging/wipe/wipetest"
+)
+
+// Drives that keep a part of their data where nobody looks. None of them may be called done.
+
+func TestADriveThatDoesNotTellItsRotationIsFlash(t *testing.T) {
+	for _, rotation := range []uint16{0, 0x0002, 0x0400, 0xffff} { // not told, and what the specification reserves
+		w, _ := ataWorld(t, rotation, func(d *wipetest.ATA) { d.Sanitizes, d.Supported = 0, false })
+		r := w.wipe()
+		if r.Ability.Class != wipe.SATAFlash || r.Outcome == wipe.Done && !r.Warned(wipe.WarnFlashOverwrite) {
+			t.Errorf("rotation %#04x: class %s, %s, warnings %v; want flash, and its warning", rotation, r.Ability.Class, r.Outcome, r.Warnings)
+		}
+	}
+}
+
+func TestAnOverwriteOfAnEMMCReachesItsBootAreas(t *testing.T) {
+	old := func(d *wipetest.EMMC) { d.Feature = 0 }
+	t.Run("done", func(t *testing.T) {
+		w, d := emmcWorld(t, old)
+		want(t, w.wipe(), wipe.Done, "", wipe.Overwrite, wipe.Clear)
+		if n := d.Boots[0].Readable() + d.Boots[1].Readable(); n > 0 {
+			t.Errorf("done, and %d blocks can be read in the boot areas", n)
+		}
+	})
+	t.Run("failed: one drops its writes", func(t *testing.T) {
+		w, _ := emmcWorld(t, func(d *wipetest.EMMC) { old(d); d.Boots[1].Drops = true })
+		want(t, w.wipe(), wipe.Failed, wipe.CauseReadBack, "", "")
+	})
+	t.Run("refused: they cannot be opened", func(t *testing.T) {
+		w, _ := emmcWorld(t, func(d *wipetest.EMMC) { old(d); d.NoBoot = true })
+		want(t, w.wipe(), wipe.Refused, wipe.CauseAborted, "", "")
+	})
+}
+
+func TestAnEMMCWithMorePartitionsIsRefused(t *testing.T) {
+	w, d := emmcWorld(t, func(d *wipetest.EMMC) { d.General = true })
+	want(t, w.wipe(), wipe.Refused, wipe.CauseUnsupported, "", "")
+	if d.Readable() != 1024 {
+		t.Error("a refused drive was written to")
+	}
+}
+
+// TestADriveThatNeverEndsIsGivenUp: its progress changes at each look, so that it never stalls.
+func TestADriveThatNeverEndsIsGivenUp(t *testing.T) {
+	for name, estimate := range map[string]uint32{"no estimate": 0xffffffff, "an estimate of 136 years": 0xfffffffe} {
+		t.Run(name, func(t *testing.T) {
+			w, d := nvmeWorld(t, func(d *wipetest.NVMe) { d.Wavers, d.Estimate = true, estimate })
+			bounded(t, d.Clock, w)
+		})
+	}
+	t.Run("it stalls, and expected 136 years", func(t *testing.T) {
+		w, d := nvmeWorld(t, func(d *wipetest.NVMe) { d.Stalls, d.Estimate = true, 0xfffffffe })
+		bounded(t, d.Clock, w)
+	})
+}
+
+// bounded runs a wipe whose clock ends the test after 60 days.
+func bounded(t *testing.T, c *wipetest.Clock, w *world) {
+	t.Helper()
+	began := c.Now()
+	w.engine.Clock = deadline{c, began.AddDate(0, 0, 60)}
+	defer func() {
+		if recover() != nil {
+			t.Error("it was still waited for after 60 days")
+		}
+	}()
+	want(t, w.wipe(), wipe.Indeterminate, wipe.CauseTimeout, "", "")
+}
+
+type deadline struct {
+	*wipetest.Clock
+	at time.Time
+}
+
+func (d deadline) Sleep(t time.Duration) {
+	if d.Now().After(d.at) {
+		panic("too late")
+	}
+	d.Clock.Sleep(t)
+}
+
+// TestAnAgentThatDiesBesideAPasswordLeavesAWayBack: from the moment on at which the drive may know the password, the
+// next boot finds the run, and opens the drive.
+func TestAnAgentThatDiesBesideAPasswordLeavesAWayBack(t *testing.T) {
+	d := wipetest.NewATA(wipetest.NewMedium(4*mib, true, 2), 1)
+	d.Sanitizes = 0
+	w := newWorld(t, dies{d}, d.Clock, d.Expect(), 2)
+	w.order.Policy = only(wipe.SecurityErase, wipe.SecurityEraseEx)
+	func() {
+		defer func() { _ = recover() }() // the agent's death
+		w.engine.Wipe(context.Background(), w.order)
+	}()
+	if !d.Enabled {
+		t.Fatal("the drive knows no password: the test shows nothing")
+	}
+	d.PowerCycle()
+	r := w.settle(t, d)
+	if r.Outcome == wipe.Done || d.Enabled || d.Locked {
+		t.Errorf("settled as %s; the drive has a password: %t, is locked: %t", r.Outcome, d.Enabled, d.Locked)
+	}
+}
+
+// dies is a drive that takes a password, behind which the agent dies.
+type dies struct{ *wipetest.ATA }
+
+func (d dies) SCSI(c passthru.SCSI) (passthru.SCSIReply, error) {
+	r, err := d.ATA.SCSI(c)
+	if len(c.CDB) == 16 && c.CDB[14] == 0xf1 {
+		panic(wipetest.Killed{})
+	}
+	return r, err
+}
