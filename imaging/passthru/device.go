@@ -37,7 +37,15 @@ func (d Device) NVMe(c NVMe) (NVMeReply, error) {
 	if e != 0 {
 		return NVMeReply{}, fmt.Errorf("NVMe command %#02x to %s: %w", c.Opcode, d.File.Name(), e)
 	}
-	return NVMeReply{Status: Status(status), Result: cmd.result}, nil
+	return answerOf(c, d.File.Name(), Status(status), cmd.result)
+}
+
+// answerOf keeps the controller's own status apart from one that the kernel made up.
+func answerOf(c NVMe, name string, s Status, result uint32) (NVMeReply, error) {
+	if !s.answered() {
+		return NVMeReply{}, fmt.Errorf("NVMe command %#02x to %s: the path to the controller broke (status %s)", c.Opcode, name, s)
+	}
+	return NVMeReply{Status: s, Result: result}, nil
 }
 
 // sgHeader is struct sg_io_hdr (scsi/sg.h) on 64-bit machines.

@@ -5,6 +5,21 @@ import (
 	"unsafe"
 )
 
+// TestAStatusThatTheKernelMadeUpIsNoAnswer: when the path to a controller breaks, the kernel itself fills in a status of type
+// 3, and nobody knows whether the controller saw the command.
+func TestAStatusThatTheKernelMadeUpIsNoAnswer(t *testing.T) {
+	for status, answered := range map[Status]bool{0: true, 0x4001: true, 0x001d: true, 0x010a: true, 0x0286: true,
+		0x0300: false, 0x0370: false, 0x0371: false, 0x4371: false} {
+		r, err := answerOf(NVMe{Opcode: 0x84}, "/dev/nvme0n1", status, 7)
+		if (err == nil) != answered {
+			t.Errorf("status %s: error %v; want an answer %t", status, err, answered)
+		}
+		if err == nil && (r.Status != status || r.Result != 7) {
+			t.Errorf("status %s came as %+v", status, r)
+		}
+	}
+}
+
 // TestTheKernelsStructsAreLaidOutAsItHasThem compares with linux/nvme_ioctl.h, scsi/sg.h, linux/mmc/ioctl.h and
 // linux/sed-opal.h on 64-bit machines. The numbers of the calls carry the size of three of them.
 func TestTheKernelsStructsAreLaidOutAsItHasThem(t *testing.T) {

@@ -37,6 +37,12 @@ const statusCode = 0x07ff
 // Is reports whether s is that code.
 func (s Status) Is(code Status) bool { return s&statusCode == code }
 
+// pathRelated is the type of status that the kernel fills in when it could not reach the controller, or gave up on it.
+const pathRelated Status = 0x0300
+
+// answered reports whether the controller itself gave s.
+func (s Status) answered() bool { return s&0x0700 != pathRelated }
+
 // OK reports success.
 func (s Status) OK() bool { return s.Is(NVMeSuccess) }
 

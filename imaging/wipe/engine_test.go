@@ -73,6 +73,21 @@ func TestACancelledOrderIsHeardUntilTheFirstChange(t *testing.T) {
 	})
 }
 
+// TestARevertIsAChange: a drive that was reverted to unlock it is not left half-way because a person pressed Esc.
+func TestARevertIsAChange(t *testing.T) {
+	w, d := nvmeWorld(t, func(d *wipetest.NVMe) {
+		d.OACS |= 1
+		d.Opal = &wipetest.Opal{PSID: goodPSID, Enabled: true, Locked: true, Encrypts: true}
+	})
+	w.order.PSID = goodPSID
+	ctx, cancel := context.WithCancel(context.Background())
+	keep := w.engine.Journal
+	w.engine.Journal = func(s wipe.Started) error { cancel(); return keep(s) }
+	r := w.engine.Wipe(ctx, w.order)
+	want(t, r, wipe.Done, "", wipe.NVMeCrypto, wipe.Purge)
+	honest(t, r, d)
+}
+
 // TestNothingStartsThatIsNotKept: without the server's word that the journal is durable, no irreversible command goes out.
 func TestNothingStartsThatIsNotKept(t *testing.T) {
 	w, d := nvmeWorld(t, nil)

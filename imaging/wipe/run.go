@@ -169,6 +169,7 @@ func (r *run) wipe(ctx context.Context) *end {
 		if e := r.unlock(ctx); e != nil {
 			return e
 		}
+		ctx = context.WithoutCancel(ctx) // it is changed
 	}
 	r.openHidden()
 	return r.steps(ctx)
