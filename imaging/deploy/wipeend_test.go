@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ingot/imaging/job"
+	"ingot/imaging/wipe"
 	"ingot/store"
 )
 
@@ -122,4 +123,35 @@ func TestTheSameReportAgainIsAnsweredAndNotRecorded(t *testing.T) {
 	if n := events(); n != before {
 		t.Errorf("%d more events for what was on record", n-before)
 	}
+}
+
+// TestALateReportIsNoReportOfAnEndedWipe: an order that ended is over, whatever its laptop proves later. The next one
+// asks the drive itself.
+func TestALateReportIsNoReportOfAnEndedWipe(t *testing.T) {
+	b := wipeBench(t)
+	ssd := flash("S4LATE0001")
+	l, j := b.wipeTaken(ssd)
+	e, o := l.engine(j, 0, ssd, ssd.Clock, 1)
+	r := e.Wipe(context.Background(), o)
+	if r.Outcome != wipe.Done {
+		t.Fatalf("the wipe is %s %s", r.Outcome, r.Fact)
+	}
+	b.clk.pass(2 * time.Hour)
+	must(t, b.s.Sweep())
+	_, err := l.report(j, 0, r)
+	wantCode(t, "a report behind the end", err, job.CodeState)
+	b.noCertificates("behind the end")
+	_, err = b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12"})
+	must(t, err)
+	_, err = l.report(j, 0, r)
+	wantCode(t, "the old report under a new order", err, job.CodeState)
+	l.boot()
+	l.sayHello()
+	again := l.work()
+	l.seq++
+	_, err = l.c.State(context.Background(), again.ID, job.StateEvent{Seq: l.seq, State: job.Claimed})
+	must(t, err)
+	_, err = l.report(again, 0, r)
+	wantCode(t, "a report before the new one began", err, job.CodeState)
+	b.noCertificates("before it began")
 }
