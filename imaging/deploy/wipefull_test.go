@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -44,12 +45,38 @@ func (d *smallDisk) drain(t *testing.T) { must(t, os.Remove(d.filler)) }
 func whileFull[Out any](w *wipeRun, t *testing.T, do func() (Out, error)) (Out, error) {
 	w.disk.fill(t)
 	out, err := do()
+	w.saysOnlyWhatIsStored(t)
 	w.disk.drain(t)
 	if err == nil || job.FaultOf(err).Code != job.CodeFull {
 		return out, err
 	}
 	w.disk.met++
 	return do()
+}
+
+// saysOnlyWhatIsStored: whatever was refused, nobody reads done, ready or closed without a record that can be read.
+func (w *wipeRun) saysOnlyWhatIsStored(t *testing.T) {
+	t.Helper()
+	ctx := context.Background()
+	list, err := w.b.s.Certificates(ctx, w.device)
+	must(t, err)
+	if len(list) > 0 {
+		return
+	}
+	board, err := w.b.s.Board(ctx)
+	must(t, err)
+	for _, tile := range board.Tiles {
+		if tile.Device == w.device && tile.Word == job.Wipe.Look(job.Done).Word {
+			t.Errorf("%s: the board says %q without a certificate", w.device, tile.Word)
+		}
+	}
+	d := w.b.device(w.device)
+	if d.State == store.Ready {
+		t.Errorf("%s is ready without a certificate", w.device)
+	}
+	if j := d.Job; j != nil && j.Wipe != nil && (j.State == job.Done || j.Wipe.Drives[0].End == store.DriveClosed) {
+		t.Errorf("%s: job %s, drive %s without a certificate", w.device, j.State, j.Wipe.Drives[0].End)
+	}
 }
 
 // TestAFullDiskIsNoWayToACertificate: at any request of a wipe the server's disk is full. What could not be kept is

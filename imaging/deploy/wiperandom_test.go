@@ -286,6 +286,9 @@ func (w *wipeRun) start(t *testing.T) (ended bool) {
 		ack, err := lossy(w, func() (job.DriveAck, error) { return w.b.s.Wiped(ctx, w.key, j.ID, job.DriveReport{Report: b}) })
 		must(t, err)
 		if ack.Certificate != "" {
+			if _, err := w.b.s.Certificate(ctx, ack.Certificate); err != nil {
+				t.Errorf("the laptop's screen says done by %s: %v", ack.Certificate, err)
+			}
 			state = job.Done
 		}
 	}
