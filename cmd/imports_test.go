@@ -50,7 +50,8 @@ var tiers = map[string]int{
 	"ingot/imaging/wipe/wipetest":         2,
 	"ingot/imaging/wipe/explain":          2,
 
-	"ingot/store/sheet": 0,
+	"ingot/store/sheet":     0,
+	"ingot/internal/nstest": 0, // of tests alone
 }
 
 // top is the tier of everything under cmd.

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/vishvananda/netlink"
 
+	"ingot/internal/nstest"
 	"ingot/pxe"
 )
 
@@ -31,32 +30,10 @@ const (
 )
 
 // ranElsewhere runs the test again in a network namespace of its own, where it may open port 67 and harms
-// nobody, and reports true: the caller is done. In there it reports false. Without the right to make a
-// namespace the test is skipped, and says so.
+// nobody, and reports true: the caller is done.
 func ranElsewhere(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv("PXE_TEST_NAMESPACE") != "" {
-		return false
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), "PXE_TEST_NAMESPACE=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err != nil && len(out) == 0:
-		t.Skipf("SKIPPED: no network namespace can be made here (%v): real DHCP ports are not tested", err)
-	case err != nil:
-		t.Fatalf("in the namespace: %v\n%s", err, out)
-	case strings.Contains(string(out), "--- SKIP"):
-		t.Skipf("SKIPPED in the namespace:\n%s", out)
-	}
-	t.Logf("%s", out)
-	return true
+	return !nstest.Inside(t, syscall.CLONE_NEWNET)
 }
 
 // cable makes the two ends of the bench.

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"ingot/imaging/job"
+	"ingot/internal/nstest"
 	"ingot/store"
 )
 
@@ -20,36 +21,11 @@ import (
 // for each kind of file system that this host can make.
 func onSmallDisk(t *testing.T, f func(t *testing.T, dir string)) {
 	t.Helper()
-	if os.Getenv("STORE_TEST_MOUNTS") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m") // a busy machine may take minutes
-		cmd.Env = append(os.Environ(), "STORE_TEST_MOUNTS=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		if os.Getuid() != 0 {
-			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-		}
-		out, err := cmd.CombinedOutput()
-		switch {
-		case err != nil && len(out) == 0:
-			t.Skipf("SKIPPED: no mount namespace can be made here (%v)", err)
-		case err != nil:
-			t.Fatalf("in the namespace: %v\n%s", err, out)
-		}
-		t.Logf("%s", out)
+	if !nstest.Inside(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Run("tmpfs", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := syscall.Mount("none", dir, "tmpfs", 0, "size=2m"); err != nil {
-			t.Fatal(err)
-		}
-		defer syscall.Unmount(dir, syscall.MNT_DETACH)
-		f(t, dir)
-	})
+	nstest.Private(t)
+	t.Run("tmpfs", func(t *testing.T) { f(t, nstest.SmallDisk(t, "2m")) })
 	t.Run("ext4", func(t *testing.T) {
 		image, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 		if err := os.WriteFile(image, make([]byte, 4<<20), 0o600); err != nil {

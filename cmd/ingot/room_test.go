@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,49 +12,17 @@ import (
 	"github.com/rs/zerolog"
 
 	"ingot/imaging/job"
+	"ingot/internal/nstest"
 	"ingot/pxe"
 	"ingot/store"
 )
 
-// onSmallDisk runs the test again where it may mount a file system of 12 MB, and gives its folder; it reports false in
-// the outer run.
-func onSmallDisk(t *testing.T) (dir string, inside bool) {
-	t.Helper()
-	if os.Getenv("INGOT_TEST_MOUNTS") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m") // a busy machine may take minutes
-		cmd.Env = append(os.Environ(), "INGOT_TEST_MOUNTS=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		if os.Getuid() != 0 {
-			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-		}
-		out, err := cmd.CombinedOutput()
-		switch {
-		case err != nil && len(out) == 0:
-			t.Skipf("SKIPPED: no mount namespace can be made here (%v)", err)
-		case err != nil:
-			t.Fatalf("in the namespace: %v\n%s", err, out)
-		}
-		t.Logf("%s", out)
-		return "", false
-	}
-	dir = t.TempDir()
-	for _, err := range []error{syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("none", dir, "tmpfs", 0, "size=12m")} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir, true
-}
-
 // TestAFullDiskIsTold, once, stops what could not be recorded, loses no boot event, and ends by itself.
 func TestAFullDiskIsTold(t *testing.T) {
-	dir, inside := onSmallDisk(t)
-	if !inside {
+	if !nstest.Inside(t, syscall.CLONE_NEWNS) {
 		return
 	}
+	dir := nstest.SmallDisk(t, "12m")
 	var log bytes.Buffer
 	h, err := openHouse(config{Data: filepath.Join(dir, "data")}, zerolog.Nop(), true)
 	if err != nil {

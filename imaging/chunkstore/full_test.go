@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -12,40 +11,8 @@ import (
 	"ingot/imaging"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
+	"ingot/internal/nstest"
 )
-
-// onSmallDisk runs the test again where it may mount a file system of its own, and calls f there with its folder.
-func onSmallDisk(t *testing.T, size string, f func(t *testing.T, dir string)) {
-	t.Helper()
-	if os.Getenv("CHUNKSTORE_TEST_MOUNTS") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m")
-		cmd.Env = append(os.Environ(), "CHUNKSTORE_TEST_MOUNTS=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		if os.Getuid() != 0 {
-			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-		}
-		out, err := cmd.CombinedOutput()
-		switch {
-		case err != nil && len(out) == 0:
-			t.Skipf("SKIPPED: no mount namespace can be made here (%v)", err)
-		case err != nil:
-			t.Fatalf("in the namespace: %v\n%s", err, out)
-		}
-		t.Logf("%s", out)
-		return
-	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Unmount(dir, syscall.MNT_DETACH)
-	f(t, dir)
-}
 
 // fill takes all the room but some pages.
 func fill(t *testing.T, dir string, pages int) {
@@ -92,72 +59,74 @@ func tryImport(s *chunkstore.Store, disk []byte) (d imaging.Digest, err error) {
 // TestADiskThatIsFullAtAnyPointLeavesTheStoreWhole lets the disk end at every page of an import, of a sweep that
 // moves chunks and of the list of the quarantine. What was there is whole, what failed says why, and with room it works.
 func TestADiskThatIsFullAtAnyPointLeavesTheStoreWhole(t *testing.T) {
-	onSmallDisk(t, "6m", func(t *testing.T, dir string) {
-		a, b, c := noise(1, 20), append(noise(1, 20), noise(2, 24)...), noise(3, 24)
-		refused, postponed, done := 0, 0, 0
-		for pages := 0; done < 3; pages++ {
-			if pages > 500 {
-				t.Fatal("it never had room enough")
-			}
-			folder := filepath.Join(dir, fmt.Sprint("store", pages))
-			s := openStore(t, folder)
-			kept, err := tryImport(s, b) // its pack holds a too, and something that will not be needed
-			if err != nil {
-				t.Fatal(err)
-			}
-			needed, err := tryImport(s, a)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Named(kept)
-			s.Named(needed)
-			fill(t, dir, pages)
-			full := false
-			if _, err := tryImport(s, c); err != nil {
-				full, refused = true, refused+1
-				if job.FaultOf(err).Code != job.CodeFull {
-					t.Errorf("%d pages: import: %v; want %s", pages, err, job.CodeFull)
-				}
-			}
-			prove := func(when string) {
-				t.Helper()
-				for _, reopened := range []bool{false, true} {
-					if r := check(t, s, chunkstore.CheckOptions{ReadData: true}); !r.OK() {
-						t.Fatalf("%d pages, %s, reopened %v: Check = %v", pages, when, reopened, r.Problems)
-					}
-					if !bytes.Equal(rebuild(t, s, needed), a) {
-						t.Fatalf("%d pages, %s: the disk differs", pages, when)
-					}
-					s.Close()
-					s = openStore(t, folder)
-				}
-			}
-			prove("behind the import")
-			got, err := s.Sweep(t.Context(), chunkstore.SweepOptions{Wanted: want(needed)})
-			if err != nil && job.FaultOf(err).Code != job.CodeFull {
-				t.Errorf("%d pages: sweep: %v; want %s", pages, err, job.CodeFull)
-			}
-			if got.Postponed > 0 || err != nil {
-				full, postponed = true, postponed+1
-			}
-			prove("behind the sweep")
-			os.Remove(filepath.Join(dir, "filler"))
-			if _, err := tryImport(s, c); err != nil {
-				t.Errorf("%d pages: import with room again: %v", pages, err)
-			}
-			if got, err := s.Sweep(t.Context(), chunkstore.SweepOptions{Wanted: want(needed)}); err != nil || got.Postponed > 0 {
-				t.Errorf("%d pages: sweep with room again: %+v, %v", pages, got, err)
-			}
-			prove("with room again")
-			if !full {
-				done++
-			}
-			s.Close()
-			os.RemoveAll(folder)
+	if !nstest.Inside(t, syscall.CLONE_NEWNS) {
+		return
+	}
+	dir := nstest.SmallDisk(t, "6m")
+	a, b, c := noise(1, 20), append(noise(1, 20), noise(2, 24)...), noise(3, 24)
+	refused, postponed, done := 0, 0, 0
+	for pages := 0; done < 3; pages++ {
+		if pages > 500 {
+			t.Fatal("it never had room enough")
 		}
-		if refused < 20 || postponed < 5 {
-			t.Errorf("%d imports refused and %d sweeps postponed; want every page tried", refused, postponed)
+		folder := filepath.Join(dir, fmt.Sprint("store", pages))
+		s := openStore(t, folder)
+		kept, err := tryImport(s, b) // its pack holds a too, and something that will not be needed
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Logf("%d imports refused, %d sweeps postponed; whole after each", refused, postponed)
-	})
+		needed, err := tryImport(s, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Named(kept)
+		s.Named(needed)
+		fill(t, dir, pages)
+		full := false
+		if _, err := tryImport(s, c); err != nil {
+			full, refused = true, refused+1
+			if job.FaultOf(err).Code != job.CodeFull {
+				t.Errorf("%d pages: import: %v; want %s", pages, err, job.CodeFull)
+			}
+		}
+		prove := func(when string) {
+			t.Helper()
+			for _, reopened := range []bool{false, true} {
+				if r := check(t, s, chunkstore.CheckOptions{ReadData: true}); !r.OK() {
+					t.Fatalf("%d pages, %s, reopened %v: Check = %v", pages, when, reopened, r.Problems)
+				}
+				if !bytes.Equal(rebuild(t, s, needed), a) {
+					t.Fatalf("%d pages, %s: the disk differs", pages, when)
+				}
+				s.Close()
+				s = openStore(t, folder)
+			}
+		}
+		prove("behind the import")
+		got, err := s.Sweep(t.Context(), chunkstore.SweepOptions{Wanted: want(needed)})
+		if err != nil && job.FaultOf(err).Code != job.CodeFull {
+			t.Errorf("%d pages: sweep: %v; want %s", pages, err, job.CodeFull)
+		}
+		if got.Postponed > 0 || err != nil {
+			full, postponed = true, postponed+1
+		}
+		prove("behind the sweep")
+		os.Remove(filepath.Join(dir, "filler"))
+		if _, err := tryImport(s, c); err != nil {
+			t.Errorf("%d pages: import with room again: %v", pages, err)
+		}
+		if got, err := s.Sweep(t.Context(), chunkstore.SweepOptions{Wanted: want(needed)}); err != nil || got.Postponed > 0 {
+			t.Errorf("%d pages: sweep with room again: %+v, %v", pages, got, err)
+		}
+		prove("with room again")
+		if !full {
+			done++
+		}
+		s.Close()
+		os.RemoveAll(folder)
+	}
+	if refused < 20 || postponed < 5 {
+		t.Errorf("%d imports refused and %d sweeps postponed; want every page tried", refused, postponed)
+	}
+	t.Logf("%d imports refused, %d sweeps postponed; whole after each", refused, postponed)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ingot/imaging/job"
+	"ingot/internal/nstest"
 	"ingot/store"
 )
 
@@ -82,29 +82,10 @@ func (w *wipeRun) saysOnlyWhatIsStored(t *testing.T) {
 // TestAFullDiskIsNoWayToACertificate: at any request of a wipe the server's disk is full. What could not be kept is
 // refused in words and nothing of it is there; once there is room the wipe goes on, and nobody is ready without a record.
 func TestAFullDiskIsNoWayToACertificate(t *testing.T) {
-	if os.Getenv("INGOT_TEST_MOUNTS") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=9m")
-		cmd.Env = append(os.Environ(), "INGOT_TEST_MOUNTS=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		if os.Getuid() != 0 {
-			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-		}
-		out, err := cmd.CombinedOutput()
-		switch {
-		case err != nil && len(out) == 0:
-			t.Skipf("SKIPPED: no mount namespace can be made here (%v)", err)
-		case err != nil:
-			t.Fatalf("in the namespace: %v\n%s", err, out)
-		}
-		t.Logf("%s", out)
+	if !nstest.Inside(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	dir := t.TempDir()
-	must(t, syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
-	must(t, syscall.Mount("none", dir, "tmpfs", 0, "size=48m"))
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir := nstest.SmallDisk(t, "48m")
 	t.Setenv("TMPDIR", dir)
 	t.Run("runs", func(t *testing.T) { fullRuns(t, &smallDisk{filler: filepath.Join(dir, "filler")}) })
 }
