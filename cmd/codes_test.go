@@ -21,7 +21,7 @@ import (
 // tests. That the expectation holds is what running the tests proves; that it is there at all, and for every code, is
 // proved here.
 func TestEveryCodeIsMadeAndTested(t *testing.T) {
-	codes := constants(t, "../imaging/job/codes.go", "../imaging/job/bootcodes.go")
+	codes := constants(t, "../imaging/job/codes.go", "../imaging/job/codes_wipe.go", "../imaging/job/bootcodes.go")
 	made, expected := map[string]bool{}, map[string]bool{}
 	eachFile(t, func(path string, f *ast.File) {
 		switch {

@@ -57,7 +57,7 @@ func TestNoPageShowsAFlag(t *testing.T) {
 		t.Errorf("only %d texts and %d faults were read", texts, faults)
 	}
 	t.Logf("%d texts, %d faults", texts, faults)
-	codes := constants(t, "../imaging/job/codes.go", "../imaging/job/bootcodes.go")
+	codes := constants(t, "../imaging/job/codes.go", "../imaging/job/codes_wipe.go", "../imaging/job/bootcodes.go")
 	for name, number := range codes {
 		if w := job.Code(number).OnPage(); flagWord.MatchString(w.Sentence + " " + w.Next) {
 			t.Errorf("%s (%s) says on a page: %s", name, number, w.Next)

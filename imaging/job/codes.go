@@ -146,34 +146,6 @@ const (
 	CodePeerAnswer   Code = "E726"
 	CodePeerSilent   Code = "E727"
 
-	// A drive that is not wiped, and why
-	CodeHidesDrives     Code = "E770"
-	CodeWipeUnsupported Code = "E771"
-	CodeWipeFrozen      Code = "E772"
-	CodeWipeLocked      Code = "E773"
-	CodeNeedPSID        Code = "E774"
-	CodeWrongPSID       Code = "E775"
-	CodeWipeBridge      Code = "E776"
-	CodeWipeBusy        Code = "E777"
-	CodeWipeAborted     Code = "E778"
-	CodeWipeNoEvidence  Code = "E779"
-	CodeWipeDriveFailed Code = "E780"
-	CodeStillThere      Code = "E781"
-	CodeWipeBadBlocks   Code = "E782"
-	CodeHiddenSectors   Code = "E783"
-	CodeWipeNotKept     Code = "E784"
-	CodeWipeInterrupted Code = "E785"
-	CodeWipeSilent      Code = "E786"
-
-	// What became of a drive, and the proof of it
-	CodeOwed          Code = "E790"
-	CodeNoCertificate Code = "E791"
-	CodeWrongSerial   Code = "E792"
-	CodeDestruction   Code = "E793"
-	CodeTampered      Code = "E794"
-	CodeUnsettled     Code = "E795"
-	CodeDriveOwes     Code = "E796"
-	CodeNotWiped      Code = "E797"
 	// Reports, receipts, labels
 	CodeLicence Code = "E745"
 	CodeReceipt Code = "E746"
@@ -344,64 +316,38 @@ var words = map[Code]Words{
 	CodePeerAnswer:   {"The other Ingot server sent something that cannot be used; nothing of it was kept.", "Compare the versions of both servers and run \"ingot image check --read-data\" there, then try again."},
 	CodePeerSilent:   {"The other Ingot server does not answer.", "Check its address, that it runs, and that the network leads to its port 8443; then give the order again: it goes on where it stopped."},
 
-	CodeHidesDrives:     {"Drives of this laptop cannot be seen, so nothing is wiped.", "Read the reason. In the firmware's setup change RAID, RST or VMD to AHCI or NVMe, then start from the network again. A drive that is gone is recorded: \"ingot device destroyed\"."},
-	CodeWipeUnsupported: {"The drive offers nothing that the policy allows.", "Allow more by the site's policy (an overwrite, a format), or destroy the drive and record it: \"ingot device destroyed\"."},
-	CodeWipeFrozen:      {"The firmware has frozen the drive: it takes no erase command.", "Switch the laptop off, pull the drive's plug and plug it in while the laptop waits with its code; or look in the firmware's setup for \"freeze lock\" or its own secure erase. Then wipe again."},
-	CodeWipeLocked:      {"The drive is locked by an ATA password.", "If it is of an earlier wipe, order the wipe again: the password is on record. Else take it off in the firmware's setup, or destroy the drive and record it."},
-	CodeNeedPSID:        {"The drive locks itself (TCG Opal).", "Scan the PSID on the drive's label, 32 letters and digits, and order the wipe again with it."},
-	CodeWrongPSID:       {"The drive refused the PSID; nothing was changed.", "Read the drive's label again: 32 letters and digits, no 0 for O. Then order the wipe again."},
-	CodeWipeBridge:      {"It cannot be told what kind of drive that is, so it is not wiped.", "Put the drive into a laptop of its own, or order an overwrite all the same with --allow-unknown: the certificate says so."},
-	CodeWipeBusy:        {"The drive is sanitising itself already.", "Leave it switched on until it has ended, then order the wipe again."},
-	CodeWipeAborted:     {"The drive refused to erase itself; nothing was erased.", "Start the laptop again and repeat it; else allow another technique by the site's policy, or destroy the drive and record it."},
-	CodeWipeNoEvidence:  {"The drive takes no writes or cannot be read, so no wipe of it could be proven; nothing was erased.", "Destroy the drive and record it: \"ingot device destroyed\"."},
-	CodeWipeDriveFailed: {"The drive says that its erase failed.", "Wipe it again once; if it fails again, destroy the drive and record it: \"ingot device destroyed\"."},
-	CodeStillThere:      {"The drive says that it erased, and old data is still on it.", "Do not rely on this model's erase. Destroy the drive and record it: \"ingot device destroyed\"; or allow an overwrite by the site's policy."},
-	CodeWipeBadBlocks:   {"A part of the drive could not be overwritten or read back.", "The drive is failing: destroy it and record it: \"ingot device destroyed\"."},
-	CodeHiddenSectors:   {"The drive hides sectors that could not be opened, and an overwrite does not reach them.", "Start the laptop again and repeat it; else allow the drive's own erase by the site's policy, or destroy the drive and record it."},
-	CodeWipeNotKept:     {"The server did not keep what must be known before a drive is erased, so nothing was erased.", "Check the cable, the server and its disk, then order the wipe again."},
-	CodeWipeInterrupted: {"The wipe was interrupted, and the drive is not clean.", "Order the wipe again."},
-	CodeWipeSilent:      {"The drive does not answer; nothing was erased.", "Switch the laptop off and on, and order the wipe again. If it stays, destroy the drive and record it."},
-
-	CodeOwed:          {"It is not on record what became of each drive of this device.", "Wipe it: \"ingot wipe\". A drive that cannot be wiped, or is gone, is recorded as destroyed: \"ingot device destroyed\"."},
-	CodeNoCertificate: {"No certificate can be made of what was reported: the drive is not proven clean.", "Read the reason, then wipe the drive again; if it cannot be wiped, destroy it and record that."},
-	CodeWrongSerial:   {"The serial that was typed is not the one of this device.", "Nothing was begun. Read the serial on the laptop's sticker and type it."},
-	CodeDestruction:   {"That does not record the end of a drive.", "Give the drive's serial, method, place, two different names, and the vendor's reference or the digest of a photo: \"ingot device destroyed --help\"."},
-	CodeTampered:      {"The certificate does not hold: it was changed, or it was not signed by this key.", "Do not rely on it. Export it again from the server that signed it."},
-	CodeUnsettled:     {"A wipe was begun, and it is not known how it ended.", "Order the wipe again and start the laptop from the network: the drive's own log settles first how the last one ended."},
-	CodeDriveOwes:     {"A drive in this laptop came from another one and still holds what was on it.", "Put it back and wipe it there, or take it out and record its end: \"ingot device destroyed\"."},
-	CodeNotWiped:      {"Not every drive was wiped.", "Read which, and why; then wipe again, or record that drive as destroyed: \"ingot device destroyed\"."},
-	CodeLicence:       {"That cannot be kept among the licences.", "Read the reason and enter it again; \"ingot licence list\" and \"ingot licence rules\" show what there is."},
-	CodeReceipt:       {"The receipt does not hold.", "Ask for it again where it comes from; if that one does not hold either, keep both and have the records of the server looked at."},
-	CodeLabel:         {"That cannot stand on a label.", "Read the reason and set the labels again."},
-	CodePrinter:       {"The label printer does not take the labels.", "Check that it is on, has labels and is reached on the network; or download them as a file, or print them as a sheet."},
-	CodeSearch:        {"That search is not understood.", "Change it; the list of words is beside the box."},
-	CodeTyped:         {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
-	CodeScanned:       {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
-	CodeCrowd:         {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
-	CodeNobody:        {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
-	CodePassphrase:    {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
-	CodeBackupFile:    {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
-	CodeNotEmpty:      {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
-	CodeOnServer:      {"That works on the server itself only.", "Run it there, without --server."},
-	CodeCertificate:   {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
-	CodeSignIn:        {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
-	CodeLockedOut:     {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
-	CodeManySignIns:   {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},
-	CodeSignedOut:     {"You are not signed in, or not any more.", "Sign in. A program shows a token: \"ingot token add --help\"."},
-	CodeLink:          {"This link was used already, or its time is over.", "Get a new one on the server: \"sudo ingot operator recover\"."},
-	CodePassword:      {"That password is too easy to guess.", "Use at least 12 characters that nobody would think of; four words that do not belong together will do."},
-	CodeIdentity:      {"The sign-in service knows you, but this Ingot does not let you in.", "Ask an administrator which groups may sign in, and whether your name belongs to somebody else here."},
-	CodeProvider:      {"The sign-in service did not answer as it should.", "Try again, or sign in with a name and a password of Ingot's own."},
-	CodeCrossSite:     {"That was sent by another web site.", "Open Ingot's own page and do it there."},
-	CodeSecondPerson:  {"A second person has to agree to this.", "Let another technician look at it and agree under a name of his own."},
-	CodePushSilent:    {"The asset register or webhook receiver does not answer.", "Nothing is lost: it is tried again by itself. If it stays, check its address and the network, then run \"ingot push test NAME\"."},
-	CodePushRefused:   {"The asset register or webhook receiver does not let Ingot in.", "Make a new token there and set it with \"ingot push register\"; at a webhook compare the secret."},
-	CodePushSaid:      {"The asset register refused what Ingot wrote.", "Put right what it names, there or in the choices of \"ingot push register\", then run \"ingot push retry NAME\"."},
-	CodePushUnkept:    {"The asset register said that it saved something, and did not.", "Look at that asset there: the field may not belong to its model, be encrypted, or be locked. Then run \"ingot push retry NAME\"."},
-	CodePushAbsent:    {"The asset register does not know this device.", "Enter it there with this serial, or let Ingot do it: \"ingot push register --create\". Then run \"ingot push retry NAME\"."},
-	CodePushConflict:  {"The asset register and Ingot do not agree on which one is meant.", "Put it right where it is wrong, then run \"ingot push retry NAME\"."},
-	CodePushBusy:      {"The asset register or webhook receiver asks Ingot to wait.", "Nothing is to be done: it is tried again when it said."},
-	CodePushAddress:   {"Ingot does not send to this address.", "Use an https address of another machine; what lies on this server itself is named in ingot.toml (push.allow)."},
-	CodePushGone:      {"The receiver of this webhook wants no more messages.", "Remove it: \"ingot push remove NAME\". If that was a mistake there, \"ingot push retry NAME\" goes on where it stopped."},
-	CodePushAnswer:    {"What answers at this address is no asset register and no webhook receiver.", "Check the address and the token, then run \"ingot push test NAME\"."},
+	CodeLicence:      {"That cannot be kept among the licences.", "Read the reason and enter it again; \"ingot licence list\" and \"ingot licence rules\" show what there is."},
+	CodeReceipt:      {"The receipt does not hold.", "Ask for it again where it comes from; if that one does not hold either, keep both and have the records of the server looked at."},
+	CodeLabel:        {"That cannot stand on a label.", "Read the reason and set the labels again."},
+	CodePrinter:      {"The label printer does not take the labels.", "Check that it is on, has labels and is reached on the network; or download them as a file, or print them as a sheet."},
+	CodeSearch:       {"That search is not understood.", "Change it; the list of words is beside the box."},
+	CodeTyped:        {"What was typed is not what was asked for. Nothing was done.", "Read once more what is lost, then type exactly what the page asks for."},
+	CodeScanned:      {"No laptop is known by what was scanned.", "Check the label. A new laptop is known once it has started from the network, or when a list named it (Bench, \"supplier's list\")."},
+	CodeCrowd:        {"Too many pages are open on this server.", "Close those that nobody looks at, then load this one again."},
+	CodeNobody:       {"No laptop was chosen.", "Tick the laptops in the list, then choose again what to do."},
+	CodePassphrase:   {"The passphrase does not open this backup; nothing was restored.", "Give the passphrase with which it was made. If it is the right one, the file is damaged: copy it again."},
+	CodeBackupFile:   {"The backup cannot be restored; nothing was.", "Copy it again and compare the sizes, or take another backup."},
+	CodeNotEmpty:     {"The data folder is not empty; nothing was restored.", "Name an empty folder with --data, or move what is there away."},
+	CodeOnServer:     {"That works on the server itself only.", "Run it there, without --server."},
+	CodeCertificate:  {"The certificate of the server at that address is not known here.", "Compare the fingerprint with the one that the server's log shows; if they are equal, set INGOT_FINGERPRINT to it."},
+	CodeSignIn:       {"Name or password is not right.", "Try again; after ten wrong passwords in a row the name is locked for 15 minutes."},
+	CodeLockedOut:    {"There were too many wrong passwords: the name is locked.", "Wait, or let an administrator open it: \"ingot operator set NAME --unlock\"."},
+	CodeManySignIns:  {"Too many try to sign in at this moment.", "Wait half a minute, then try again."},
+	CodeSignedOut:    {"You are not signed in, or not any more.", "Sign in. A program shows a token: \"ingot token add --help\"."},
+	CodeLink:         {"This link was used already, or its time is over.", "Get a new one on the server: \"sudo ingot operator recover\"."},
+	CodePassword:     {"That password is too easy to guess.", "Use at least 12 characters that nobody would think of; four words that do not belong together will do."},
+	CodeIdentity:     {"The sign-in service knows you, but this Ingot does not let you in.", "Ask an administrator which groups may sign in, and whether your name belongs to somebody else here."},
+	CodeProvider:     {"The sign-in service did not answer as it should.", "Try again, or sign in with a name and a password of Ingot's own."},
+	CodeCrossSite:    {"That was sent by another web site.", "Open Ingot's own page and do it there."},
+	CodeSecondPerson: {"A second person has to agree to this.", "Let another technician look at it and agree under a name of his own."},
+	CodePushSilent:   {"The asset register or webhook receiver does not answer.", "Nothing is lost: it is tried again by itself. If it stays, check its address and the network, then run \"ingot push test NAME\"."},
+	CodePushRefused:  {"The asset register or webhook receiver does not let Ingot in.", "Make a new token there and set it with \"ingot push register\"; at a webhook compare the secret."},
+	CodePushSaid:     {"The asset register refused what Ingot wrote.", "Put right what it names, there or in the choices of \"ingot push register\", then run \"ingot push retry NAME\"."},
+	CodePushUnkept:   {"The asset register said that it saved something, and did not.", "Look at that asset there: the field may not belong to its model, be encrypted, or be locked. Then run \"ingot push retry NAME\"."},
+	CodePushAbsent:   {"The asset register does not know this device.", "Enter it there with this serial, or let Ingot do it: \"ingot push register --create\". Then run \"ingot push retry NAME\"."},
+	CodePushConflict: {"The asset register and Ingot do not agree on which one is meant.", "Put it right where it is wrong, then run \"ingot push retry NAME\"."},
+	CodePushBusy:     {"The asset register or webhook receiver asks Ingot to wait.", "Nothing is to be done: it is tried again when it said."},
+	CodePushAddress:  {"Ingot does not send to this address.", "Use an https address of another machine; what lies on this server itself is named in ingot.toml (push.allow)."},
+	CodePushGone:     {"The receiver of this webhook wants no more messages.", "Remove it: \"ingot push remove NAME\". If that was a mistake there, \"ingot push retry NAME\" goes on where it stopped."},
+	CodePushAnswer:   {"What answers at this address is no asset register and no webhook receiver.", "Check the address and the token, then run \"ingot push test NAME\"."},
 }

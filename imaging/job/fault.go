@@ -36,11 +36,10 @@ func (f *Fault) Error() string {
 
 // Words looks a code up; an unknown one says so, and asks for the log.
 func (c Code) Words() Words {
-	if w, ok := words[c]; ok {
-		return w
-	}
-	if w, ok := bootWords[c]; ok {
-		return w
+	for _, rows := range []map[Code]Words{words, wipeWords, bootWords} {
+		if w, ok := rows[c]; ok {
+			return w
+		}
 	}
 	return Words{"Something went wrong that has no words yet.", "Note the code and look into the log of the daemon."}
 }
@@ -108,6 +107,7 @@ type Refusal struct {
 // Codes lists every code, failures and boot causes, with its words, for the docs and for tests.
 func Codes() map[Code]Words {
 	out := maps.Clone(words)
+	maps.Copy(out, wipeWords)
 	maps.Copy(out, bootWords)
 	return out
 }
