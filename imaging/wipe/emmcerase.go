@@ -51,7 +51,11 @@ func (r *run) emmcErase(ev Evidence) *end {
 
 // openBoot opens the boot areas of an eMMC that has any. Those that are protected for good hold what the maker put there.
 func (r *run) openBoot() ([]Area, *end) {
-	if a := r.ability.EMMC; a == nil || a.BootLocked {
+	switch a := r.ability.EMMC; {
+	case a == nil:
+		return nil, nil
+	case a.BootLocked:
+		r.warn(WarnBootAreas)
 		return nil, nil
 	}
 	areas, err := r.Port.Boot()

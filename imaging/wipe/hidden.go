@@ -9,7 +9,7 @@ import (
 
 // openHidden looks for sectors that an ATA drive keeps back (HPA, DCO, or their newer form), says what it found in one
 // of three states, and opens them where the drive lets us. What stays hidden ends an overwrite before it starts, since
-// no overwrite reaches it, and no plain Security Erase; a sanitize does.
+// no overwrite reaches it, and it is not certain that a Security Erase does; a sanitize does.
 func (r *run) openHidden() {
 	if r.ability.ATA == nil {
 		return

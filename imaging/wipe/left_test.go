@@ -41,6 +41,16 @@ func TestAnOverwriteOfAnEMMCReachesItsBootAreas(t *testing.T) {
 	})
 }
 
+// TestBootAreasThatAreLockedForGoodAreTold: what the maker put there stays, and the certificate says so.
+func TestBootAreasThatAreLockedForGoodAreTold(t *testing.T) {
+	w, _ := emmcWorld(t, func(d *wipetest.EMMC) { d.Feature, d.BootWP = 0, 4 })
+	r := w.wipe()
+	want(t, r, wipe.Done, "", wipe.Overwrite, wipe.Clear)
+	if !r.Warned(wipe.WarnBootAreas) {
+		t.Errorf("warnings = %v", r.Warnings)
+	}
+}
+
 func TestAnEMMCWithMorePartitionsIsRefused(t *testing.T) {
 	w, d := emmcWorld(t, func(d *wipetest.EMMC) { d.General = true })
 	want(t, w.wipe(), wipe.Refused, wipe.CauseUnsupported, "", "")

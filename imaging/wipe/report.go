@@ -172,7 +172,7 @@ func (r Report) named() error {
 		return fmt.Errorf("%q cannot be claimed of %s", r.Claim, r.Technique)
 	case r.Ended.Before(r.Started) || r.Started.IsZero():
 		return errors.New("its times are impossible")
-	case r.Hidden.State == HiddenFound && !r.Hidden.Removed && (r.Technique == Overwrite || r.Technique == SecurityErase):
+	case r.Hidden.State == HiddenFound && !r.Hidden.Removed && (r.Technique == Overwrite || r.Technique == SecurityErase || r.Technique == SecurityEraseEx):
 		return errors.New("hidden sectors were not reached")
 	}
 	return nil

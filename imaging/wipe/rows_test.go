@@ -290,7 +290,9 @@ func TestEMMC(t *testing.T) {
 		by     wipe.Technique
 		claim  wipe.Level
 	}{
-		"done by SANITIZE":                       {nil, only(), wipe.Done, "", wipe.EMMCSanitize, wipe.Purge},
+		"done by SANITIZE":                       {nil, only(), wipe.Done, "", wipe.EMMCSanitize, wipe.Clear},
+		"done, what was discarded stays":         {func(d *wipetest.EMMC) { d.Ignores = true }, only(), wipe.Done, "", wipe.EMMCSanitize, wipe.Clear},
+		"done: a policy calls it a purge":        {nil, func() wipe.Policy { p := only(); p.Raise = []wipe.Technique{wipe.EMMCSanitize}; return p }(), wipe.Done, "", wipe.EMMCSanitize, wipe.Purge},
 		"done by secure erase":                   {func(d *wipetest.EMMC) { d.Feature = 0x15 }, wipe.DefaultPolicy(), wipe.Done, "", wipe.EMMCSecure, wipe.Clear},
 		"done by an overwrite":                   {func(d *wipetest.EMMC) { d.Feature = 0 }, wipe.DefaultPolicy(), wipe.Done, "", wipe.Overwrite, wipe.Clear},
 		"refused: nothing is offered":            {func(d *wipetest.EMMC) { d.Feature = 0 }, only(wipe.EMMCSecure), wipe.Refused, wipe.CauseUnsupported, "", ""},
@@ -309,7 +311,7 @@ func TestEMMC(t *testing.T) {
 			r := w.wipe()
 			want(t, r, c.want, c.cause, c.by, c.claim)
 			honest(t, r, d)
-			if r.Technique == wipe.EMMCSanitize && d.BootLeft() > 0 {
+			if r.Technique == wipe.EMMCSanitize && !d.Ignores && d.BootLeft() > 0 {
 				t.Errorf("%d blocks are left in the boot areas", d.BootLeft())
 			}
 			if !r.Warned(wipe.WarnRPMB) {

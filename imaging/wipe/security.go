@@ -11,10 +11,8 @@ import (
 // before the drive learns it; whatever goes wrong behind that, it is tried to take it off again, and the Report says
 // whether it is off.
 func (r *run) securityErase(ev Evidence) *end {
-	if r.step.Technique == SecurityErase {
-		if e := r.covered(); e != nil {
-			return e
-		}
+	if e := r.covered(); e != nil {
+		return e
 	}
 	sec, err := r.security()
 	switch {

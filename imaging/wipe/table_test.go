@@ -190,7 +190,7 @@ func TestEveryRowOfTheDecisionTableHasItsFourEnds(t *testing.T) {
 		overwriteRow("SATA SSD: overwrite", ataOverwrite(1)),
 		overwriteRow("SATA HDD: overwrite", ataOverwrite(7200)),
 		ataRow("SATA HDD: SANITIZE OVERWRITE", 7200, 0x5000, wipe.ATAOverwrite),
-		emmcRow("eMMC: trim and SANITIZE", 0x55, wipe.EMMCSanitize, wipe.Purge,
+		emmcRow("eMMC: trim and SANITIZE", 0x55, wipe.EMMCSanitize, wipe.Clear,
 			func(d *wipetest.EMMC) { d.Refuses = true }, func(d *wipetest.EMMC) { d.Silent = true }, wipe.CauseDriveFailed, wipe.CauseNoAnswer),
 		emmcRow("eMMC: secure erase", 0x15, wipe.EMMCSecure, wipe.Clear,
 			func(d *wipetest.EMMC) { d.TrimEnds = 1 }, func(d *wipetest.EMMC) { d.DeadAt[0] = true }, wipe.CauseDriveFailed, wipe.CauseUnverified),

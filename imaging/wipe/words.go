@@ -68,6 +68,8 @@ type traits struct {
 	log   bool   // the drive keeps a record of it that a later boot can read
 }
 
+// The kernel unmaps an eMMC by DISCARD where the drive has it, and it is not certain that SANITIZE reaches what was only
+// discarded: a purge is the organisation's to claim.
 var techniques = map[Technique]traits{
 	NVMeCrypto:      {Purge, Purge, "NVMe Sanitize, crypto erase", true},
 	NVMeBlock:       {Purge, Purge, "NVMe Sanitize, block erase", true},
@@ -79,7 +81,7 @@ var techniques = map[Technique]traits{
 	ATAOverwrite:    {Purge, Purge, "ATA Sanitize, overwrite", true},
 	SecurityEraseEx: {Clear, Purge, "ATA Security Erase, enhanced", false},
 	SecurityErase:   {Clear, Clear, "ATA Security Erase", false},
-	EMMCSanitize:    {Purge, Purge, "eMMC erase and SANITIZE, with both boot areas", false},
+	EMMCSanitize:    {Clear, Purge, "eMMC erase and SANITIZE, with both boot areas", false},
 	EMMCSecure:      {Clear, Clear, "eMMC secure erase, with both boot areas", false},
 	PSIDRevert:      {Clear, Purge, "TCG Opal revert by the PSID of the label", false},
 	Overwrite:       {Clear, Clear, "one overwrite, every block read back", false},
@@ -156,6 +158,7 @@ const (
 	WarnHidden         Warning = "hidden-sectors"     // HPA or DCO found; see Hidden
 	WarnHiddenUnknown  Warning = "hidden-unknown"     // whether there are hidden sectors could not be told
 	WarnBelowWanted    Warning = "below-wanted"       // the policy wanted more than is claimed, and allowed this
+	WarnBootAreas      Warning = "boot-areas-kept"    // eMMC: write-protected for good
 	WarnRPMB           Warning = "rpmb-kept"          // eMMC's replay-protected area cannot be erased without its key
 	WarnNotPurged      Warning = "drive-says-cleared" // asked for a purge, the drive's log does not say purged
 	WarnNamespaces     Warning = "other-namespaces"   // a format that reached this namespace only

@@ -232,6 +232,7 @@ var warnings = map[wipe.Warning]string{
 	wipe.WarnHidden:         "Hidden sectors (HPA or DCO) were found.",
 	wipe.WarnHiddenUnknown:  "Whether there are hidden sectors could not be told.",
 	wipe.WarnBelowWanted:    "The policy wanted more than is claimed here, and allowed this.",
+	wipe.WarnBootAreas:      "The boot areas of this eMMC are write-protected for good: they were not wiped.",
 	wipe.WarnRPMB:           "The replay-protected area of this eMMC cannot be erased without its key.",
 	wipe.WarnNotPurged:      "The drive was asked to purge; its log does not say that it did.",
 	wipe.WarnNamespaces:     "The format reached this namespace only.",
