@@ -88,7 +88,7 @@ func (a *API) showAccount(w http.ResponseWriter, r *http.Request, err error) {
 func (a *API) changePassword(w http.ResponseWriter, r *http.Request) {
 	next := r.PostFormValue("new")
 	if r.PostFormValue("again") != next {
-		a.showAccount(w, r, job.Faultf(job.CodePassword, "The two are not the same."))
+		a.showAccount(w, r, job.Faultf(job.CodeBadRequest, "The two passwords are not the same."))
 		return
 	}
 	cookie, err := a.Access.ChangePassword(r.Context(), clientOf(r), operatorOf(r), r.PostFormValue("password"), next)

@@ -107,7 +107,7 @@ func (a *API) useLink(w http.ResponseWriter, r *http.Request) {
 	}
 	password := r.PostFormValue("password")
 	if r.PostFormValue("again") != password {
-		a.showSetup(w, r, in, job.Faultf(job.CodePassword, "The two are not the same."))
+		a.showSetup(w, r, in, job.Faultf(job.CodeBadRequest, "The two passwords are not the same."))
 		return
 	}
 	cookie, err := a.Access.UseLink(r.Context(), clientOf(r), secret, in.Name, password)
