@@ -53,18 +53,24 @@ ingot deploy PF3ABCDE --image sales --data-saved --yes`,
 	return a.revisionFlag(a.outputFlag(c))
 }
 
-// deploy orders for each device; what was refused is told, and the rest goes on.
+// deploy orders for each device.
 func (a *app) deploy(c *cobra.Command, cl *client, o store.Order, devices []string, yes bool) error {
+	return a.orderEach(devices, func(device string) (store.JobView, error) {
+		o.Device = device
+		return a.orderOne(c, cl, o, yes)
+	})
+}
+
+// orderEach gives an order for each device; what was refused is told, and the rest goes on.
+func (a *app) orderEach(devices []string, order func(device string) (store.JobView, error)) error {
 	var done []store.JobView
 	var last error
 	for _, d := range devices {
-		o.Device = d
-		j, err := a.orderOne(c, cl, o, yes)
+		j, err := order(d)
 		if err != nil {
-			if len(devices) > 1 {
+			if last = err; len(devices) > 1 {
 				fmt.Fprintf(a.err, "%s: %s\n", printable(d), words(err))
 			}
-			last = err
 			continue
 		}
 		done = append(done, j)

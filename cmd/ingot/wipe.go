@@ -36,7 +36,9 @@ ingot wipe PF3ABCDE --dispose --yes`,
 			if o.PSIDs, err = psidsOf(psids); err != nil {
 				return err
 			}
-			return a.with(false, func(cl *client) error { return a.wipeAll(c, cl, o, devices, yes) })
+			return a.with(false, func(cl *client) error {
+				return a.orderEach(devices, func(device string) (store.JobView, error) { return a.wipeOne(c, cl, o, device, yes) })
+			})
 		}}
 	c.Flags().BoolVar(&o.Dispose, "dispose", false, "it leaves the house when it is clean")
 	c.Flags().StringVar(&then.Image, "then-image", "", "put this image on it when it is clean: NAME, NAME@VERSION or NAME@LABEL; or")
@@ -66,34 +68,6 @@ func psidsOf(given []string) (map[string]string, error) {
 		out[serial] = psid
 	}
 	return out, nil
-}
-
-// wipeAll orders for each device; what was refused is told, and the rest goes on.
-func (a *app) wipeAll(c *cobra.Command, cl *client, o store.WipeOrder, devices []string, yes bool) error {
-	var done []store.JobView
-	var last error
-	for _, d := range devices {
-		j, err := a.wipeOne(c, cl, o, d, yes)
-		if err != nil {
-			if last = err; len(devices) > 1 {
-				fmt.Fprintf(a.err, "%s: %s\n", printable(d), words(err))
-			}
-			continue
-		}
-		done = append(done, j)
-	}
-	if len(done) > 0 {
-		if err := show(a, done, func(j store.JobView) string { return string(j.ID) }, jobColumns()...); err != nil {
-			return err
-		}
-	}
-	switch {
-	case last != nil && len(done) > 0:
-		return partly{fmt.Errorf("%d of %d devices were refused", len(devices)-len(done), len(devices))}
-	case last != nil && len(devices) > 1:
-		return told{fmt.Errorf("none of the %d devices has an order; see above", len(devices))}
-	}
-	return last
 }
 
 // wipeOne shows what will be destroyed, has the serial typed, and orders.

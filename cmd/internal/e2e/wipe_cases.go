@@ -160,11 +160,16 @@ func wipesClean(ctx context.Context, e *Env, l *lab.Laptop, technique wipe.Techn
 	if err != nil {
 		return err
 	}
+	return comesBackAndIsWiped(ctx, e, d, l, map[string]wipe.Technique{l.Drives[0].Serial: technique}, "--place", "the lab")
+}
+
+// comesBackAndIsWiped takes a laptop back, wipes it, and wants nothing of its drives left and a certificate for each.
+func comesBackAndIsWiped(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop, by map[string]wipe.Technique, flags ...string) error {
 	x, err := cameBack(ctx, e, d, l)
 	if err != nil {
 		return err
 	}
-	if err := x.orders(ctx, "--place", "the lab"); err != nil {
+	if err := x.orders(ctx, flags...); err != nil {
 		return err
 	}
 	j, err := x.ends(ctx, e)
@@ -174,7 +179,7 @@ func wipesClean(ctx context.Context, e *Env, l *lab.Laptop, technique wipe.Techn
 	if err := x.isWiped(ctx, e, j); err != nil {
 		return err
 	}
-	return x.certified(ctx, e, map[string]wipe.Technique{l.Drives[0].Serial: technique})
+	return x.certified(ctx, e, by)
 }
 
 // isWiped holds job and device, and reads every drive's file whole once the laptop is off.
@@ -224,21 +229,7 @@ func wipesTwo(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	x, err := cameBack(ctx, e, d, l)
-	if err != nil {
-		return err
-	}
-	if err := x.orders(ctx); err != nil {
-		return err
-	}
-	j, err := x.ends(ctx, e)
-	if err != nil {
-		return err
-	}
-	if err := x.isWiped(ctx, e, j); err != nil {
-		return err
-	}
-	return x.certified(ctx, e, map[string]wipe.Technique{"S4LAB0002": wipe.FormatUser, "WDLAB0002": wipe.Overwrite})
+	return comesBackAndIsWiped(ctx, e, d, l, map[string]wipe.Technique{"S4LAB0002": wipe.FormatUser, "WDLAB0002": wipe.Overwrite})
 }
 
 func wipesThenDeploys(ctx context.Context, e *Env) error {
