@@ -244,7 +244,8 @@ func faultText(f *job.Fault) string {
 	return f.Error()
 }
 
-// erase settles what an earlier start began, or wipes. Without a report nothing was begun, now or before.
+// erase settles what an earlier start began, or wipes. Without a report nothing was begun, now or before. Under a new order
+// settling comes first all the same: it waits for what still runs, and takes off a password.
 func (d *deployment) erase(ctx context.Context, e *erasure) (*wipe.Report, error) {
 	engine := d.engine(ctx, e)
 	if e.target.Begun {
@@ -258,7 +259,7 @@ func (d *deployment) erase(ctx context.Context, e *erasure) (*wipe.Report, error
 		}
 		e.set("looking", "An earlier start had begun it.")
 		r := engine.Settle(ctx, s, passwordOf(kept.Password))
-		if r.Outcome == wipe.Done || d.job.Wipe.Settle {
+		if r.Stands(d.wipes.policy) || d.job.Wipe.Settle {
 			d.touched = true
 			return &r, nil
 		}

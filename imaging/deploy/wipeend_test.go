@@ -155,3 +155,49 @@ func TestALateReportIsNoReportOfAnEndedWipe(t *testing.T) {
 	wantCode(t, "a report before the new one began", err, job.CodeState)
 	b.noCertificates("before it began")
 }
+
+// TestASanitizeOfAnEarlierOrderIsNoProofUnderANewOne: weeks may lie between the two, and the laptop may have been used. Not
+// even a start that only settles, because the new order was cut off before it began the drive, gets a certificate of it.
+func TestASanitizeOfAnEarlierOrderIsNoProofUnderANewOne(t *testing.T) {
+	for name, cutOff := range map[string]bool{"under the new order": false, "when the new order was cut off": true} {
+		t.Run(name, func(t *testing.T) {
+			b := wipeBench(t)
+			ssd := disk("S4EARLIER1")
+			ssd.Rotation, ssd.Told.Rotational = 1, false
+			l, j := b.wipeTaken(ssd)
+			e, o := l.engine(j, 0, ssd, ssd.Clock, 3)
+			var began wipe.Started
+			keep := e.Journal
+			e.Journal = func(s wipe.Started) error { began = s; return keep(s) }
+			if r := e.Wipe(context.Background(), o); r.Outcome != wipe.Done || r.Technique != wipe.ATACrypto {
+				t.Fatalf("the first wipe is %s by %s: %s", r.Outcome, r.Technique, r.Fact)
+			}
+			b.clk.pass(2 * time.Hour) // its report never came
+			ssd.Clock.Sleep(2 * time.Hour)
+			must(t, b.s.Sweep())
+			_, err := ssd.WriteAt(make([]byte, 4096), 40960) // it was used since
+			must(t, err)
+			_, err = b.wipeOrder(store.WipeOrder{Device: "SALES-017", Confirm: "PF3ABC12"})
+			must(t, err)
+			l.boot()
+			l.sayHello()
+			j = l.work()
+			l.begin(j)
+			if cutOff {
+				j = l.again()
+				l.begin(j)
+			}
+			if !j.Wipe.Drives[0].Begun || j.Wipe.Settle != cutOff {
+				t.Fatalf("the new order: %+v", j.Wipe)
+			}
+			e, _ = l.engine(j, 0, ssd, ssd.Clock, 4)
+			r := e.Settle(context.Background(), began, "")
+			ack, err := l.report(j, 0, r)
+			must(t, err)
+			if ack.Certificate != "" || ack.Fault == nil {
+				t.Errorf("settled as %s, answered %+v", r.Outcome, ack)
+			}
+			b.noCertificates("of what was begun under the order before")
+		})
+	}
+}

@@ -164,6 +164,9 @@ func (s *Service) certify(tx *store.Tx, j *store.Job, d *store.WipeDrive, report
 	if d.Since.IsZero() || d.Begun.IsZero() || d.End != store.DriveBegun && !(report.Settled && len(d.Journal) > 0) {
 		return job.Faultf(job.CodeNoCertificate, "Nothing was kept of drive %s before it was wiped.", d.Target.Serial), nil
 	}
+	if report.Settled && d.Begun.Before(j.Created) && !report.Stands(j.Wipe.Policy) {
+		return job.Faultf(job.CodeNoCertificate, "Drive %s was begun by an earlier order, and what was written since is not known.", d.Target.Serial), nil
+	}
 	device, err := tx.Device(j.Device)
 	if err != nil {
 		return nil, err

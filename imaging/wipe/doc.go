@@ -31,6 +31,10 @@
 // written) to 1, or the snapshot showed no such result. ATA's status is one bit: it counts when it was clear before,
 // or when the operation was seen running. Anything else is an old result, and the run is indeterminate.
 //
+// A sanitize that ended before the boot that settles it says nothing of what was written since. On NVMe "global data
+// erased" must still stand; ATA has no such bit, so the daemon takes what is settled so for the order itself, which ends
+// an hour after its laptop was last heard, and never under a later one (Report.Stands).
+//
 // Zeros prove nothing: discarding makes zeros. What counts is that blocks which held data before do not hold it now,
 // and only as the second proof, behind the drive's own word that it erased. BLKDISCARD alone is never a technique.
 // Samples that were zeros or one repeated word before are taken, but count for nothing; canaries see to it that there

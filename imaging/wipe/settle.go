@@ -54,7 +54,11 @@ func (r *run) settle(ctx context.Context, s Started, password string) *end {
 	case s.Step.Technique == Overwrite:
 		return r.settleOverwrite(s)
 	case s.NVMe != nil && r.ability.NVMe != nil:
-		return r.settleLogged(s, r.followNVMe(*s.NVMe, r.sentAction(s)))
+		e := r.followNVMe(*s.NVMe, r.sentAction(s))
+		if e == nil {
+			e = r.unwritten()
+		}
+		return r.settleLogged(s, e)
 	case s.ATA != nil && r.ability.ATA != nil:
 		return r.settleLogged(s, r.followATA(*s.ATA))
 	}
@@ -89,6 +93,25 @@ func (r *run) sentAction(s Started) uint32 {
 		return log.Action
 	}
 	return s.Action
+}
+
+// unwritten: a sanitize that ended before this boot says nothing of what was written since. The drive tells whether anything
+// was; one that keeps no such bit tells nothing.
+func (r *run) unwritten() *end {
+	log, err := readSanitizeLog(r.Port)
+	switch {
+	case err != nil:
+		return ended(Indeterminate, CauseNoAnswer, "%v", err)
+	case !log.Erased():
+		return ended(Indeterminate, CauseInterrupted, "it was sanitized, and the drive does not say that nothing was written since (%s); repeat the wipe", log)
+	}
+	return nil
+}
+
+// Stands reports whether what Settle found of the wipe of an earlier order counts under a new one, which may come weeks
+// later: only what the drive itself shows whole now, and by the policy of the new order. Anything else is wiped anew.
+func (r Report) Stands(p Policy) bool {
+	return r.Outcome == Done && r.Technique == Overwrite && r.Policy.Name == p.Name && r.Policy.Version == p.Version
 }
 
 // settleLogged takes the drive's record when it is about this run, and the samples as the second proof.

@@ -1,6 +1,7 @@
 package wipe_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -67,6 +68,30 @@ func TestTheNextBootSettlesASanitizeFromTheDrivesLog(t *testing.T) {
 			if !r.Settled {
 				t.Error("the report does not say that it was settled later")
 			}
+		})
+	}
+}
+
+// TestWhatWasWrittenSinceIsNotSettled: between a sanitize that nobody saw the end of and the boot that settles it, days may
+// lie, and the laptop may have been used. The drive's "global data erased" tells; a drive without it tells nothing.
+func TestWhatWasWrittenSinceIsNotSettled(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*wipetest.NVMe)
+		writes bool
+	}{
+		"it was used":                 {nil, true},
+		"it does not keep such a bit": {func(d *wipetest.NVMe) { d.NoGDE = true }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := nvmeWorld(t, c.change)
+			killed(t, w, d, 1, wipetest.KillLate)
+			d.Clock.Sleep(time.Hour)
+			if c.writes {
+				if _, err := d.WriteAt(bytes.Repeat([]byte("a new owner's file "), 4096)[:4096], 8192); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want(t, w.settle(t, d), wipe.Indeterminate, wipe.CauseInterrupted, "", "")
 		})
 	}
 }
