@@ -114,7 +114,7 @@ func (s *Service) Progress(_ context.Context, key job.KeyID, id job.ID, p job.Pr
 	if j.State.Final() {
 		return job.Ack{}, job.Faultf(job.CodeState, "Job %s is %s.", id, j.State)
 	}
-	p.Phase, p.Say = clip(p.Phase), clip(p.Say)
+	p.Phase, p.Say, p.Drives = clip(p.Phase), clip(p.Say), drivesTold(j, p.Drives)
 	now := s.now()
 	s.mu.Lock()
 	s.progress[id] = p

@@ -135,3 +135,40 @@ func TestAJobShowsNoSecretOfItsDrives(t *testing.T) {
 		t.Errorf("the agent gets %+v back, %v", got, err)
 	}
 }
+
+// TestNoAgentSaysDoneForTheServer: what an agent tells of its way is for the eye. It is bounded, and "done" stands with no
+// drive that has no certificate here.
+func TestNoAgentSaysDoneForTheServer(t *testing.T) {
+	ctx := context.Background()
+	b := wipeBench(t)
+	hdd := disk("WD-ONE00001")
+	l, j := b.wipeTaken(hdd)
+	tell := func() []job.DriveProgress {
+		told := job.Progress{Phase: "wiping", TotalBytes: 1000, Drives: []job.DriveProgress{{Serial: "WD-ONE00001", Phase: "done", Say: strings.Repeat("x", 1000)}}}
+		for range 500 {
+			told.Drives = append(told.Drives, job.DriveProgress{Serial: "WD-ONE00001", Phase: " Done", SecondsLeft: 1 << 62})
+		}
+		_, err := l.c.Progress(ctx, j.ID, told)
+		must(t, err)
+		v, err := b.s.Job(ctx, j.ID)
+		must(t, err)
+		return v.Progress.Drives
+	}
+	got := tell()
+	if len(got) != 1 || strings.EqualFold(strings.TrimSpace(got[0].Phase), "done") || len(got[0].Say) > 100 {
+		t.Errorf("%d drives are shown, the first is %+v", len(got), got[0])
+	}
+	ssd := flash("S4DONE0001")
+	l, j = wipeBench(t).wipeTaken(ssd, disk("WD-TWO00002"))
+	b = l.b
+	e, o := l.engine(j, 0, ssd, ssd.Clock, 1)
+	_, err := l.report(j, 0, e.Wipe(ctx, o))
+	must(t, err)
+	_, err = l.c.Progress(ctx, j.ID, job.Progress{Phase: "wiping", Drives: []job.DriveProgress{{Serial: "S4DONE0001", Phase: "done"}, {Serial: "WD-TWO00002", Phase: "done"}}})
+	must(t, err)
+	v, err := b.s.Job(ctx, j.ID)
+	must(t, err)
+	if d := v.Progress.Drives; d[0].Phase != "done" || d[1].Phase == "done" {
+		t.Errorf("with one certificate: %+v", d)
+	}
+}

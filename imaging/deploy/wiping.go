@@ -244,6 +244,23 @@ func means(w store.WipeWork, d store.WipeDrive) wipe.Means {
 	return wipe.Means{PSID: psidOf(w, d) != "", Override: w.Order.Allow}
 }
 
+// drivesTold are the drives of a wipe as its agent tells of them, for the eye: no more than there are, and none of them done
+// before its Certificate is here.
+func drivesTold(j store.Job, told []job.DriveProgress) []job.DriveProgress {
+	if j.Wipe == nil {
+		return nil
+	}
+	out := slices.Clone(told[:min(len(told), len(j.Wipe.Drives))])
+	for i := range out {
+		d := &out[i]
+		d.Serial, d.Phase, d.Say = clip(d.Serial), strings.TrimSpace(clip(d.Phase)), clip(d.Say)
+		if strings.EqualFold(d.Phase, "done") && j.Wipe.Drives[i].End != store.DriveClosed {
+			d.Phase = "recording"
+		}
+	}
+	return out
+}
+
 // swapped says why the laptop does not hold the drives that were approved: all of them before anything is begun, any
 // of them later.
 func swapped(drives []job.Drive, j store.Job) *job.Fault {
