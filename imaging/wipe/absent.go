@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ type Controller struct {
 	Class   uint32 // 01 and its subclass, as sysfs writes it: 0x010601
 	Vendor  uint16
 	Driver  string // of the kernel; empty when none took it
+	Hides   int    // NVMe drives that Intel RST keeps behind an AHCI controller, where no driver reaches them
 }
 
 // PCI's classes of storage (base class 01).
@@ -40,6 +42,9 @@ func Controllers(sys string) ([]Controller, error) {
 		if l, err := os.Readlink(filepath.Join(d, "driver")); err == nil {
 			c.Driver = filepath.Base(l)
 		}
+		if b, err := os.ReadFile(filepath.Join(d, "remapped_nvme")); err == nil { // of the AHCI driver
+			c.Hides, _ = strconv.Atoi(strings.TrimSpace(string(b))) // anything else tells of none
+		}
 		out = append(out, c)
 	}
 	return out, nil
@@ -62,6 +67,8 @@ func number(dir, attr string) uint64 {
 func Absent(found int, cs []Controller) (Cause, string) {
 	for _, c := range cs {
 		switch {
+		case c.Hides > 0:
+			return CauseNoDrive, fmt.Sprintf("the controller at %s is in RAID mode (Intel RST) and hides %d NVMe drives: set it to AHCI in the firmware's setup, wipe, and set it back", c.Address, c.Hides)
 		case c.Class>>8 == pciRAID && c.Driver == "":
 			return CauseNoDrive, fmt.Sprintf("the controller at %s is in RAID mode (Intel RST or VMD) and hides its drives: set it to AHCI or NVMe in the firmware's setup, wipe, and set it back", c.Address)
 		case c.Driver == "" && (c.Class>>8 == pciNVMe || c.Class>>8 == pciAHCI):

@@ -132,6 +132,26 @@ func TestControllersAreReadFromSysfs(t *testing.T) {
 	}
 }
 
+// TestAnNVMeBehindIntelRSTIsSeen: the AHCI driver takes such a controller and shows its SATA drives; that an NVMe lies behind it,
+// which no driver reaches, stands in one number only.
+func TestAnNVMeBehindIntelRSTIsSeen(t *testing.T) {
+	for says, hidden := range map[string]bool{"0\n": false, "1\n": true, "": false} {
+		sys := t.TempDir()
+		dir := filepath.Join(sys, "bus/pci/devices/0000:00:17.0")
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "class"), []byte("0x010400\n"), 0o644), os.WriteFile(filepath.Join(dir, "vendor"), []byte("0x8086\n"), 0o644),
+			os.Symlink("/sys/bus/pci/drivers/ahci", filepath.Join(dir, "driver")), os.WriteFile(filepath.Join(dir, "remapped_nvme"), []byte(says), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		cs, err := wipe.Controllers(sys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cause, why := wipe.Absent(1, cs); (cause == wipe.CauseNoDrive && strings.Contains(why, "AHCI")) != hidden || !hidden && cause != "" {
+			t.Errorf("remapped_nvme %q: Absent = %q, %q", says, cause, why)
+		}
+	}
+}
+
 func TestOnlyAMachineWithS3IsSentToSleep(t *testing.T) {
 	sys := t.TempDir()
 	for _, dir := range []string{"power", "class/rtc/rtc0"} {
