@@ -107,9 +107,6 @@ func (d deviceData) Cleared() bool {
 // CameBack reports whether it waits to be wiped.
 func (d deviceData) CameBack() bool { return d.State == store.Returned || d.State == store.Wiping }
 
-// MayLeave reports whether its page offers to dispose of it.
-func (d deviceData) MayLeave() bool { return d.Cleared() || d.State == store.Ready }
-
 // ThenOptions are what may come after a wipe.
 func (d deviceData) ThenOptions() []option {
 	out := []option{{Text: "into the pool: ready"}, {Value: "dispose", Text: "out of the house: disposed"}}

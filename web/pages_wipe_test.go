@@ -306,3 +306,21 @@ func TestEveryIconOfATemplateIsDrawn(t *testing.T) {
 		t.Errorf("only %d icons were found", found)
 	}
 }
+
+// TestAPageOffersNoDisposalThatIsRefused: a device in the pool did not come back, and none of its drives has a record for it.
+func TestAPageOffersNoDisposalThatIsRefused(t *testing.T) {
+	f := newFloor(t)
+	f.adopted("PF3AAAA1")
+	id := f.device("PF3AAAA1").ID
+	p := f.person("berta", store.Technician)
+	if got := p.get("/devices/" + id); got.status != http.StatusOK || strings.Contains(got.body, "/devices/"+id+"/dispose") {
+		t.Errorf("the page of a ready device: status %d, offers to dispose of it", got.status)
+	}
+	if got := p.post("/devices/"+id+"/dispose", url.Values{"typed": {"PF3AAAA1"}}); got.status < 400 || f.device(id).State != store.Ready {
+		t.Errorf("asked all the same: status %d, device %s", got.status, f.device(id).State)
+	}
+	back := f.cameBack("PF3AAAA2")
+	if got := p.get("/devices/" + back); !strings.Contains(got.body, "/devices/"+back+"/dispose") {
+		t.Error("the page of a device that came back does not offer it")
+	}
+}

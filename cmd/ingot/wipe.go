@@ -46,7 +46,7 @@ ingot wipe PF3ABCDE --dispose --yes`,
 	c.Flags().StringVar(&then.Name, "then-name", "", "name that it gets then")
 	c.Flags().BoolVar(&then.NoPersonalise, "then-no-personalise", false, "reserve that name without writing it")
 	c.Flags().StringVar(&o.Place, "place", "", "where it is done, for the certificate")
-	c.Flags().BoolVar(&o.Allow, "allow-unknown", false, "overwrite drives of an unknown kind and behind a USB bridge too; the certificate says so")
+	c.Flags().BoolVar(&o.Allow, "allow-unknown", false, "overwrite drives of an unknown kind and behind a RAID controller too; the certificate says so")
 	c.Flags().StringSliceVar(&psids, "psid", nil, "SERIAL=PSID of a locked drive, from its label")
 	yesFlag(c, &yes, "do not ask; the device is named by its serial")
 	c.MarkFlagsMutuallyExclusive("dispose", "then-image")

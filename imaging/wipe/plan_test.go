@@ -32,6 +32,8 @@ func TestTheDecisionTable(t *testing.T) {
 	full := wipe.ATAAbility{Sanitize: true, Crypto: true, Block: true, Overwrite: true, Security: sec}
 	frozen := full
 	frozen.Security.Frozen, frozen.Status.Frozen = true, true
+	busy := full
+	busy.Status.Running = true
 	silent := ata(wipe.SATAFlash, full)
 	silent.ATA.StatusKnown = false
 	with2 := func(a wipe.Ability, o wipe.OpalAbility) wipe.Ability { a.Opal = &o; return a }
@@ -57,6 +59,7 @@ func TestTheDecisionTable(t *testing.T) {
 		"SATA SSD, frozen, the machine can sleep": {ata(wipe.SATAFlash, frozen), def, wipe.Means{Thaw: true}, "zata-sanitize-crypto zata-sanitize-block zata-sanitize-overwrite ~zata-security-erase-enhanced ~zata-security-erase ~overwrite", ""},
 		"SATA SSD that hides its status":          {silent, def, wipe.Means{}, "~ata-security-erase-enhanced ~ata-security-erase ~overwrite", ""},
 		"SATA SSD locked by a password":           {ata(wipe.SATAFlash, wipe.ATAAbility{Security: wipe.ATASecurity{Supported: true, Enabled: true, Locked: true}}), def, wipe.Means{}, "", wipe.CauseLocked},
+		"SATA disk, a sanitize runs":              {ata(wipe.SATADisk, busy), def, wipe.Means{}, "", wipe.CauseBusy},
 		"SATA disk":                               {ata(wipe.SATADisk, full), def, wipe.Means{}, "overwrite", ""},
 		"SATA disk, purge":                        {ata(wipe.SATADisk, full), purgeDisk, wipe.Means{}, "ata-sanitize-overwrite ata-sanitize-crypto ~ata-security-erase-enhanced ~ata-security-erase ~overwrite", ""},
 		"eMMC with SANITIZE":                      {wipe.Ability{Class: wipe.EMMC, EMMC: &wipe.EMMCAbility{Sanitize: true, Secure: true}}, def, wipe.Means{}, "emmc-sanitize ~emmc-secure-erase ~overwrite", ""},
@@ -151,5 +154,19 @@ func TestEveryTechniqueHasItsWordsAndItsLimit(t *testing.T) {
 	}
 	if slices.Contains(all, "discard") || wipe.Technique("discard").Known() {
 		t.Error("a discard is no technique")
+	}
+}
+
+// TestARevertThatThrowsNoKeyAwayIsNoPurge: where the drive does not encrypt, a revert opens it and no more, whatever a policy
+// says.
+func TestARevertThatThrowsNoKeyAwayIsNoPurge(t *testing.T) {
+	p := wipe.DefaultPolicy()
+	p.Raise = []wipe.Technique{wipe.PSIDRevert}
+	for encrypts, want := range map[bool]wipe.Level{true: wipe.Purge, false: wipe.Clear} {
+		a := wipe.Ability{Class: wipe.NVMe, NVMe: &wipe.NVMeAbility{Namespaces: 1}, Opal: &wipe.OpalAbility{Supported: true, Enabled: true, Encrypts: encrypts}}
+		plan := wipe.NewPlan(a, p, wipe.Means{PSID: true})
+		if len(plan.Steps) == 0 || plan.Steps[0].Technique != wipe.PSIDRevert || plan.Steps[0].Claim != want {
+			t.Errorf("it encrypts: %t; steps %+v; want a revert that claims %s", encrypts, plan.Steps, want)
+		}
 	}
 }
