@@ -35,6 +35,9 @@ func TestNoNamespaceIsForgotten(t *testing.T) {
 			r := w.wipe()
 			want(t, r, c.want, c.cause, c.by, c.claim)
 			honest(t, r, d)
+			if told := r.Warned(wipe.WarnNamespaces); told != (r.Technique == wipe.FormatCrypto && r.Ability.NVMe.Namespaces != 1) {
+				t.Errorf("%d namespaces, warnings %v", r.Ability.NVMe.Namespaces, r.Warnings)
+			}
 		})
 	}
 }

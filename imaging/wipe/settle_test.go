@@ -42,14 +42,26 @@ func TestTheNextBootSettlesASanitizeFromTheDrivesLog(t *testing.T) {
 		want   wipe.Outcome
 		cause  wipe.Cause
 	}{
-		"it ended meanwhile":                  {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour) }, wipe.Done, ""},
-		"it still runs":                       {nil, 1, wipetest.KillLate, nil, wipe.Done, ""},
-		"it failed meanwhile":                 {func(d *wipetest.NVMe) { d.Fails = true }, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour) }, wipe.Failed, wipe.CauseDriveFailed},
-		"it never began":                      {nil, 1, wipetest.Kill, nil, wipe.Refused, wipe.CauseInterrupted},
-		"it never began, an old success":      {func(d *wipetest.NVMe) { d.SSTAT, d.SCDW10 = 0x0101, 4 }, 1, wipetest.Kill, nil, wipe.Refused, wipe.CauseInterrupted},
-		"it ended, and kept its data":         {func(d *wipetest.NVMe) { d.Keeps = 1000 }, 1, wipetest.KillLate, nil, wipe.Failed, wipe.CauseStillThere},
-		"another drive is there":              {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Told.Serial = "S4NVME333" }, wipe.Indeterminate, wipe.CauseWrongDrive},
-		"the log says another sanitize ran":   {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour); w, _ := d.NVMe(identify()); _ = w; d.SCDW10 = 2 }, wipe.Indeterminate, wipe.CauseOldResult},
+		"it ended meanwhile":                {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour) }, wipe.Done, ""},
+		"it still runs":                     {nil, 1, wipetest.KillLate, nil, wipe.Done, ""},
+		"it failed meanwhile":               {func(d *wipetest.NVMe) { d.Fails = true }, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour) }, wipe.Failed, wipe.CauseDriveFailed},
+		"it never began":                    {nil, 1, wipetest.Kill, nil, wipe.Refused, wipe.CauseInterrupted},
+		"it never began, an old success":    {func(d *wipetest.NVMe) { d.SSTAT, d.SCDW10 = 0x0101, 4 }, 1, wipetest.Kill, nil, wipe.Refused, wipe.CauseInterrupted},
+		"it ended, and kept its data":       {func(d *wipetest.NVMe) { d.Keeps = 1000 }, 1, wipetest.KillLate, nil, wipe.Failed, wipe.CauseStillThere},
+		"another drive is there":            {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Told.Serial = "S4NVME333" }, wipe.Indeterminate, wipe.CauseWrongDrive},
+		"the log says another sanitize ran": {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour); w, _ := d.NVMe(identify()); _ = w; d.SCDW10 = 2 }, wipe.Indeterminate, wipe.CauseOldResult},
+		"the log says another one runs": {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) {
+			d.Clock.Sleep(time.Hour)
+			w, _ := d.NVMe(identify())
+			_ = w
+			d.SSTAT, d.SCDW10 = 2, 2
+		}, wipe.Indeterminate, wipe.CauseBusy},
+		"the log says another one failed": {nil, 1, wipetest.KillLate, func(d *wipetest.NVMe) {
+			d.Clock.Sleep(time.Hour)
+			w, _ := d.NVMe(identify())
+			_ = w
+			d.SSTAT, d.SCDW10 = 3, 2
+		}, wipe.Indeterminate, wipe.CauseOldResult},
 		"power was lost while it was checked": {nil, 12, wipetest.Kill, func(d *wipetest.NVMe) { d.Clock.Sleep(time.Hour) }, wipe.Done, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -161,5 +161,5 @@ const (
 	WarnBootAreas      Warning = "boot-areas-kept"    // eMMC: write-protected for good
 	WarnRPMB           Warning = "rpmb-kept"          // eMMC's replay-protected area cannot be erased without its key
 	WarnNotPurged      Warning = "drive-says-cleared" // asked for a purge, the drive's log does not say purged
-	WarnNamespaces     Warning = "other-namespaces"   // a format that reached this namespace only
+	WarnNamespaces     Warning = "other-namespaces"   // a format erased others too, by the drive's own word; only this one was read back
 )

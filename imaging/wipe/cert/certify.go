@@ -235,7 +235,7 @@ var warnings = map[wipe.Warning]string{
 	wipe.WarnBootAreas:      "The boot areas of this eMMC are write-protected for good: they were not wiped.",
 	wipe.WarnRPMB:           "The replay-protected area of this eMMC cannot be erased without its key.",
 	wipe.WarnNotPurged:      "The drive was asked to purge; its log does not say that it did.",
-	wipe.WarnNamespaces:     "The format reached this namespace only.",
+	wipe.WarnNamespaces:     "The drive has other namespaces, or does not tell how many: by its own word the format erased all of them, and this one was read back.",
 }
 
 // warningWords is a warning as people read it.
