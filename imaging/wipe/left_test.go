@@ -129,3 +129,87 @@ func (d dies) SCSI(c passthru.SCSI) (passthru.SCSIReply, error) {
 	}
 	return r, err
 }
+
+// faults is a drive that takes a SANITIZE and answers with a device fault instead of an abort.
+type faults struct {
+	*wipetest.ATA
+	sent *int
+}
+
+func (f faults) SCSI(c passthru.SCSI) (passthru.SCSIReply, error) {
+	r, err := f.ATA.SCSI(c)
+	if len(c.CDB) == 16 && c.CDB[14] == 0xb4 && c.CDB[4] != 0 {
+		*f.sent++
+		r = passthru.SCSIReply{Status: 2, Driver: 8, Sense: []byte{0x72, 0x04, 0x44, 0, 0, 0, 0, 14, 9, 12, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0x70}}
+	}
+	return r, err
+}
+
+// TestASanitizeThatEndsWithAFaultMayHaveBegun: only an abort says that nothing was started. Nothing else is tried behind it.
+func TestASanitizeThatEndsWithAFaultMayHaveBegun(t *testing.T) {
+	d := wipetest.NewATA(wipetest.NewMedium(4*mib, true, 2), 1)
+	sent := 0
+	w := newWorld(t, faults{d, &sent}, d.Clock, d.Expect(), 2)
+	want(t, w.wipe(), wipe.Indeterminate, wipe.CauseNoAnswer, "", "")
+	if sent != 1 || d.Passwords > 0 {
+		t.Errorf("%d sanitizes and %d passwords were sent", sent, d.Passwords)
+	}
+}
+
+// TestAnOldFailureIsNotOurs: a drive that failed once, and does nothing now, has not failed at this run.
+func TestAnOldFailureIsNotOurs(t *testing.T) {
+	w, _ := ataWorld(t, 1, func(d *wipetest.ATA) { d.SanFailed, d.Ignores = true, true })
+	w.order.Policy = only()
+	want(t, w.wipe(), wipe.Indeterminate, wipe.CauseOldResult, "", "")
+}
+
+// TestWhatWokeIsLookedAtAgain: while the machine sleeps its drives are without power, and a person may be at the laptop.
+func TestWhatWokeIsLookedAtAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		asleep func(*wipetest.ATA)
+		cause  wipe.Cause
+	}{
+		"another drive":        {func(d *wipetest.ATA) { d.Told.Serial = "WD-OTHER0001" }, wipe.CauseWrongDrive},
+		"locked by a password": {func(d *wipetest.ATA) { d.Enabled, d.Locked = true, true }, wipe.CauseLocked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := ataWorld(t, 1, func(d *wipetest.ATA) { d.SanFrozen, d.Frozen = true, true })
+			wake := sleeps(d)
+			w.engine.Thaw = func() error {
+				err := wake()
+				c.asleep(d)
+				return err
+			}
+			w.order.Policy = only()
+			want(t, w.wipe(), wipe.Refused, c.cause, "", "")
+			if d.Readable() != 1024 || len(w.journal) > 0 {
+				t.Errorf("%d of 1024 blocks are left, %d journals", d.Readable(), len(w.journal))
+			}
+		})
+	}
+}
+
+// nods says that it took a password, and did not.
+type nods struct{ *wipetest.ATA }
+
+func (n nods) SCSI(c passthru.SCSI) (passthru.SCSIReply, error) {
+	if len(c.CDB) == 16 && c.CDB[14] == 0xf1 {
+		return passthru.SCSIReply{Status: 2, Driver: 8, Sense: []byte{0x72, 0x01, 0, 0x1d, 0, 0, 0, 14, 9, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0x50}}, nil
+	}
+	return n.ATA.SCSI(c)
+}
+
+// TestAPasswordThatTheDriveDidNotTakeErasesNothing: that it is gone after the erase is the proof that the drive erased.
+func TestAPasswordThatTheDriveDidNotTakeErasesNothing(t *testing.T) {
+	d := wipetest.NewATA(wipetest.NewMedium(4*mib, true, 2), 1)
+	d.Sanitizes = 0
+	w := newWorld(t, nods{d}, d.Clock, d.Expect(), 2)
+	w.order.Policy = only(wipe.SecurityErase)
+	r := w.wipe()
+	want(t, r, wipe.Refused, wipe.CauseAborted, "", "")
+	for _, raw := range r.Attempts[0].Raw {
+		if raw.What == "erase unit" {
+			t.Error("an erase was sent to a drive without a password")
+		}
+	}
+}
