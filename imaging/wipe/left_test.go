@@ -213,3 +213,13 @@ func TestAPasswordThatTheDriveDidNotTakeErasesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestCanariesThatAreNotConfirmedProveNothing: they may never have left the drive's cache.
+func TestCanariesThatAreNotConfirmedProveNothing(t *testing.T) {
+	w, d := nvmeWorld(t, func(d *wipetest.NVMe) { d.NoFlush = true })
+	w.order.Policy = only()
+	want(t, w.wipe(), wipe.Refused, wipe.CauseNoEvidence, "", "")
+	if d.SSTAT&7 != 0 {
+		t.Error("it was sanitized all the same")
+	}
+}
