@@ -223,3 +223,27 @@ func TestCanariesThatAreNotConfirmedProveNothing(t *testing.T) {
 		t.Error("it was sanitized all the same")
 	}
 }
+
+// changes is a platter that is another one, or of another size, when the kernel looks at it behind its overwrite.
+type changes struct {
+	*wipetest.ATA
+	how func(*wipetest.ATA)
+}
+
+func (c changes) Rescan() error {
+	c.how(c.ATA)
+	return nil
+}
+
+func TestAnOverwriteOfADriveThatIsAnotherOneAfterwardsProvesNothing(t *testing.T) {
+	for name, how := range map[string]func(*wipetest.ATA){
+		"another serial": func(d *wipetest.ATA) { d.Told.Serial = "WD-OTHER0001" },
+		"a larger drive": func(d *wipetest.ATA) { d.Told.SizeBytes *= 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := wipetest.NewATA(wipetest.NewMedium(4*mib, false, 2), 7200)
+			w := newWorld(t, changes{d, how}, d.Clock, d.Expect(), 2)
+			want(t, w.wipe(), wipe.Indeterminate, wipe.CauseUnverified, "", "")
+		})
+	}
+}
