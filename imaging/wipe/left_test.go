@@ -247,3 +247,22 @@ func TestAnOverwriteOfADriveThatIsAnotherOneAfterwardsProvesNothing(t *testing.T
 		})
 	}
 }
+
+// oneArea is an eMMC of whose two boot areas the kernel shows one.
+type oneArea struct{ *wipetest.EMMC }
+
+func (o oneArea) Boot() ([]wipe.Area, error) {
+	all, err := o.EMMC.Boot()
+	return all[:1], err
+}
+
+func TestABootAreaThatIsNotShownIsNotForgotten(t *testing.T) {
+	for _, feature := range []uint8{0x55, 0x15, 0} { // SANITIZE, secure erase, overwrite
+		d := wipetest.NewEMMC(wipetest.NewMedium(4*mib, true, 3))
+		d.Feature = feature
+		w := newWorld(t, oneArea{d}, d.Clock, d.Expect(), 3)
+		if r := w.wipe(); r.Outcome != wipe.Refused || d.Boots[1].Readable() == 0 {
+			t.Errorf("feature %#02x: %s by %s", feature, r.Outcome, r.Technique)
+		}
+	}
+}
