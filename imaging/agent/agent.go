@@ -64,6 +64,7 @@ type identity struct {
 	keys    *efivar.Keys // nil: Secure Boot enforces nothing, or keysErr
 	keysErr error
 	signing ed25519.PublicKey
+	drives  []string // internal ones that the server was told of
 }
 
 // errLeave ends the loop of orders when the laptop goes back to its own system.
@@ -148,7 +149,7 @@ func (a *Agent) introduce(ctx context.Context) error {
 		return job.Faultf(job.CodeProtocol, "The server names no signing key.")
 	}
 	a.me = identity{key: a.Daemon.KeyID(), nonce: hello.Nonce, serial: hello.Facts.Serial, bios: hello.Firmware, arch: hello.Arch, memory: hello.MemoryBytes,
-		keys: keys, keysErr: keysErr, signing: reply.SigningKey}
+		keys: keys, keysErr: keysErr, signing: reply.SigningKey, drives: internal(hello.Drives)}
 	a.Say("hello accepted code " + printable(reply.Code))
 	a.waiting(hello, reply)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ingot/imaging/job"
 	"ingot/imaging/passthru"
 	"ingot/imaging/wipe"
 	"ingot/imaging/wipe/wipetest"
@@ -112,3 +113,25 @@ func TestANewOrderWipesAnewWhatAnEarlierOneBegan(t *testing.T) {
 }
 
 var _ wipe.Port = (*offBehind)(nil)
+
+// TestADriveThatShowsItselfLateIsNotForgotten: a hard disk that spins up slowly is in no Hello, so the server knows nothing of
+// it, and would call the laptop clean when the others are.
+func TestADriveThatShowsItselfLateIsNotForgotten(t *testing.T) {
+	hdd, late := platter("WD-ONE00001"), platter("WD-LATE0001")
+	b, l, bay := wipeWorld(t, store.WipeOrder{}, hdd)
+	stick := job.Drive{Path: "/dev/sdz", Serial: "STICK1", Model: "Stick", Transport: "usb", Removable: true, SizeBytes: 1 << 30, SectorSize: 512}
+	l.listed = append(l.listed, stick)
+	bay.swap = func(job.Target) error { // the order is here already
+		if len(l.listed) == 2 {
+			bay.ports = append(bay.ports, late)
+			l.listed = append(bay.drives(), stick)
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	v := l.ends(ctx, cancel, l.boot(ctx))
+	if v.Fault != job.CodeHidesDrives || hdd.Readable() != 4*mib/4096 || b.device().State != store.Returned || len(b.records(t)) != 0 {
+		t.Errorf("screen %+v, %d blocks left, device %s, %d certificates", v, hdd.Readable(), b.device().State, len(b.records(t)))
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,7 +98,35 @@ func (d *deployment) prepareWipe(ctx context.Context) error {
 		return err
 	}
 	d.thawAll()
-	return d.readyToWipe(ctx)
+	if err := d.readyToWipe(ctx); err != nil {
+		return err
+	}
+	return d.noneLate()
+}
+
+// noneLate refuses a laptop of which a drive showed itself only after the server was told of its drives: a hard disk that spins
+// up slowly. Nobody would ask for it, and the laptop would count as clean without it.
+func (d *deployment) noneLate() error {
+	now, err := d.agent.Drives.List()
+	if err != nil {
+		return fmt.Errorf("list drives: %w", err)
+	}
+	for _, name := range internal(now) {
+		if !slices.Contains(d.agent.me.drives, name) {
+			return job.Faultf(job.CodeHidesDrives, "Drive %s showed itself only after the server had been told of the laptop's drives. Start it again.", name)
+		}
+	}
+	return nil
+}
+
+// internal names the drives that belong to the laptop.
+func internal(drives []job.Drive) (names []string) {
+	for _, d := range drives {
+		if !d.Removable {
+			names = append(names, strings.Join(strings.Fields(d.Model+" "+d.Serial+" "+d.WWN), " "))
+		}
+	}
+	return names
 }
 
 // noneHidden refuses a laptop whose firmware hides drives: what was not seen would leave the house unwiped. Of the drives
