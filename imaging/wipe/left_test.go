@@ -266,3 +266,27 @@ func TestABootAreaThatIsNotShownIsNotForgotten(t *testing.T) {
 		}
 	}
 }
+
+// reverted is a drive in whose place another one is as soon as it was reverted.
+type reverted struct {
+	wipe.Port
+	drive *wipetest.NVMe
+}
+
+func (r reverted) PSIDRevert(psid string) error {
+	err := r.drive.PSIDRevert(psid)
+	r.drive.Told.Serial = "S4OTHER0001"
+	return err
+}
+
+func TestADriveThatIsAnotherOneAfterItsRevertIsNotWiped(t *testing.T) {
+	d := wipetest.NewNVMe(wipetest.NewMedium(4*mib, true, 1))
+	d.OACS |= 1
+	d.Opal = &wipetest.Opal{PSID: goodPSID, Enabled: true, Locked: true}
+	w := newWorld(t, reverted{d, d}, d.Clock, d.Expect(), 1)
+	w.order.PSID = goodPSID
+	want(t, w.wipe(), wipe.Indeterminate, wipe.CauseWrongDrive, "", "")
+	if d.SSTAT&7 != 0 || d.Readable() != 1024 {
+		t.Error("the other drive was wiped")
+	}
+}
