@@ -190,7 +190,7 @@ func (s *Service) certify(tx *store.Tx, j *store.Job, d *store.WipeDrive, report
 	if err != nil {
 		return job.FaultOf(err), nil
 	}
-	if err := s.file(tx, j.Operator, device, rec, *j, signed, file); err != nil {
+	if err := s.file(tx, j.Operator, device, rec, signed, file); err != nil {
 		return nil, err
 	}
 	d.End, d.Certificate, d.Fault = store.DriveClosed, signed.ID, nil
@@ -261,14 +261,9 @@ func (s *Service) sameKey(tx *store.Tx, number uint64) error {
 }
 
 // file stores a signed record and closes its drive with it. A system that was on the drive is there no more.
-func (s *Service) file(tx *store.Tx, operator string, d store.Device, rec store.Drive, j store.Job, r cert.Record, signed []byte) error {
-	e := store.Evidence{Number: r.Number, ID: r.ID, Kind: store.Wiped, Device: d.ID, Label: d.Label(), Serial: d.Serial, Drive: rec.Key, DriveWord: rec.Word(),
-		Job: j.ID, Time: tx.Now(), Operator: operator, Hash: cert.Hash(signed), Signed: signed}
-	if r.Sanitised != nil {
-		e.Technique, e.Claim = r.Sanitised.Does, r.Sanitised.Claim
-	} else {
-		e.Kind, e.Technique = store.Destroyed, r.Destroyed.Method
-	}
+func (s *Service) file(tx *store.Tx, operator string, d store.Device, rec store.Drive, r cert.Record, signed []byte) error {
+	e := listed(r, signed)
+	e.Label, e.Drive, e.DriveWord, e.Operator = d.Label(), rec.Key, rec.Word(), operator
 	if err := tx.PutEvidence(e); err != nil {
 		return err
 	}

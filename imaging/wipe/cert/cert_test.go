@@ -273,7 +273,7 @@ func TestTheChainTellsWhatIsMissing(t *testing.T) {
 	walk := func(list ...[]byte) cert.Chain {
 		w := cert.Walk{Key: s.Public()}
 		for _, f := range list {
-			_ = w.Next(f) // told in the chain
+			_, _ = w.Next(f) // told in the chain
 		}
 		return w.Chain()
 	}
@@ -296,7 +296,7 @@ func TestTheChainTellsWhatIsMissing(t *testing.T) {
 	}
 	short := cert.Walk{Key: s.Public()}
 	for _, f := range files[:3] {
-		_ = short.Next(f) // told in the chain
+		_, _ = short.Next(f) // told in the chain
 	}
 	short.Miss(4, "drive X")
 	short.Miss(5, "drive Y")
