@@ -78,7 +78,7 @@ func (s *Service) KeepJournal(_ context.Context, key job.KeyID, id job.ID, in jo
 			return tx.PutJob(j)
 		}
 		d.Journal, d.Begun, d.End = in.Journal, tx.Now(), store.DriveBegun
-		return errors.Join(tx.PutJob(j), tx.Audit("agent", "wipe begun", j.Device, fmt.Sprintf("Drive %s, job %s.", d.Target.Serial, j.ID)))
+		return hear(tx, j, d, "wipe begun", fmt.Sprintf("Drive %s, job %s.", d.Target.Serial, j.ID))
 	})
 	return job.Ack{}, err
 }
@@ -137,12 +137,29 @@ func (s *Service) Wiped(_ context.Context, key job.KeyID, id job.ID, in job.Driv
 		if fault != nil {
 			text += " " + fault.Error()
 		}
-		return errors.Join(tx.PutJob(j), tx.Audit("agent", "wipe", j.Device, text))
+		return hear(tx, j, d, "wipe", text)
 	})
 	if err != nil {
 		return job.DriveAck{}, err
 	}
 	return ack, nil
+}
+
+// maxHeard is how many words of an agent about one drive of a job go into the audit trail, which is never cut. What the
+// newest of them says is in the job anyway, and a record has its own event.
+const maxHeard = 20
+
+// hear writes a job with what its agent told of one of its drives.
+func hear(tx *store.Tx, j store.Job, d *store.WipeDrive, act, text string) error {
+	d.Heard++
+	err := tx.PutJob(j)
+	switch {
+	case d.Heard > maxHeard:
+		return err
+	case d.Heard == maxHeard:
+		text += " What the laptop says of it from here on is in the job only."
+	}
+	return errors.Join(err, tx.Audit("agent", act, j.Device, text))
 }
 
 // driveEnd is how a drive stands that got no Certificate. One that was begun is never "not started", whatever an agent says:
