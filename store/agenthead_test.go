@@ -90,3 +90,36 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestWhatIsAboutOneThingIsFoundWhateverItIsCalled: the events and jobs of one are those that a look at each would find.
+func TestWhatIsAboutOneThingIsFoundWhateverItIsCalled(t *testing.T) {
+	db := mustOpen(t)
+	names := []string{"dev000000001", "dev00000000", "sales@3", `a"b`, `a\`, "<x>&", "\u2028", "operator:anna", "Ärger", `x","subject":"dev000000001`}
+	must(t, db.Update(func(tx *store.Tx) error {
+		for i, name := range slices.Concat(names, names) {
+			must(t, tx.Audit("dev000000001", name, name, `"subject":"dev000000001"`))
+			must(t, tx.PutJob(store.Job{ID: job.ID(fmt.Sprint("job", i)), Kind: job.Deploy, Device: name, Operator: "dev000000001", State: job.Done}))
+		}
+		return nil
+	}))
+	must(t, db.View(func(tx *store.Tx) error {
+		for _, name := range names {
+			events, err := tx.AuditTrail(name, 100)
+			must(t, err)
+			jobs, err := tx.JobsOf(name)
+			must(t, err)
+			if len(events) != 2 || events[0].Subject != name || events[1].Subject != name || events[0].Number > events[1].Number {
+				t.Errorf("about %q: %+v", name, events)
+			}
+			if len(jobs) != 2 || jobs[0].Device != name || jobs[1].Device != name {
+				t.Errorf("jobs of %q: %+v", name, jobs)
+			}
+		}
+		all, err := tx.AuditTrail("", 100)
+		must(t, err)
+		if len(all) != 2*len(names) {
+			t.Errorf("%d events about everything; want %d", len(all), 2*len(names))
+		}
+		return nil
+	}))
+}
