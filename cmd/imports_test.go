@@ -50,8 +50,8 @@ var tiers = map[string]int{
 	"ingot/imaging/wipe/wipetest":         2,
 	"ingot/imaging/wipe/explain":          2,
 
-	"ingot/store/sheet":     0,
-	"ingot/internal/nstest": 0, // of tests alone
+	"ingot/store/sheet":    0,
+	"ingot/imaging/nstest": 0, // of tests alone
 }
 
 // top is the tier of everything under cmd.
@@ -108,6 +108,17 @@ func TestImportsRunDownward(t *testing.T) {
 			if !ok || to >= from {
 				t.Errorf("%s (tier %d) imports %s (tier %d): imports run downward only", p.ImportPath, from, imp, to)
 			}
+		}
+	}
+}
+
+// TestTheTopLevelIsFixed keeps the house to its rooms: everything else stands inside one of them.
+func TestTheTopLevelIsFixed(t *testing.T) {
+	rooms := map[string]bool{"cmd": true, "pxe": true, "imaging": true, "store": true, "web": true, "firmware": true}
+	for _, p := range listPackages(t) {
+		room, _, _ := strings.Cut(strings.TrimPrefix(p.ImportPath, "ingot/"), "/")
+		if !rooms[room] {
+			t.Errorf("%s stands at the top level beside the rooms", p.ImportPath)
 		}
 	}
 }

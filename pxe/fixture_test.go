@@ -18,7 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/vishvananda/netlink"
 
-	"ingot/internal/nstest"
+	"ingot/imaging/nstest"
 	"ingot/pxe"
 )
 

@@ -13,7 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"ingot/imaging/job"
-	"ingot/internal/nstest"
+	"ingot/imaging/nstest"
 	"ingot/store"
 )
 

@@ -77,6 +77,7 @@ type WipeDrive struct {
 	Begun       time.Time       `json:"begun"`              // when its journal was kept
 	Ended       time.Time       `json:"ended"`
 	Certificate string          `json:"certificate,omitempty"` // id
+	Heard       int             `json:"heard,omitempty"`       // words of its agent about it that changed something
 	Fault       *job.Fault      `json:"fault,omitempty"`
 }
 

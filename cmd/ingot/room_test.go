@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"ingot/imaging/job"
-	"ingot/internal/nstest"
+	"ingot/imaging/nstest"
 	"ingot/pxe"
 	"ingot/store"
 )

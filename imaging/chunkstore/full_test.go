@@ -11,7 +11,7 @@ import (
 	"ingot/imaging"
 	"ingot/imaging/chunkstore"
 	"ingot/imaging/job"
-	"ingot/internal/nstest"
+	"ingot/imaging/nstest"
 )
 
 // fill takes all the room but some pages.

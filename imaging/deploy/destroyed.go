@@ -60,7 +60,7 @@ func (s *Service) destroyDrive(tx *store.Tx, operator string, d store.Device, in
 	if err != nil {
 		return "", err
 	}
-	if err := s.file(tx, operator, d, rec, store.Job{}, record, file); err != nil {
+	if err := s.file(tx, operator, d, rec, record, file); err != nil {
 		return "", err
 	}
 	if !in.Dispose {
@@ -191,7 +191,7 @@ func (s *Service) CertificateKey() string {
 	return fmt.Sprintf("%x", []byte(s.cfg.Certs.Public()))
 }
 
-// CheckCertificates walks the whole chain of records, and holds each drive that was closed against it.
+// CheckCertificates walks the whole chain of records, and holds the lists and each drive that was closed against it.
 func (s *Service) CheckCertificates(context.Context) (c cert.Chain, err error) {
 	if s.cfg.Certs == nil {
 		return c, nil
@@ -200,8 +200,13 @@ func (s *Service) CheckCertificates(context.Context) (c cert.Chain, err error) {
 	err = s.db.View(func(tx *store.Tx) error {
 		all, err := tx.AllEvidence(false)
 		for _, e := range all {
-			if walk.Next(e.Signed) != nil {
+			r, err := walk.Next(e.Signed)
+			if err != nil {
 				break // told in the chain
+			}
+			if why := otherThanSigned(e, r); why != "" {
+				walk.Deny(why)
+				break
 			}
 		}
 		if err != nil {

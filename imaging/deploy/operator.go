@@ -285,7 +285,7 @@ func allowed(d store.Device, o store.Order, used bool) error {
 			return job.Faultf(job.CodeState, "%s is in use, or may be, and keeps its name when it is imaged again. Renaming it changes that.", d.Label())
 		}
 		if used && !confirmed(d, o) {
-			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. To keep a copy first, capture a backup. To go on, say that it was saved and confirm with %s.", d.Label(), d.Name)
+			return job.Faultf(job.CodeUnconfirmed, "%s is in use, or may be: its data is lost. To go on, say that it was saved and confirm with %s.", d.Label(), d.Name)
 		}
 	case store.Quarantined:
 		return job.Faultf(job.CodeQuarantined, "%s", d.Conflict)

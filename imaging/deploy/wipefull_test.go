@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ingot/imaging/job"
-	"ingot/internal/nstest"
+	"ingot/imaging/nstest"
 	"ingot/store"
 )
 

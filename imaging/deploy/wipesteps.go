@@ -78,7 +78,7 @@ func (s *Service) KeepJournal(_ context.Context, key job.KeyID, id job.ID, in jo
 			return tx.PutJob(j)
 		}
 		d.Journal, d.Begun, d.End = in.Journal, tx.Now(), store.DriveBegun
-		return errors.Join(tx.PutJob(j), tx.Audit("agent", "wipe begun", j.Device, fmt.Sprintf("Drive %s, job %s.", d.Target.Serial, j.ID)))
+		return hear(tx, j, d, "wipe begun", fmt.Sprintf("Drive %s, job %s.", d.Target.Serial, j.ID))
 	})
 	return job.Ack{}, err
 }
@@ -137,12 +137,29 @@ func (s *Service) Wiped(_ context.Context, key job.KeyID, id job.ID, in job.Driv
 		if fault != nil {
 			text += " " + fault.Error()
 		}
-		return errors.Join(tx.PutJob(j), tx.Audit("agent", "wipe", j.Device, text))
+		return hear(tx, j, d, "wipe", text)
 	})
 	if err != nil {
 		return job.DriveAck{}, err
 	}
 	return ack, nil
+}
+
+// maxHeard is how many words of an agent about one drive of a job go into the audit trail, which is never cut. What the
+// newest of them says is in the job anyway, and a record has its own event.
+const maxHeard = 20
+
+// hear writes a job with what its agent told of one of its drives.
+func hear(tx *store.Tx, j store.Job, d *store.WipeDrive, act, text string) error {
+	d.Heard++
+	err := tx.PutJob(j)
+	switch {
+	case d.Heard > maxHeard:
+		return err
+	case d.Heard == maxHeard:
+		text += " What the laptop says of it from here on is in the job only."
+	}
+	return errors.Join(err, tx.Audit("agent", act, j.Device, text))
 }
 
 // driveEnd is how a drive stands that got no Certificate. One that was begun is never "not started", whatever an agent says:
@@ -190,7 +207,7 @@ func (s *Service) certify(tx *store.Tx, j *store.Job, d *store.WipeDrive, report
 	if err != nil {
 		return job.FaultOf(err), nil
 	}
-	if err := s.file(tx, j.Operator, device, rec, *j, signed, file); err != nil {
+	if err := s.file(tx, j.Operator, device, rec, signed, file); err != nil {
 		return nil, err
 	}
 	d.End, d.Certificate, d.Fault = store.DriveClosed, signed.ID, nil
@@ -261,14 +278,9 @@ func (s *Service) sameKey(tx *store.Tx, number uint64) error {
 }
 
 // file stores a signed record and closes its drive with it. A system that was on the drive is there no more.
-func (s *Service) file(tx *store.Tx, operator string, d store.Device, rec store.Drive, j store.Job, r cert.Record, signed []byte) error {
-	e := store.Evidence{Number: r.Number, ID: r.ID, Kind: store.Wiped, Device: d.ID, Label: d.Label(), Serial: d.Serial, Drive: rec.Key, DriveWord: rec.Word(),
-		Job: j.ID, Time: tx.Now(), Operator: operator, Hash: cert.Hash(signed), Signed: signed}
-	if r.Sanitised != nil {
-		e.Technique, e.Claim = r.Sanitised.Does, r.Sanitised.Claim
-	} else {
-		e.Kind, e.Technique = store.Destroyed, r.Destroyed.Method
-	}
+func (s *Service) file(tx *store.Tx, operator string, d store.Device, rec store.Drive, r cert.Record, signed []byte) error {
+	e := listed(r, signed)
+	e.Label, e.Drive, e.DriveWord, e.Operator = d.Label(), rec.Key, rec.Word(), operator
 	if err := tx.PutEvidence(e); err != nil {
 		return err
 	}

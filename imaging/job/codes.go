@@ -269,7 +269,7 @@ var words = map[Code]Words{
 	CodeNetwork: {"Another program or computer could not be reached.", "Read the reason, check that it runs and that the network leads there, then try again."},
 	CodeStopped: {"It was stopped before its end.", "Start it again; what was done before stays as it was."},
 
-	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved."},
+	CodeUnconfirmed: {"This destroys data, and nobody has confirmed it.", "Run it at a terminal and type the serial, or give --yes and the serial; for a laptop in use also --data-saved. To keep a copy first: \"ingot capture DEVICE --backup\"."},
 	CodeSetup:       {"The setup could not be finished.", "Read the reason, then run \"sudo ingot setup\" again; what was there is kept."},
 
 	CodeBenchClosed: {"The bench is closed.", "Run \"ingot bench open 4h\" on the server, then start the laptop again."},

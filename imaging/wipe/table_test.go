@@ -175,7 +175,8 @@ func opalRow() row {
 }
 
 // TestEveryRowOfTheDecisionTableHasItsFourEnds: each way of each class, with a drive that does it, one that refuses, one
-// that fails, and one of which nobody knows how it ended. A cell that is missing is a failure.
+// that fails, and one of which nobody knows how it ended. A cell that is missing is a failure, and so is a technique or
+// a class that no row has.
 func TestEveryRowOfTheDecisionTableHasItsFourEnds(t *testing.T) {
 	rows := []row{
 		nvmeRow("NVMe: sanitize, crypto erase", 1, wipe.NVMeCrypto),
@@ -200,6 +201,8 @@ func TestEveryRowOfTheDecisionTableHasItsFourEnds(t *testing.T) {
 		overwriteRow("unknown, behind a USB bridge", plainOverwrite("usb", "a USB bridge", true)),
 		overwriteRow("unknown, behind RAID", plainOverwrite("scsi", "the controller megaraid_sas", true)),
 	}
+	tried := map[wipe.Technique]bool{}
+	classes := map[wipe.Class]bool{}
 	for _, r := range rows {
 		for _, end := range []wipe.Outcome{wipe.Done, wipe.Refused, wipe.Failed, wipe.Indeterminate} {
 			t.Run(r.name+"/"+string(end), func(t *testing.T) {
@@ -212,7 +215,19 @@ func TestEveryRowOfTheDecisionTableHasItsFourEnds(t *testing.T) {
 				got := w.wipe()
 				want(t, got, end, c.cause, c.by, c.claim)
 				honest(t, got, d)
+				tried[got.Technique] = true
+				classes[got.Ability.Class] = true
 			})
+		}
+	}
+	for _, x := range wipe.Techniques() {
+		if !tried[x] {
+			t.Errorf("no row has the technique %s", x)
+		}
+	}
+	for _, c := range wipe.Classes {
+		if !classes[c] {
+			t.Errorf("no row has a drive of the class %s", c)
 		}
 	}
 }

@@ -83,13 +83,13 @@ func inUse(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) (work string, 
 func backedUp(ctx context.Context, e *Env, d *Daemon, l *lab.Laptop) (v store.Version, err error) {
 	_, err = d.CLI(ctx, "deploy", ownerName, "--image", "sales")
 	exit := &ExitError{}
-	offer := "ingot capture " + ownerName + " --backup"
+	const offer = "ingot capture DEVICE --backup"
 	if !asExit(err, &exit) || !containsCode(exit.Words, job.CodeUnconfirmed) || !strings.Contains(exit.Words, offer) {
 		return v, fmt.Errorf("a deploy on a laptop in use: %v; want a refusal that offers %q", err, offer)
 	}
 	e.Say("refused: %s", exit.Words)
 	var jobs []store.JobView
-	if err := d.Read(ctx, &jobs, append(strings.Fields(offer)[1:], "--keep", fmt.Sprintf("%dd", keptDays))...); err != nil {
+	if err := d.Read(ctx, &jobs, append(strings.Fields(strings.Replace(offer, "DEVICE", ownerName, 1))[1:], "--keep", fmt.Sprintf("%dd", keptDays))...); err != nil {
 		return v, err
 	}
 	if len(jobs) != 1 {

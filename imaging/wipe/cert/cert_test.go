@@ -222,12 +222,15 @@ func TestAReportIsReadStrictly(t *testing.T) {
 func TestADestructionRecordNeedsTwoPeopleAndAnOutsideWord(t *testing.T) {
 	s := signer(t)
 	for name, change := range map[string]func(*cert.Drive, *cert.Destroyed){
-		"no serial":           func(d *cert.Drive, _ *cert.Destroyed) { d.Serial = " " },
-		"no method":           func(_ *cert.Drive, x *cert.Destroyed) { x.Method = "" },
-		"no place":            func(_ *cert.Drive, x *cert.Destroyed) { x.Place = "" },
-		"no reason":           func(_ *cert.Drive, x *cert.Destroyed) { x.Why = "" },
-		"one person":          func(_ *cert.Drive, x *cert.Destroyed) { x.People = x.People[:1] },
-		"the same person":     func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = " karl  OTT " },
+		"no serial":       func(d *cert.Drive, _ *cert.Destroyed) { d.Serial = " " },
+		"no method":       func(_ *cert.Drive, x *cert.Destroyed) { x.Method = "" },
+		"no place":        func(_ *cert.Drive, x *cert.Destroyed) { x.Place = "" },
+		"no reason":       func(_ *cert.Drive, x *cert.Destroyed) { x.Why = "" },
+		"one person":      func(_ *cert.Drive, x *cert.Destroyed) { x.People = x.People[:1] },
+		"the same person": func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = " karl  OTT " },
+		"the same, composed otherwise": func(_ *cert.Drive, x *cert.Destroyed) {
+			x.People[0].Name, x.People[1].Name = "Andr\u00e9 Ott", "Andre\u0301 Ott"
+		},
 		"the same, unseen":    func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "Karl\u200b Ott\u2060" },
 		"the same, with dots": func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "Karl-Ott." },
 		"a sign for a name":   func(_ *cert.Drive, x *cert.Destroyed) { x.People[1].Name = "---" },
@@ -273,7 +276,7 @@ func TestTheChainTellsWhatIsMissing(t *testing.T) {
 	walk := func(list ...[]byte) cert.Chain {
 		w := cert.Walk{Key: s.Public()}
 		for _, f := range list {
-			_ = w.Next(f) // told in the chain
+			_, _ = w.Next(f) // told in the chain
 		}
 		return w.Chain()
 	}
@@ -296,7 +299,7 @@ func TestTheChainTellsWhatIsMissing(t *testing.T) {
 	}
 	short := cert.Walk{Key: s.Public()}
 	for _, f := range files[:3] {
-		_ = short.Next(f) // told in the chain
+		_, _ = short.Next(f) // told in the chain
 	}
 	short.Miss(4, "drive X")
 	short.Miss(5, "drive Y")

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"ingot/imaging/job"
 )
 
@@ -72,14 +74,15 @@ func (d Destroyed) check(drive Drive, f Frame) error {
 	return nil
 }
 
-// heard is what of a name is spoken: blanks, signs and what nobody sees make no other person of it.
+// heard is what of a name is spoken: blanks, signs, what nobody sees, and how its accents are put together (Unicode
+// Annex 15) make no other person of it.
 func heard(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.In(r, unicode.L, unicode.N, unicode.M) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.Is(unicode.Variation_Selector, r) {
 			return unicode.ToLower(r)
 		}
 		return -1
-	}, name)
+	}, norm.NFKC.String(name))
 }
 
 func isSHA256(s string) bool {

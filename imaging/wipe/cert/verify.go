@@ -124,10 +124,13 @@ type Walk struct {
 	chain Chain
 }
 
-// Next takes the next file. After one that does not hold it takes none.
-func (w *Walk) Next(file []byte) error {
+// errEnded says that a walk met a record that does not hold.
+var errEnded = errors.New("the walk ended before")
+
+// Next takes the next file and gives what stands in it. After one that does not hold it takes none.
+func (w *Walk) Next(file []byte) (Record, error) {
 	if w.chain.Broken != 0 {
-		return nil
+		return Record{}, errEnded
 	}
 	r, err := Verify(file, w.Key)
 	switch {
@@ -139,10 +142,17 @@ func (w *Walk) Next(file []byte) error {
 	}
 	if err != nil {
 		w.chain.Broken, w.chain.Why = w.chain.Records+1, job.FaultOf(err).Fact
-		return err
+		return Record{}, err
 	}
 	w.chain.Records, w.chain.Head = r.Number, Hash(file)
-	return nil
+	return r, nil
+}
+
+// Deny notes that something else tells against the record that was taken last.
+func (w *Walk) Deny(why string) {
+	if w.chain.Broken == 0 {
+		w.chain.Broken, w.chain.Why = w.chain.Records, why
+	}
 }
 
 // Miss notes that another record than the one with that number was spoken of elsewhere, or one behind the end: a chain
