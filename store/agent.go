@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"ingot/imaging/job"
@@ -37,7 +38,7 @@ const maxAgents = 2000
 // PutAgent writes one boot, forgetting the oldest when there are too many.
 func (tx *Tx) PutAgent(a Agent) error {
 	if _, err := get[Agent](tx, bAgents, []byte(a.Key)); errors.Is(err, ErrNotFound) {
-		if err := dropOldest(tx, bAgents, maxAgents, func(o Agent) time.Time { return o.Started }); err != nil {
+		if err := tx.forgetOldestStart(); err != nil {
 			return err
 		}
 	}
@@ -47,8 +48,18 @@ func (tx *Tx) PutAgent(a Agent) error {
 // Agent reads the boot of a key.
 func (tx *Tx) Agent(key job.KeyID) (Agent, error) { return get[Agent](tx, bAgents, []byte(key)) }
 
-// Agents lists the remembered boots.
-func (tx *Tx) Agents() ([]Agent, error) { return all[Agent](tx, bAgents) }
+// forgetOldestStart makes room for one more boot.
+func (tx *Tx) forgetOldestStart() error {
+	if tx.count(bAgents) < maxAgents {
+		return nil
+	}
+	all, err := tx.AgentHeads()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	oldest := slices.MinFunc(all, func(a, b AgentHead) int { return a.Started.Compare(b.Started) })
+	return tx.remove(bAgents, []byte(oldest.Key))
+}
 
 // dropOldest deletes the oldest record of a bucket that holds max or more.
 func dropOldest[T any](tx *Tx, bucket string, max int, when func(T) time.Time) error {

@@ -19,3 +19,11 @@ func (tx *Tx) ForgeStatement(v Version) error { return tx.seal(v, v.Statement())
 
 // PutDeviceOfBefore writes a device as an Ingot did that knew nothing of drives and of what is owed.
 func (tx *Tx) PutDeviceOfBefore(d Device) error { return put(tx, bDevices, []byte(d.ID), d) }
+
+// SpoilAgent flips a bit of what the file says about a start.
+func (tx *Tx) SpoilAgent(key string) error {
+	b := tx.bucket(bAgents)
+	v := append([]byte(nil), b.Get([]byte(key))...)
+	v[len(v)-10] ^= 1
+	return b.Put([]byte(key), v)
+}

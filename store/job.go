@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -221,6 +222,28 @@ func (tx *Tx) Jobs() ([]Job, error) { return all[Job](tx, bJobs) }
 // EachJob calls f with every job, in no order that means anything.
 func (tx *Tx) EachJob(f func(Job) error) error {
 	return each(tx, bJobs, nil, func(_ []byte, j Job) error { return f(j) })
+}
+
+// JobsOf lists the jobs of a device. Those of others are passed over unread.
+func (tx *Tx) JobsOf(device string) (out []Job, err error) {
+	of, err := field("device", device)
+	if err != nil {
+		return nil, err
+	}
+	c := tx.bucket(bJobs).Cursor()
+	for k, b := c.First(); k != nil; k, b = c.Next() {
+		if !bytes.Contains(b, of) {
+			continue
+		}
+		j, err := decode[Job](bJobs, k, b)
+		if err != nil {
+			return nil, err
+		}
+		if j.Device == device {
+			out = append(out, j)
+		}
+	}
+	return out, nil
 }
 
 // ActiveJob gives the device's unfinished job; ok is false when it has none.

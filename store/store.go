@@ -89,10 +89,11 @@ type Options struct {
 
 // DB is the open database. Its methods may be called from any goroutine.
 type DB struct {
-	b    *bbolt.DB
-	now  func() time.Time
-	sign *sign.Signer
-	full atomic.Bool // the last write found no room
+	b     *bbolt.DB
+	now   func() time.Time
+	sign  *sign.Signer
+	full  atomic.Bool // the last write found no room
+	heads *heads      // of the starts that are remembered
 
 	lostHead bool // when it was opened, one of the file's two heads did not hold
 }
@@ -103,6 +104,7 @@ type Tx struct {
 	now  time.Time
 	sign *sign.Signer
 
+	heads   *heads            // nil in a migration, which looks for none
 	tallies map[string]*tally // of the buckets that it changed; nil where nothing may be changed
 }
 
@@ -131,7 +133,7 @@ func open(path string, opts Options, schema int, steps map[int]migration) (*DB, 
 	if err := prepare(b, path, schema, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, full(err)), b.Close())
 	}
-	return &DB{b: b, now: opts.Now, sign: opts.Signer, lostHead: lostHead}, nil
+	return &DB{b: b, now: opts.Now, sign: opts.Signer, heads: &heads{}, lostHead: lostHead}, nil
 }
 
 // prepare brings the file to the wanted schema and makes missing buckets. A file that has them is not written to: a
@@ -235,7 +237,7 @@ func (db *DB) Close() error { return db.b.Close() }
 
 // View runs f in a transaction that reads one consistent state.
 func (db *DB) View(f func(*Tx) error) error {
-	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC(), sign: db.sign}) })
+	return db.b.View(func(tx *bbolt.Tx) error { return f(&Tx{b: tx, now: db.now().UTC(), sign: db.sign, heads: db.heads}) })
 }
 
 // Update runs f in the one writing transaction; when f returns an error nothing of it is kept. It returns
@@ -243,7 +245,7 @@ func (db *DB) View(f func(*Tx) error) error {
 func (db *DB) Update(f func(*Tx) error) error {
 	var own error // f's, which is no word about the disk
 	err := db.b.Update(func(b *bbolt.Tx) error {
-		tx := &Tx{b: b, now: db.now().UTC(), sign: db.sign, tallies: map[string]*tally{}}
+		tx := &Tx{b: b, now: db.now().UTC(), sign: db.sign, heads: db.heads, tallies: map[string]*tally{}}
 		if own = f(tx); own != nil {
 			return own
 		}

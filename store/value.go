@@ -52,6 +52,13 @@ func envelope(bucket string, key []byte, record any) ([]byte, error) {
 	return json.Marshal(value{V: valueVersion, Sum: checksum(bucket, key, data), Data: data})
 }
 
+// field is what a record as it lies in the file has in it where a field of it says this text. Another field may have the
+// same name, so what has it is read, and looked at, all the same.
+func field(name, text string) ([]byte, error) {
+	b, err := json.Marshal(text)
+	return append([]byte(`"`+name+`":`), b...), err
+}
+
 // get reads one record, or ErrNotFound.
 func get[T any](tx *Tx, bucket string, key []byte) (T, error) {
 	b := tx.bucket(bucket).Get(key)

@@ -98,7 +98,7 @@ func TestManyAreAdoptedByTheCodesThatWereCompared(t *testing.T) {
 	got := p.post("/devices/act", form)
 	wantPage(t, "the outcome", got, http.StatusOK, "2 done, 0 refused")
 	f.update(func(tx *store.Tx) error {
-		agents, err := tx.Agents()
+		agents, err := tx.AgentHeads()
 		for _, a := range agents {
 			if (a.Key == other.key) == (a.Used != nil) {
 				t.Errorf("agent %s was let in: %v; want those whose code was compared, and not the one that came later (%s)", a.Key, a.Used != nil, other.key)

@@ -15,14 +15,12 @@ func (s *Service) History(_ context.Context, ref string) (h store.DeviceHistory,
 		if err != nil {
 			return err
 		}
-		jobs, err := tx.Jobs()
+		jobs, err := tx.JobsOf(d.ID)
 		if err != nil {
 			return err
 		}
 		for _, j := range jobs {
-			if j.Device == d.ID {
-				h.Jobs = append(h.Jobs, s.jobView(j, d))
-			}
+			h.Jobs = append(h.Jobs, s.jobView(j, d))
 		}
 		if h.Deployments, err = tx.DeploymentsOf(d.ID); err != nil {
 			return err

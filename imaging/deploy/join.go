@@ -53,16 +53,21 @@ func absorb(tx *store.Tx, operator string, from, into store.Device, why string) 
 	if err := errors.Join(tx.PutDevice(into), tx.MoveDrives(from, into)); err != nil {
 		return into, err
 	}
-	agents, err := tx.Agents()
+	agents, err := tx.AgentHeads()
 	if err != nil {
 		return into, err
 	}
-	for _, a := range agents {
-		if a.Device == from.ID {
-			a.Device, a.Code = into.ID, ""
-			if err := tx.PutAgent(a); err != nil {
-				return into, err
-			}
+	for _, head := range agents {
+		if head.Device != from.ID {
+			continue
+		}
+		a, err := tx.Agent(head.Key)
+		if err != nil {
+			return into, err
+		}
+		a.Device, a.Code = into.ID, ""
+		if err := tx.PutAgent(a); err != nil {
+			return into, err
 		}
 	}
 	return into, nil

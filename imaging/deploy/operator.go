@@ -47,14 +47,18 @@ func (s *Service) Adopt(ctx context.Context, operator string, a store.Adoption) 
 // byCode finds the waiting laptop that shows a code now.
 func (s *Service) byCode(tx *store.Tx, code string) (store.Agent, store.Device, error) {
 	want := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(code), "-", ""))
-	agents, err := tx.Agents()
+	agents, err := tx.AgentHeads()
 	if err != nil {
 		return store.Agent{}, store.Device{}, err
 	}
 	for _, a := range agents {
 		if len(want) == 8 && strings.ReplaceAll(a.Code, "-", "") == want && tx.Now().Before(a.CodeUntil) {
+			agent, err := tx.Agent(a.Key)
+			if err != nil {
+				return store.Agent{}, store.Device{}, err
+			}
 			d, err := tx.Device(a.Device)
-			return a, d, err
+			return agent, d, err
 		}
 	}
 	for _, a := range agents {

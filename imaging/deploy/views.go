@@ -79,9 +79,9 @@ func (s *Service) Device(_ context.Context, ref string) (v store.DeviceView, err
 }
 
 // newestAgents maps each device to its latest boot.
-func newestAgents(tx *store.Tx) (map[string]store.Agent, error) {
-	all, err := tx.Agents()
-	newest := make(map[string]store.Agent, len(all))
+func newestAgents(tx *store.Tx) (map[string]store.AgentHead, error) {
+	all, err := tx.AgentHeads()
+	newest := make(map[string]store.AgentHead, len(all))
 	for _, a := range all {
 		if a.Started.After(newest[a.Device].Started) {
 			newest[a.Device] = a
@@ -90,7 +90,7 @@ func newestAgents(tx *store.Tx) (map[string]store.Agent, error) {
 	return newest, err
 }
 
-func (s *Service) view(tx *store.Tx, d store.Device, agents map[string]store.Agent) (store.DeviceView, error) {
+func (s *Service) view(tx *store.Tx, d store.Device, agents map[string]store.AgentHead) (store.DeviceView, error) {
 	v := store.DeviceView{Device: d}
 	if a, ok := agents[d.ID]; ok {
 		heard := s.lastHeardOr(a.Key, a.Started)
