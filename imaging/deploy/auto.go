@@ -43,8 +43,9 @@ func (s *Service) AutoDeploy(context.Context) (a store.AutoDeploy, err error) {
 	return a, err
 }
 
-// autoDeploy adopts and orders for a new laptop if the policy says so. Only a laptop with a believable serial
-// qualifies; what stands in the way is told on its screen, and it waits for a person.
+// autoDeploy orders for a laptop at its first start if the policy says so: for one that nobody knew, which it adopts, and
+// for one that a list promised, unless the list has another role for it. Only a laptop with a believable serial qualifies;
+// what stands in the way is told on the bench, and it waits for a person.
 func (s *Service) autoDeploy(tx *store.Tx, a store.Agent, d store.Device) (store.Agent, store.Device, error) {
 	p, err := tx.AutoDeploy()
 	if err != nil || !p.On(tx.Now()) || d.SerialKey == "" || d.Conflict != "" {
@@ -58,17 +59,23 @@ func (s *Service) autoDeploy(tx *store.Tx, a store.Agent, d store.Device) (store
 		a.Refusal = fmt.Sprintf("Its %s was last seen in %s. A person decides.", told[0].Kind, told[0].Label)
 		return a, d, tx.PutAgent(a)
 	}
+	if d.Role != "" && d.Role != p.Role {
+		a.Refusal = fmt.Sprintf("It is to become %s, and auto-deploy is on for %s. A person decides.", d.Role, p.Role)
+		return a, d, tx.PutAgent(a)
+	}
 	if _, err := s.plan(tx, d, p); err != nil {
 		f := job.FaultOf(err)
 		a.Refusal = f.Error()
 		return a, d, errors.Join(tx.PutAgent(a), tx.Audit("ingot", "refused", d.ID, "Auto-deploy: "+f.Error()))
 	}
 	operator := "auto-deploy of " + p.By
-	if err := s.adopt(tx, operator, a, d, store.Adoption{Role: p.Role}); err != nil {
-		return a, d, err
-	}
-	if d, err = tx.Device(d.ID); err != nil {
-		return a, d, err
+	if d.State == store.New {
+		if err := s.adopt(tx, operator, a, d, store.Adoption{Role: p.Role}); err != nil {
+			return a, d, err
+		}
+		if d, err = tx.Device(d.ID); err != nil {
+			return a, d, err
+		}
 	}
 	if _, err := s.approve(tx, operator, d, store.Order{Device: d.ID, Role: p.Role}); err != nil {
 		return a, d, err
@@ -94,7 +101,7 @@ func (s *Service) plan(tx *store.Tx, d store.Device, p store.AutoDeploy) (store.
 	if err != nil {
 		return v, err
 	}
-	if err := errors.Join(fits(v, target(drive)), suits(v, d, drive, false)); err != nil {
+	if err := errors.Join(s.whole(v), fits(v, target(drive)), suits(v, d, drive, false), noForeignDebt(tx, d)); err != nil {
 		return v, err
 	}
 	others, err := holdersOf(tx, d.ID, target(drive))

@@ -89,7 +89,7 @@ func bindToken(tx *store.Tx, token string, key job.KeyID) (store.BootToken, erro
 // enter records one boot: which Device this is, its code if it needs one, and the loop guard's count.
 func (s *Service) enter(tx *store.Tx, token store.BootToken, key job.KeyID, h job.Hello) (store.Agent, store.Device, error) {
 	a := store.Agent{Key: key, Token: token.Token, MAC: token.MAC, Hello: h, Started: tx.Now(), Bundle: token.Bundle}
-	d, err := s.admit(tx, token, h)
+	d, promised, err := s.admit(tx, token, h)
 	if err != nil {
 		return a, d, err
 	}
@@ -112,7 +112,7 @@ func (s *Service) enter(tx *store.Tx, token store.BootToken, key job.KeyID, h jo
 		Text: fmt.Sprintf("serial %s, %s", d.Serial, d.State)}}); err != nil {
 		return a, d, err
 	}
-	if d.State == store.New && !a.Loop {
+	if !a.Loop && (d.State == store.New || promised && d.State == store.Ready) {
 		return s.autoDeploy(tx, a, d)
 	}
 	return a, d, nil

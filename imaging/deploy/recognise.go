@@ -172,31 +172,32 @@ func pending(tx *store.Tx, told store.Facts) (*store.Device, error) {
 }
 
 // admit finds or makes the Device of a Hello.
-func (s *Service) admit(tx *store.Tx, token store.BootToken, h job.Hello) (store.Device, error) {
+func (s *Service) admit(tx *store.Tx, token store.BootToken, h job.Hello) (d store.Device, promised bool, err error) {
 	told, err := believe(tx, h)
 	if err != nil {
-		return store.Device{}, err
+		return d, false, err
 	}
 	r, err := s.recognise(tx, told)
 	if err != nil {
-		return store.Device{}, err
+		return d, false, err
 	}
-	d := store.Device{ID: newID(12), State: store.New, Created: tx.Now(), Changed: tx.Now()}
+	d = store.Device{ID: newID(12), State: store.New, Created: tx.Now(), Changed: tx.Now()}
 	if r.device != nil {
 		d = *r.device
 	}
+	promised = d.Promised()
 	if err := notice(tx, &d, r, h); err != nil {
-		return d, err
+		return d, false, err
 	}
 	d.Seen = tx.Now()
 	take(&d, told, h, token.MAC)
 	if err := tx.PutDevice(d); err != nil {
-		return d, err
+		return d, false, err
 	}
 	if anonymous(d) {
-		return d, s.supersede(tx, d)
+		return d, promised, s.supersede(tx, d)
 	}
-	return d, shareAdapters(tx, d)
+	return d, promised, shareAdapters(tx, d)
 }
 
 // notice writes down what a Hello means for a record: a conflict, a laptop that was reported lost, the first sight of
