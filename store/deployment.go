@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"time"
@@ -102,6 +103,16 @@ func (tx *Tx) DeploymentsOf(device string) ([]Deployment, error) {
 		return err
 	})
 	return out, err
+}
+
+// CountDeployments counts what a device received, without reading any of it.
+func (tx *Tx) CountDeployments(device string) (n int) {
+	prefix := append([]byte(device), 0)
+	c := tx.bucket(bByDevice).Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		n++
+	}
+	return n
 }
 
 // EachDeployment calls f with every deployment, in no order that means anything.

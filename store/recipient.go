@@ -73,7 +73,7 @@ func (tx *Tx) ViewVersion(v Version) (VersionView, error) {
 	if err != nil {
 		return VersionView{}, err
 	}
-	held, err := tx.Recipients(v.Image, v.Number)
+	held, err := tx.carried()
 	if err != nil {
 		return VersionView{}, err
 	}
@@ -81,15 +81,40 @@ func (tx *Tx) ViewVersion(v Version) (VersionView, error) {
 	return tx.viewVersion(img, v, held, jobs), err
 }
 
-func (tx *Tx) viewVersion(img Image, v Version, held []Recipient, jobs []Job) VersionView {
-	w := VersionView{Version: v, Current: img.Current == v.Number && v.Deployable()}
+// carried counts the devices that carry a version now, by the versions. It reads what each device holds and nothing that
+// lies behind it: most of an old record.
+func (tx *Tx) carried() (map[numbered]int, error) {
+	out := map[numbered]int{}
+	devices, err := tx.Devices()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		if d.Deployment == "" {
+			continue
+		}
+		dep, err := tx.Deployment(d.Deployment)
+		switch {
+		case isNotFound(err):
+		case err != nil:
+			return nil, err
+		case dep.Device == d.ID:
+			out[numbered{dep.Image.Name, dep.Image.Number}]++
+		}
+	}
+	return out, nil
+}
+
+// numbered identifies a Version.
+type numbered struct {
+	image  string
+	number int
+}
+
+func (tx *Tx) viewVersion(img Image, v Version, held map[numbered]int, jobs []Job) VersionView {
+	w := VersionView{Version: v, Current: img.Current == v.Number && v.Deployable(), Held: held[numbered{v.Image, v.Number}]}
 	if v.Deployable() {
 		w.Stale = v.Stale(img, tx.now)
-	}
-	for _, h := range held {
-		if h.Holds && h.Number == v.Number {
-			w.Held++
-		}
 	}
 	for _, j := range jobs {
 		if j.Image == v.Ref() {
@@ -109,13 +134,13 @@ func (tx *Tx) VersionViews() ([]VersionView, error) {
 	if err != nil {
 		return nil, err
 	}
+	held, err := tx.carried()
+	if err != nil {
+		return nil, err
+	}
 	var out []VersionView
 	for _, img := range images {
 		all, err := tx.Versions(img.Name)
-		if err != nil {
-			return nil, err
-		}
-		held, err := tx.Recipients(img.Name, 0)
 		if err != nil {
 			return nil, err
 		}

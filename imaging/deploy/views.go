@@ -114,9 +114,8 @@ func (s *Service) view(tx *store.Tx, d store.Device, agents map[string]store.Age
 		}
 		v.Holds = &dep
 	}
-	past, err := tx.DeploymentsOf(d.ID)
-	v.Deploys = len(past)
-	return v, err
+	v.Deploys = tx.CountDeployments(d.ID)
+	return v, nil
 }
 
 func (s *Service) jobView(j store.Job, d store.Device) store.JobView {
