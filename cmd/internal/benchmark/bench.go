@@ -149,19 +149,22 @@ func (m *measurement) office(ctx context.Context) error {
 	if err := d.Stop(); err != nil {
 		return err
 	}
+	if err := age(d.Data); err != nil {
+		return err
+	}
 	if err := d.Start(ctx); err != nil {
 		return err
 	}
 	return errors.Join(m.boards(ctx, d), d.Stop())
 }
 
-// boardsAlone measures the pages on a daemon that has imported the disk and was started anew.
+// boardsAlone measures the pages on a daemon that has imported the disk, and has an old record.
 func (m *measurement) boardsAlone(ctx context.Context) error {
 	d, err := m.rig.env.StartDaemon(ctx)
 	if err != nil {
 		return err
 	}
-	for _, step := range []func() error{func() error { return m.importDisk(ctx, d) }, d.Stop, func() error { return d.Start(ctx) }, func() error { return m.boards(ctx, d) }} {
+	for _, step := range []func() error{func() error { return m.importDisk(ctx, d) }, d.Stop, func() error { return age(d.Data) }, func() error { return d.Start(ctx) }, func() error { return m.boards(ctx, d) }} {
 		if err := step(); err != nil {
 			return err
 		}
