@@ -35,7 +35,8 @@ func (s *Service) History(_ context.Context, ref string) (h store.DeviceHistory,
 }
 
 // markInUse says of each failed device whether its system may start all the same: then somebody may work with it. The jobs
-// are read once, and only when a device has failed.
+// are read once, and only when a device has failed; of few, their own only. It is for the eye: an order reads all of them
+// (inUse).
 func markInUse(tx *store.Tx, views []store.DeviceView) error {
 	last := map[string]store.Job{}
 	for i := range views {
@@ -47,7 +48,7 @@ func markInUse(tx *store.Tx, views []store.DeviceView) error {
 	if len(last) == 0 {
 		return nil
 	}
-	jobs, err := tx.Jobs()
+	jobs, err := jobsOfThese(tx, last)
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,23 @@ func markInUse(tx *store.Tx, views []store.DeviceView) error {
 		}
 	}
 	return nil
+}
+
+// fewFailed is for how many devices it takes less to look for their jobs one by one.
+const fewFailed = 20
+
+func jobsOfThese(tx *store.Tx, devices map[string]store.Job) (out []store.Job, err error) {
+	if len(devices) > fewFailed {
+		return tx.Jobs()
+	}
+	for id := range devices {
+		own, err := tx.JobsOf(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, own...)
+	}
+	return out, nil
 }
 
 // wrote reports whether a job put, or may have put, something on its device's drive.

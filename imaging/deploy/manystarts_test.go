@@ -75,3 +75,43 @@ func TestTheHistoryOfOneReadsWhatConcernsIt(t *testing.T) {
 		t.Errorf("beside 1000 jobs and events of others its history takes %.0f allocations", n)
 	}
 }
+
+// TestAFewFailedLaptopsDoNotMakeEachListReadAllJobs: whether somebody may work with one, its own jobs say.
+func TestAFewFailedLaptopsDoNotMakeEachListReadAllJobs(t *testing.T) {
+	b := newBench(t)
+	ctx := context.Background()
+	b.update(func(tx *store.Tx) error {
+		var errs []error
+		for i := range 1000 {
+			errs = append(errs, tx.PutJob(store.Job{ID: job.ID(fmt.Sprintf("job%d", i)), Kind: job.Deploy, Device: fmt.Sprintf("other%d", i%50), State: job.Done, Reached: job.Committed, Created: tx.Now()}))
+		}
+		for i, reached := range []job.State{job.Committing, job.Writing} {
+			id := fmt.Sprint("failed", i)
+			errs = append(errs, tx.PutDevice(store.Device{ID: id, State: store.Failed, Serial: "F" + id}),
+				tx.PutJob(store.Job{ID: job.ID("old" + id), Kind: job.Deploy, Device: id, State: job.Done, Reached: job.Committed, Created: tx.Now().Add(-time.Hour)}),
+				tx.PutJob(store.Job{ID: job.ID("last" + id), Kind: job.Deploy, Device: id, State: job.Failed, Reached: reached, Created: tx.Now()}))
+		}
+		return errors.Join(errs...)
+	})
+	list := func() (used []string) {
+		all, err := b.s.Devices(ctx)
+		must(t, err)
+		for _, d := range all {
+			one, err := b.s.Device(ctx, d.ID)
+			must(t, err)
+			if one.InUse != d.InUse {
+				t.Errorf("%s is in use: %v in the list, %v by itself", d.ID, d.InUse, one.InUse)
+			}
+			if d.InUse {
+				used = append(used, d.ID)
+			}
+		}
+		return used
+	}
+	if used := list(); len(used) != 1 || used[0] != "failed0" {
+		t.Errorf("in use may be %v; want failed0, which failed behind its commit", used)
+	}
+	if n := testing.AllocsPerRun(2, func() { list() }); n > 5000 {
+		t.Errorf("beside 1000 jobs of others a list and two looks take %.0f allocations", n)
+	}
+}

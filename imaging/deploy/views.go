@@ -69,9 +69,11 @@ func (s *Service) Device(_ context.Context, ref string) (v store.DeviceView, err
 		if v, err = s.view(tx, d, agents); err != nil {
 			return err
 		}
-		if v.InUse, err = inUse(tx, d); err != nil {
+		one := []store.DeviceView{v}
+		if err := markInUse(tx, one); err != nil {
 			return err
 		}
+		v = one[0]
 		v.Claims, v.Rivals, err = claims(tx, d)
 		return err
 	})

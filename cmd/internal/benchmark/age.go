@@ -50,6 +50,9 @@ func live(tx *store.Tx, n int, ref job.ImageRef) error {
 	then := tx.Now().Add(-time.Duration(n+100) * time.Hour)
 	d := store.Device{ID: fmt.Sprintf("old%09d", n), State: store.Deployed, Serial: serial, SerialKey: store.SerialKey("Bench", serial), Manufacturer: "Bench", Model: "File",
 		UUID: uuidOf(serial), UUIDKey: store.UUIDKey(uuidOf(serial)), Told: serial, Created: then, Changed: then, Seen: then, Deployment: fmt.Sprintf("dep-%d-%d", n, oldJobs-1), Owner: fmt.Sprint("Owner ", n)}
+	if n%100 == 0 {
+		d.State, d.Deployment = store.Failed, "" // one of them always has
+	}
 	if err := tx.Reserve(&d, fmt.Sprintf("OLD-%04d", n)); err != nil {
 		return err
 	}
