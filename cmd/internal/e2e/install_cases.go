@@ -100,8 +100,15 @@ func (e *Env) cleanRoom(ctx context.Context) (*lab.CleanRoom, error) {
 		return nil, err
 	}
 	tree := filepath.Dir(e.Bin)
-	if _, err = lab.Command(ctx, "git", "-c", "safe.directory="+tree, "clone", "-q", "--bare", tree, filepath.Join(room.Root, "srv", "ingot.git")); err != nil {
-		return nil, errors.Join(err, room.Close())
+	bare := filepath.Join(room.Root, "srv", "ingot.git")
+	for _, args := range [][]string{
+		{"-c", "safe.directory=" + tree, "clone", "-q", "--bare", tree, bare},
+		{"--git-dir", bare, "update-ref", "refs/heads/main", "HEAD"}, // the checkout may be of a commit, as a CI's is: git would give advice
+		{"--git-dir", bare, "symbolic-ref", "HEAD", "refs/heads/main"},
+	} {
+		if _, err := lab.Command(ctx, append([]string{"git"}, args...)...); err != nil {
+			return nil, errors.Join(err, room.Close())
+		}
 	}
 	_, err = room.Run("sudo chown -R " + newcomer + ": /srv/ingot.git")
 	return room, err
