@@ -69,7 +69,7 @@ func other(v any) any {
 		if strings.HasSuffix(v, "Z") && strings.HasPrefix(v, "20") {
 			return "2001" + v[4:]
 		}
-		return strings.Replace("x"+v, "xx", "x", 1)
+		return "x" + v
 	}
 	return nil
 }
