@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,10 +77,7 @@ func other(v any) any {
 // that fits: whoever can write to the file can make that too.
 func (b *bench) evidence(number uint64, instead []byte) (old []byte) {
 	b.t.Helper()
-	b.stop()
-	raw, err := bbolt.Open(filepath.Join(b.dir, "ingot.db"), 0o600, nil)
-	must(b.t, err)
-	err = raw.Update(func(tx *bbolt.Tx) error {
+	b.tamper(func(tx *bbolt.Tx) error {
 		bucket, key := tx.Bucket([]byte("certificates")), binary.BigEndian.AppendUint64(nil, number)
 		var v struct {
 			V    int             `json:"v"`
@@ -97,7 +93,20 @@ func (b *bench) evidence(number uint64, instead []byte) (old []byte) {
 		all, err := json.Marshal(v)
 		return errors.Join(err, bucket.Put(key, all))
 	})
-	must(b.t, errors.Join(err, raw.Close()))
-	b.start()
 	return old
+}
+
+// TestADriveWithoutASerialIsListedAsItWasSigned: it is named by its model, in the hand and in the record.
+func TestADriveWithoutASerialIsListedAsItWasSigned(t *testing.T) {
+	b := wipeBench(t)
+	mute := disk("")
+	mute.Told.Model = "MUTE 500"
+	b.returned("PF3ABC12", "SALES-017", disk("WD-ONE00001"), mute)
+	model := mute.Told.Model
+	_, err := b.s.DestroyDrive(context.Background(), "bert", store.Destruction{Device: "SALES-017", Drive: model, Confirm: model, Method: "shredded",
+		Why: "it tells no serial", Place: "hall 2", By: "Karl Ott", Witness: "Eva Lang", Reference: "R-2026-118"})
+	must(t, err)
+	if c, err := b.s.CheckCertificates(context.Background()); err != nil || c.Records != 1 || c.Broken != 0 {
+		t.Errorf("whole: %+v, %v", c, err)
+	}
 }
