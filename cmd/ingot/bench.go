@@ -94,13 +94,13 @@ func (a *app) autoDeployCommand() *cobra.Command {
 func (a *app) autoOn() *cobra.Command {
 	var p store.AutoDeploy
 	var window time.Duration
-	c := &cobra.Command{Use: "on", Short: "Deploy new laptops by a role, for a time and a number of laptops",
+	c := &cobra.Command{Use: "on", Short: "Deploy new laptops, and those of a list at their first start, by a role, for a time and a number of laptops",
 		Example: "ingot auto-deploy on --role sales --for 4h --count 20", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.Until = time.Now().Add(window)
 			return a.setAuto(c, p)
 		}}
-	c.Flags().StringVar(&p.Role, "role", "", "role that new laptops get")
+	c.Flags().StringVar(&p.Role, "role", "", "role that they get")
 	c.Flags().DurationVar(&window, "for", 0, "how long, such as 4h")
 	c.Flags().IntVar(&p.Left, "count", 0, "how many laptops at most")
 	must(c, "role", "for", "count")
